@@ -1,0 +1,205 @@
+"""Every error the protocol can answer, in one tree.
+
+    ProtocolError
+    ├── Shown               answered on our own page: nothing yet allows a redirect (RFC 6749 §4.1.2.1)
+    ├── OAuthError          one error code of a standard; who hears it depends on the endpoint
+    │   ├── InvalidRequest, InvalidScope, UnsupportedResponseType, …       RFC 6749 §4.1.2.1, §5.2
+    │   ├── LoginRequired, ConsentRequired, InteractionRequired, …         OpenID Connect Core §3.1.2.6
+    │   └── InvalidToken, InsufficientScope                                RFC 6750 §3.1
+    └── AnsweredAtClient    an OAuthError together with the `ReplyTo` that may hear it
+
+Each speaks to two listeners: ``description`` may leave the house, ``detail`` goes to our log only.
+``reason`` is the stable word in the audit line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from broker.protocol.reply import ReplyTo
+
+
+class ProtocolError(Exception):
+    """Something was asked that cannot be answered as asked."""
+
+    reason: str
+    detail: str
+
+
+class Shown(ProtocolError):
+    """Told to the person on a page of our own.
+
+    ``message`` names a text of the page catalogue; it never echoes what was sent.
+    """
+
+    def __init__(self, message: str, *, status: int = 400, detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.reason = message
+        self.detail = detail
+
+
+class OAuthError(ProtocolError):
+    """An error response of OAuth 2.0 or OpenID Connect."""
+
+    error: ClassVar[str] = "server_error"
+    status: ClassVar[int] = 400
+    said: ClassVar[str] = ""
+    """The ``error_description`` when none is given; within %x20-21 / %x23-5B / %x5D-7E."""
+
+    def __init__(self, description: str = "", *, reason: str = "", detail: str = "") -> None:
+        super().__init__(description or self.said or self.error)
+        self.description = description or self.said
+        self.reason = reason or self.error
+        self.detail = detail
+
+    def body(self) -> dict[str, str]:
+        """The members of the error answer (RFC 6749 §5.2)."""
+        told = {"error": self.error}
+        if self.description:
+            told["error_description"] = self.description
+        return told
+
+
+class AnsweredAtClient(ProtocolError):
+    """An error that the client app hears at its redirect_uri."""
+
+    def __init__(self, reply_to: ReplyTo, error: OAuthError) -> None:
+        super().__init__(error.error)
+        self.reply_to = reply_to
+        self.error = error
+        self.reason = error.reason
+        self.detail = error.detail
+
+
+class InvalidRequest(OAuthError):
+    """A parameter is missing, repeated or malformed."""
+
+    error = "invalid_request"
+
+
+class InvalidScope(OAuthError):
+    """A scope that this client may not ask for."""
+
+    error = "invalid_scope"
+
+
+class UnauthorizedClient(OAuthError):
+    """The client may not use this grant or response type."""
+
+    error = "unauthorized_client"
+
+
+class UnsupportedResponseType(OAuthError):
+    """A ``response_type`` other than ``code``."""
+
+    error = "unsupported_response_type"
+
+
+class UnsupportedGrantType(OAuthError):
+    """A ``grant_type`` that we do not have."""
+
+    error = "unsupported_grant_type"
+
+
+class RequestNotSupported(OAuthError):
+    """The ``request`` parameter (Core §6.1) is not supported."""
+
+    error = "request_not_supported"
+
+
+class RequestUriNotSupported(OAuthError):
+    """The ``request_uri`` parameter (Core §6.2) is not supported."""
+
+    error = "request_uri_not_supported"
+
+
+class RegistrationNotSupported(OAuthError):
+    """The ``registration`` parameter (Core §7.2.1) is not supported."""
+
+    error = "registration_not_supported"
+
+
+class AccessDenied(OAuthError):
+    """The person, the upstream or a rule said no."""
+
+    error = "access_denied"
+
+
+class LoginRequired(OAuthError):
+    """A login would have to be shown, or was not fresh enough."""
+
+    error = "login_required"
+
+
+class ConsentRequired(OAuthError):
+    """Consent would have to be asked, and ``prompt=none`` forbids it."""
+
+    error = "consent_required"
+
+
+class InteractionRequired(OAuthError):
+    """Something would have to be asked, and ``prompt=none`` forbids it."""
+
+    error = "interaction_required"
+
+
+class AccountSelectionRequired(OAuthError):
+    """The upstream wants an account chosen."""
+
+    error = "account_selection_required"
+
+
+class UnmetAuthenticationRequirements(OAuthError):
+    """The essential ``acr`` was not reached (Unmet Authentication Requirements 1.0)."""
+
+    error = "unmet_authentication_requirements"
+
+
+class ServerError(OAuthError):
+    """Something failed on our side, or upstream in a way that is nobody else's business."""
+
+    error = "server_error"
+    status = 500
+    said = "The login could not be completed."
+
+
+class TemporarilyUnavailable(OAuthError):
+    """The store or an upstream cannot be reached right now."""
+
+    error = "temporarily_unavailable"
+    status = 503
+    said = "Please try again in a moment."
+
+
+class InvalidClient(OAuthError):
+    """Client authentication failed; the same body whatever was wrong."""
+
+    error = "invalid_client"
+    status = 401
+    said = "Client authentication failed."
+
+
+class InvalidGrant(OAuthError):
+    """A code or refresh token that is unknown, foreign, expired, spent or not proved: one body for all."""
+
+    error = "invalid_grant"
+    said = "The grant is not valid."
+
+
+class InvalidToken(OAuthError):
+    """An access token that is not good here (RFC 6750 §3.1)."""
+
+    error = "invalid_token"
+    status = 401
+    said = "The access token is not valid."
+
+
+class InsufficientScope(OAuthError):
+    """A genuine access token without the scope that is needed here."""
+
+    error = "insufficient_scope"
+    status = 403
+    said = "The access token does not cover this."

@@ -1,0 +1,176 @@
+"""The values that one login is made of, in the order in which they come to be.
+
+    AuthorizeRequest       what the client app asked, validated               /authorize
+    PendingRequest         the same, waiting for a GET of ours or the chooser
+    PendingLogin           on its way to an upstream                          until /callback
+    AuthenticationContext  who it is, in our words, and where each came from  mapping.apply
+    Session                the browser's single sign-on                       until it ends
+    PendingConsent         waiting for the person's answer                    until /consent
+    Consent                what a person allowed a client                     until withdrawn
+    Grant                  what a code stands for, and its tokens after it    until the last expires
+
+All are frozen. A pending record is found only by both its id, which travels, and the browser's own
+cookie; neither alone opens anything. Instants are seconds since the epoch, lengths are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from broker.protocol.reply import ReplyTo
+
+Prompt = Literal["none", "login", "consent", "select_account"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimAsk:
+    """One entry of the ``claims`` parameter (Core §5.5.1)."""
+
+    essential: bool = False
+    values: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimsRequest:
+    """The ``claims`` parameter (Core §5.5), by the place where each is to be returned."""
+
+    id_token: Mapping[str, ClaimAsk] = field(default_factory=dict)
+    userinfo: Mapping[str, ClaimAsk] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizeRequest:
+    """A valid authentication request (Core §3.1.2.1). Nobody after this asks whether it is valid."""
+
+    client_id: str
+    reply_to: ReplyTo
+    """The permission to redirect: made only from a registered redirect_uri."""
+    redirect_uri_sent: bool = True
+    scopes: tuple[str, ...]
+    """Asked for, declared and assigned to the client; in the order asked."""
+    scopes_dropped: bool = False
+    """Whether undeclared ones were left out, so that the difference is told (RFC 6749 §3.3)."""
+    nonce: str | None = None
+    code_challenge: str | None = None
+    """S256 only; None only where the client need not use PKCE."""
+    prompt: frozenset[Prompt] = frozenset()
+    max_age: int | None = None
+    login_hint: str | None = None
+    acr_values: tuple[str, ...] = ()
+    ui_locales: tuple[str, ...] = ()
+    display: str | None = None
+    id_token_hint: str | None = None
+    claims: ClaimsRequest = ClaimsRequest()
+    connector: str | None = None
+    """The upstream the client hints at, already known to be one it allows."""
+
+    @property
+    def wants_fresh_login(self) -> bool:
+        """Whether a session of ours is no answer (Core §3.1.2.1, ``prompt=login``)."""
+        return "login" in self.prompt
+
+    @property
+    def offline(self) -> bool:
+        """Whether a refresh token is asked for (Core §11)."""
+        return "offline_access" in self.scopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingRequest:
+    """A request that waits for our own GET, which has the cookies, or for a choice of upstream."""
+
+    asked: AuthorizeRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingLogin:
+    """A login on its way to an upstream, and what must come back unchanged."""
+
+    asked: AuthorizeRequest
+    connector: str
+    nonce: str
+    code_verifier: str
+    memory: Mapping[str, str]
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticationContext:
+    """Who signed in, in our own words."""
+
+    subject: str
+    """Our ``sub``: minted, stable, not reversible."""
+    connector: str
+    upstream_issuer: str
+    auth_time: int
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Claim → where its value came from, such as ``userinfo: email``."""
+    upstream_sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One browser's single sign-on. Its cookie is a secret; ``sid`` is what client apps see."""
+
+    sid: str
+    context: AuthenticationContext
+    started_at: float
+    ends_at: float
+    """The absolute end; the idle end is the key's TTL in the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingConsent:
+    """A consent page that waits for its answer."""
+
+    asked: AuthorizeRequest
+    context: AuthenticationContext
+    sid: str
+    session_key: str
+    to_ask: tuple[str, ...]
+    """The scopes that the page asks about."""
+    granted: tuple[str, ...]
+    """Scopes that were granted before and are not asked again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """What a person allowed a client app. A grant that stands on it dies with it."""
+
+    id: str
+    client_id: str
+    granted: tuple[str, ...]
+    refused: tuple[str, ...] = ()
+    since: float
+    last_used: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a code stands for, and after it the tokens that came of it."""
+
+    id: str
+    client_id: str
+    redirect_uri: str
+    redirect_uri_sent: bool
+    code_challenge: str | None
+    nonce: str | None
+    scopes: tuple[str, ...]
+    """Granted."""
+    scopes_differ: bool
+    """Whether they differ from what was asked, so that the answer must say so (RFC 6749 §5.1)."""
+    claims: ClaimsRequest
+    context: AuthenticationContext
+    auth_time_asked: bool
+    sid: str
+    session_key: str
+    consent_id: str | None
+    """The consent it stands on; None where none was needed."""
+    issued_at: float
+    code_expires_at: float

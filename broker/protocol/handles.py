@@ -1,0 +1,74 @@
+"""The opaque strings that we hand out: codes, refresh tokens, opaque access tokens.
+
+A handle names its grant and carries a secret of its own and a tag. The tag proves that we made it, so
+rubbish never reaches the store, and an old refresh token is told from a forged one without keeping
+every old one. The store keeps only `digest`. RFC 6749 §10.10: 192 bits of the secret are chance.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
+
+Purpose = Literal["code", "refresh", "access"]
+
+GRANT_BYTES, SECRET_BYTES, TAG_BYTES = 15, 24, 12
+_LENGTH = (GRANT_BYTES + SECRET_BYTES + TAG_BYTES) * 4 // 3
+
+
+def _b64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def digest(value: str) -> str:
+    """How a handle is named in the store: SHA-256, base64url, without padding."""
+    return _b64(sha256(value.encode()).digest())
+
+
+def _tag(key: bytes, purpose: Purpose, body: bytes) -> bytes:
+    return hmac.digest(key, purpose.encode() + b"\0" + body, "sha256")[:TAG_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A handle that we made. ``text`` is the secret that travels."""
+
+    grant_id: str
+    text: str = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """What the store may know of it."""
+        return digest(self.text)
+
+
+def grant_id(chance: bytes) -> str:
+    """The public name of a grant, from 15 fresh random bytes."""
+    return _b64(chance)
+
+
+def mint(purpose: Purpose, grant: str, chance: bytes, key: bytes) -> Handle:
+    """A handle for ``grant`` from 24 fresh random bytes, tagged with ``key``."""
+    body = urlsafe_b64decode(grant) + chance
+    return Handle(grant, _b64(body + _tag(key, purpose, body)))
+
+
+def parse(purpose: Purpose, text: str, keys: Sequence[bytes]) -> Handle | None:
+    """The handle that ``text`` is, or None when we did not make it for this purpose."""
+    if len(text) != _LENGTH or not text.isascii():
+        return None
+    try:
+        raw = urlsafe_b64decode(text)
+    except (Base64Error, ValueError):
+        return None
+    if _b64(raw) != text:  # base64 decoders forgive strangers in the text; a handle has one spelling
+        return None
+    body, tag = raw[:-TAG_BYTES], raw[-TAG_BYTES:]
+    if not any(hmac.compare_digest(tag, _tag(key, purpose, body)) for key in keys):
+        return None
+    return Handle(_b64(body[:GRANT_BYTES]), text)

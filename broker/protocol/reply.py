@@ -1,0 +1,65 @@
+"""How the client app is answered at its redirect_uri.
+
+Owns `ReplyTo`, the permission to redirect, and `Reply`, what is said there. OAuth 2.0 Form Post
+Response Mode; RFC 9207 §2 (``iss`` in every answer, errors too); RFC 6749 §4.1.2 and §4.1.2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode
+
+from broker.protocol.errors import AnsweredAtClient, OAuthError
+
+ResponseMode = Literal["query", "form_post"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyTo:
+    """Where the client app hears the answer. Made only from a redirect_uri that is registered."""
+
+    redirect_uri: str
+    response_mode: ResponseMode
+    state: str | None
+    issuer: str
+
+    def code(self, code: str) -> Reply:
+        """The answer that carries the code."""
+        return self._say({"code": code})
+
+    def error(self, error: OAuthError) -> Reply:
+        """The answer that carries an error."""
+        return self._say(error.body())
+
+    def _say(self, members: Mapping[str, str]) -> Reply:
+        said = dict(members)
+        if self.state is not None:
+            said["state"] = self.state
+        said["iss"] = self.issuer
+        return Reply(redirect_uri=self.redirect_uri, response_mode=self.response_mode, members=said)
+
+    @contextmanager
+    def hears_errors(self) -> Iterator[None]:
+        """From here on the client app is told what goes wrong (RFC 6749 §4.1.2.1)."""
+        try:
+            yield
+        except OAuthError as error:
+            raise AnsweredAtClient(self, error) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One answer to a client app, ready to be sent by redirect or by form."""
+
+    redirect_uri: str
+    response_mode: ResponseMode
+    members: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        """The redirect_uri with the answer in its query, whatever query it had kept (RFC 6749 §3.1.2)."""
+        joint = "&" if "?" in self.redirect_uri else "?"
+        return f"{self.redirect_uri}{joint}{urlencode(self.members)}"

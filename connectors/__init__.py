@@ -1,0 +1,1 @@
+"""Connectors: one module per kind of upstream, each a delta on what it shares with others."""
