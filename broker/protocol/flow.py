@@ -47,7 +47,6 @@ class AuthorizeRequest:
     client_id: str
     reply_to: ReplyTo
     """The permission to redirect: made only from a registered redirect_uri."""
-    redirect_uri_sent: bool = True
     scopes: tuple[str, ...]
     """Asked for, declared and assigned to the client; in the order asked."""
     scopes_dropped: bool = False
@@ -61,15 +60,13 @@ class AuthorizeRequest:
     acr_values: tuple[str, ...] = ()
     ui_locales: tuple[str, ...] = ()
     display: str | None = None
-    id_token_hint: str | None = None
     claims: ClaimsRequest = ClaimsRequest()
     connector: str | None = None
     """The upstream the client hints at, already known to be one it allows."""
-
-    @property
-    def wants_fresh_login(self) -> bool:
-        """Whether a session of ours is no answer (Core §3.1.2.1, ``prompt=login``)."""
-        return "login" in self.prompt
+    subject: str | None = None
+    """Whom the ``id_token_hint`` names: nobody else may be answered about."""
+    session_may_answer: bool = True
+    """False after an ``id_token_hint`` that is not a good one of ours."""
 
     @property
     def offline(self) -> bool:
@@ -132,6 +129,7 @@ class PendingConsent:
     context: AuthenticationContext
     sid: str
     session_key: str
+    """The store's name of the session this page was shown to."""
     to_ask: tuple[str, ...]
     """The scopes that the page asks about."""
     granted: tuple[str, ...]
@@ -158,16 +156,16 @@ class Grant:
     id: str
     client_id: str
     redirect_uri: str
-    redirect_uri_sent: bool
     code_challenge: str | None
     nonce: str | None
     scopes: tuple[str, ...]
-    """Granted."""
+    """Granted, of those asked for."""
+    covered: tuple[str, ...] = ()
+    """Granted scopes that stand behind claims asked for by name (Core §5.5)."""
     scopes_differ: bool
     """Whether they differ from what was asked, so that the answer must say so (RFC 6749 §5.1)."""
     claims: ClaimsRequest
     context: AuthenticationContext
-    auth_time_asked: bool
     sid: str
     session_key: str
     consent_id: str | None

@@ -1,0 +1,48 @@
+"""One answer to "may this client, person, connector do this now?", asked by every grant and token.
+
+A refusal is `InvalidGrant` or `InvalidToken` to whoever asks; the reason is for the log only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from broker.protocol.client import Client
+from broker.protocol.flow import Consent, Grant
+from broker.protocol.redirects import is_registered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """All that bears on a grant at this moment."""
+
+    client: Client | None
+    connectors: Collection[str]
+    """The enabled ones."""
+    consent: Consent | None
+    """The one remembered now; None where there is none."""
+    session_ended: bool
+    revoked: bool
+
+
+def objection(grant: Grant, now_is: Circumstances) -> str | None:
+    """Why ``grant`` may not be used now, as a stable word for the log; None when it may."""
+    client = now_is.client
+    if client is None or not client.enabled:
+        return "client_gone"
+    if not is_registered(grant.redirect_uri, client):
+        return "redirect_uri_gone"
+    context = grant.context
+    if context.connector not in now_is.connectors:
+        return "connector_gone"
+    if client.connectors is not None and context.connector not in client.connectors:
+        return "connector_not_allowed"
+    if now_is.revoked:
+        return "grant_revoked"
+    if grant.consent_id is not None and (now_is.consent is None or now_is.consent.id != grant.consent_id):
+        return "consent_withdrawn"
+    # offline_access outlives the session (Back-Channel Logout §2.7).
+    if now_is.session_ended and "offline_access" not in grant.scopes:
+        return "session_ended"
+    return None

@@ -1,0 +1,83 @@
+"""Scopes: which may be asked, what they release, and what they are in words.
+
+RFC 6749 §3.3; OpenID Connect Core §5.4. Undeclared scopes are left out and the difference is told
+(Core §3.1.2.1); declared ones that the client does not have are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from broker.protocol.client import Client, ScopeRule
+from broker.protocol.errors import InvalidScope
+
+OPENID = "openid"
+OFFLINE_ACCESS = "offline_access"
+
+# scope-token of RFC 6749 §3.3
+SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+_MAX_SCOPES = 100
+
+
+def rule_for(name: str, rules: Mapping[str, ScopeRule]) -> ScopeRule | None:
+    """The rule that declares ``name``; ``account.*`` matches exactly one further segment."""
+    found = rules.get(name)
+    if found is None and "." in name:
+        head, _, tail = name.rpartition(".")
+        found = rules.get(f"{head}.*") if tail and tail != "*" else None
+    return found
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The scopes in ``text``, in order, each once.
+
+    Raises:
+        InvalidScope: a character that no scope may have, or far too many.
+    """
+    names = tuple(dict.fromkeys(text.split(" ")))
+    if len(names) > _MAX_SCOPES:
+        raise InvalidScope("Too many scopes.", reason="scope_too_many")
+    for name in names:
+        if name and SCOPE_TOKEN.fullmatch(name) is None:
+            raise InvalidScope("A scope has a character that is not allowed.", reason="scope_malformed")
+    return tuple(name for name in names if name)
+
+
+def allowed(
+    names: Sequence[str], client: Client, rules: Mapping[str, ScopeRule]
+) -> tuple[tuple[str, ...], bool]:
+    """Those of ``names`` that are declared, and whether any was left out.
+
+    Raises:
+        InvalidScope: one is declared but not assigned to this client, or none is left.
+    """
+    declared = [(name, rule) for name in names if (rule := rule_for(name, rules)) is not None]
+    for name, rule in declared:
+        if rule.name not in client.scopes:
+            raise InvalidScope(
+                "A scope is not assigned to this client.", reason="scope_not_assigned", detail=name
+            )
+    if not declared:
+        raise InvalidScope("No scope is left that could be granted.", reason="scope_empty")
+    return tuple(name for name, _ in declared), len(declared) < len(names)
+
+
+def claims_of(names: Iterable[str], rules: Mapping[str, ScopeRule]) -> frozenset[str]:
+    """The claims that these scopes release."""
+    found = (rule_for(name, rules) for name in names)
+    return frozenset(claim for rule in found if rule is not None for claim in rule.claims)
+
+
+def covering(claim: str, client: Client, rules: Mapping[str, ScopeRule]) -> str | None:
+    """The client's scope that releases ``claim`` when it is asked for by name (Core §5.5)."""
+    names = (n for n in sorted(client.scopes) if n in rules and claim in rules[n].claims)
+    return next(names, None)
+
+
+def in_words(name: str, rules: Mapping[str, ScopeRule]) -> str:
+    """The sentence for the consent page."""
+    rule = rule_for(name, rules)
+    if rule is None:
+        return name
+    return rule.description.replace("{value}", name.rpartition(".")[2])

@@ -1,0 +1,48 @@
+"""Whether a browser's session answers a request, or a login at the upstream must.
+
+OpenID Connect Core §3.1.2.1 (``prompt``, ``max_age``, ``id_token_hint``) and §5.5.1 (``sub``, ``acr``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from broker.protocol.claims_request import essential_acr, expected_subjects
+from broker.protocol.errors import LoginRequired, UnmetAuthenticationRequirements
+from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Session
+
+
+def answers(asked: AuthorizeRequest, session: Session | None, allowed: Sequence[str], *, now: float) -> bool:
+    """Whether ``session`` is good enough for ``asked``, with nothing asked of the person."""
+    if session is None or now >= session.ends_at:
+        return False
+    context = session.context
+    # A session of a connector this client does not allow, or other than the one hinted, is no session.
+    if context.connector not in allowed or asked.connector not in (None, context.connector):
+        return False
+    if not asked.session_may_answer or asked.prompt & {"login", "select_account"}:
+        return False
+    if asked.max_age is not None and (asked.max_age == 0 or now - context.auth_time > asked.max_age):
+        return False
+    try:
+        is_whom_was_asked(asked, context)
+    except (LoginRequired, UnmetAuthenticationRequirements):
+        return False
+    return True
+
+
+def is_whom_was_asked(asked: AuthorizeRequest, context: AuthenticationContext) -> None:
+    """That this person, authenticated this way, may be answered about.
+
+    Raises:
+        LoginRequired: it is somebody else than ``id_token_hint`` or ``claims`` names.
+        UnmetAuthenticationRequirements: an essential ``acr`` was not reached (Core §5.5.1.1).
+    """
+    if asked.subject is not None and asked.subject != context.subject:
+        raise LoginRequired("Somebody else is signed in.", reason="subject_differs_from_hint")
+    subjects = expected_subjects(asked.claims)
+    if subjects and context.subject not in subjects:
+        raise LoginRequired("Somebody else is signed in.", reason="subject_differs_from_claims")
+    essential = essential_acr(asked.claims)
+    if essential and context.acr not in essential:
+        raise UnmetAuthenticationRequirements(reason="acr_unmet")

@@ -1,0 +1,136 @@
+"""What our tokens say: ID Token, access token, userinfo and introspection as plain claim sets.
+
+OpenID Connect Core §2, §3.1.3.6, §5.3.2, §5.4, §5.5; RFC 9068 §2.2; RFC 7662 §2.2. Signing is elsewhere.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256, sha512
+from typing import Any
+
+from broker.protocol import scopes
+from broker.protocol.client import Client, ScopeRule, SigningAlg
+from broker.protocol.flow import AuthenticationContext, Grant
+
+_HASHES = {"RS256": sha256, "PS256": sha256, "ES256": sha256, "EdDSA": sha512, "Ed25519": sha512}
+
+CLAIM_SOURCES = "claim_sources"
+"""Released like any claim: where the value of each of the others came from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """An access token of ours, as far as the protocol cares."""
+
+    grant_id: str
+    jti: str
+    scopes: tuple[str, ...]
+    audience: str
+    issued_at: int
+    expires_at: int
+
+
+def at_hash(access_token: str, alg: SigningAlg) -> str:
+    """The left half of the token's hash, by the ID Token's algorithm (Core §3.1.3.6)."""
+    digest = _HASHES[alg](access_token.encode()).digest()
+    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+
+
+def _known(context: AuthenticationContext) -> dict[str, Any]:
+    return {**context.claims, CLAIM_SOURCES: dict(context.sources)}
+
+
+def _released(
+    grant: Grant,
+    names: frozenset[str],
+    by_name: frozenset[str],
+    client: Client,
+    rules: Mapping[str, ScopeRule],
+) -> dict[str, Any]:
+    """The claims of ``names``, and those asked for by name whose scope the grant covers (Core §5.5)."""
+    allowed = frozenset(
+        claim
+        for claim in by_name
+        if (scope := scopes.covering(claim, client, rules)) is not None and scope in grant.covered
+    )
+    known = _known(grant.context)
+    return {name: known[name] for name in sorted(names | allowed) if name in known}
+
+
+def id_token(
+    grant: Grant,
+    client: Client,
+    rules: Mapping[str, ScopeRule],
+    *,
+    issuer: str,
+    now: int,
+    lifetime: int,
+    access_token: str,
+    nonce: str | None,
+) -> dict[str, Any]:
+    """The claims of an ID Token (Core §2); ``nonce`` is None for a refreshed one (Core §12.2)."""
+    context = grant.context
+    said: dict[str, Any] = {
+        "iss": issuer,
+        "sub": context.subject,
+        "aud": client.client_id,
+        "exp": now + lifetime,
+        "iat": now,
+        "auth_time": context.auth_time,
+        "sid": grant.sid,
+        "at_hash": at_hash(access_token, client.id_token_signed_response_alg),
+    }
+    if nonce is not None:
+        said["nonce"] = nonce
+    if context.acr is not None:
+        said["acr"] = context.acr
+    if context.amr:
+        said["amr"] = list(context.amr)
+    # Core §5.4: scope claims belong to userinfo unless the client's entry wants them here too.
+    names = scopes.claims_of(grant.scopes, rules) if client.id_token_claims else frozenset()
+    return _released(grant, names, frozenset(grant.claims.id_token), client, rules) | said
+
+
+def userinfo(
+    grant: Grant, granted: tuple[str, ...], client: Client, rules: Mapping[str, ScopeRule]
+) -> dict[str, Any]:
+    """The userinfo answer (Core §5.3.2) for an access token with the scopes ``granted``."""
+    names = scopes.claims_of(granted, rules)
+    released = _released(grant, names, frozenset(grant.claims.userinfo), client, rules)
+    return released | {"sub": grant.context.subject}
+
+
+def access_token(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, Any]:
+    """The claims of an access token that is a JWT (RFC 9068 §2.2)."""
+    said: dict[str, Any] = {
+        "iss": issuer,
+        "sub": grant.context.subject,
+        "aud": token.audience,
+        "exp": token.expires_at,
+        "iat": token.issued_at,
+        "jti": token.jti,
+        "client_id": grant.client_id,
+        "scope": " ".join(token.scopes),
+        "auth_time": grant.context.auth_time,
+    }
+    if grant.context.acr is not None:
+        said["acr"] = grant.context.acr
+    return said
+
+
+def introspection(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, Any]:
+    """What an API hears of a token that is active (RFC 7662 §2.2)."""
+    username = grant.context.claims.get("preferred_username", grant.context.subject)
+    return access_token(token, grant, issuer=issuer) | {
+        "active": True,
+        "token_type": "Bearer",
+        "username": username,
+    }
+
+
+def audience(client: Client, issuer: str) -> str:
+    """The ``aud`` of a client's access tokens (RFC 9068 §2.2, §3)."""
+    return client.audience or issuer
