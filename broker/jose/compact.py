@@ -1,0 +1,113 @@
+"""Compact JWS: how we sign, and the one strict reader of what others signed.
+
+Owns `sign` and `verify`. RFC 7515 §3.1, §5 and §7.1; RFC 8725 §3. What is read is taken apart here once and
+the same bytes are verified, so that no second parser can see another token in them. A header never brings
+its own key: ``jwk``, ``jku``, ``x5u`` and ``x5c`` are not looked at, and ``alg`` must be one that both the
+caller and the key allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from broker import strictjson
+from broker.jose.keys import ASYMMETRIC, JoseError, KeySet, SigningKey, UnknownKid, b64decode, b64encode
+
+MAX_TOKEN = 128 * 1024
+"""Characters of a token; upstreams put at most 100 kB of claims into one."""
+MAX_HEADER = 8 * 1024
+
+ABSENT = ""
+"""In a set of allowed ``typ`` values: the token may say none."""
+
+
+def _plain(value: object) -> Any:
+    """Mappings that are not dicts, such as a read-only view."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be a claim")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+@lru_cache(maxsize=256)
+def _protected(alg: str, kid: str, typ: str) -> bytes:
+    return b64encode(_encode({"alg": alg, "kid": kid, "typ": typ})) + b"."
+
+
+def sign(key: SigningKey, claims: Mapping[str, Any], *, typ: str, alg: str | None = None) -> str:
+    """A compact JWS over ``claims``. ``alg`` may choose between the two names of an Edwards key."""
+    alg = alg or key.alg
+    message = _protected(alg, key.kid, typ) + b64encode(_encode(claims))
+    return (message + b"." + b64encode(key.signature(message, alg))).decode("ascii")
+
+
+def verify(
+    token: str, keys: KeySet, *, algorithms: Collection[str], typ: Collection[str] | None
+) -> dict[str, Any]:
+    """The claims of a compact JWS that one of ``keys`` signed by one of ``algorithms``.
+
+    ``typ`` holds the allowed values of that header (lower case, `ABSENT` for none); None allows any.
+
+    Raises:
+        UnknownKid: the key is not in this set.
+        JoseError: everything else that is wrong with it.
+    """
+    head, payload, signature, message = _take_apart(token)
+    alg, kid = _check_header(_read_json(head, "bad_header"), algorithms, typ)
+    candidates = keys.candidates(kid, alg)
+    claims = _read_json(payload, "bad_payload")
+    if not any(key.verifies(alg, message, signature) for key in candidates):
+        if any(key.kid == kid for key in candidates if kid is not None):
+            raise JoseError("bad_signature")
+        raise UnknownKid("no key fits")  # without a name the right one may not have been seen yet
+    return claims
+
+
+def _take_apart(token: str) -> tuple[bytes, bytes, bytes, bytes]:
+    """Header, payload, signature, and what the signature covers. Size and shape come before all else."""
+    if len(token) > MAX_TOKEN:
+        raise JoseError("token_too_large")
+    if token.count(".") != 2 or not token.isascii():  # noqa: PLR2004 - RFC 7515 §7.1: three parts
+        raise JoseError("not_a_jws")
+    message, _, last = token.encode("ascii").rpartition(b".")
+    first, _, middle = message.partition(b".")
+    if len(first) > MAX_HEADER:
+        raise JoseError("header_too_large")
+    try:
+        return b64decode(first), b64decode(middle), b64decode(last), message
+    except ValueError as error:
+        raise JoseError("not_base64url") from error
+
+
+def _read_json(data: bytes, reason: str) -> dict[str, Any]:
+    try:
+        return strictjson.parse_object(data)
+    except strictjson.StrictJSONError as error:
+        raise JoseError(reason, str(error)) from error
+
+
+def _check_header(
+    header: Mapping[str, Any], algorithms: Collection[str], typ: Collection[str] | None
+) -> tuple[str, str | None]:
+    """The token's ``alg`` and ``kid``; everything that would change its meaning is refused."""
+    alg, kid = header.get("alg"), header.get("kid")
+    if not isinstance(alg, str) or alg not in ASYMMETRIC or alg not in algorithms:
+        raise JoseError("bad_algorithm", f"alg {str(alg)[:20]!r} is not allowed here")
+    if "crit" in header or "b64" in header:  # RFC 7515 §4.1.11: we understand no extension; RFC 7797
+        raise JoseError("critical_header")
+    if kid is not None and not isinstance(kid, str):
+        raise JoseError("bad_header", "kid is not a string")
+    if typ is not None and _media_type(header.get("typ", ABSENT)) not in typ:
+        raise JoseError("bad_typ", f"typ {str(header.get('typ'))[:20]!r} is not allowed here")
+    return alg, kid
+
+
+def _media_type(typ: object) -> str | None:
+    """RFC 7515 §4.1.9: compared without case, ``application/`` may be left out."""
+    return typ.lower().removeprefix("application/") if isinstance(typ, str) else None

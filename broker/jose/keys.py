@@ -1,0 +1,272 @@
+"""The keys that sign and the keys that verify.
+
+Owns `SigningKey`, a private key loaded once with the one algorithm it signs by, and `KeySet`, the usable
+public keys of a JWK set that somebody else wrote. RFC 7517 (JWK), RFC 7518 §3 and §6, RFC 8037, RFC 7638
+(thumbprints), RFC 9864 (Ed25519 by its own name).
+"""
+
+from __future__ import annotations
+
+import warnings
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import msgspec
+from joserfc.errors import JoseError as LibraryError
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+from jwcrypto.common import JWException  # type: ignore[import-untyped]
+from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
+
+from broker import strictjson
+
+MAX_KEYS = 64
+"""Keys read from one set."""
+MAX_TRIES = 4
+"""Signatures checked for one token when its ``kid`` does not name a single key."""
+
+EDWARDS = frozenset({"EdDSA", "Ed25519"})
+_BY_CURVE = {
+    ("EC", "P-256"): frozenset({"ES256"}),
+    ("EC", "P-384"): frozenset({"ES384"}),
+    ("EC", "P-521"): frozenset({"ES512"}),
+    ("OKP", "Ed25519"): EDWARDS,
+}
+_RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+ASYMMETRIC = frozenset.union(_RSA, *_BY_CURVE.values())
+"""Every algorithm that a signature may have here. No ``none`` and no HMAC (RFC 8725 §3.1, §3.2)."""
+
+_MEMBERS: Mapping[str, tuple[type[RSAKey | ECKey | OKPKey], tuple[str, ...]]] = {
+    "RSA": (RSAKey, ("n", "e")),
+    "EC": (ECKey, ("crv", "x", "y")),
+    "OKP": (OKPKey, ("crv", "x")),
+}
+_PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
+_GENERATE: Mapping[str, Mapping[str, Any]] = {
+    "RS256": {"kty": "RSA", "size": 2048},
+    "PS256": {"kty": "RSA", "size": 2048},
+    "ES256": {"kty": "EC", "crv": "P-256"},
+    "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
+    "Ed25519": {"kty": "OKP", "crv": "Ed25519"},
+}
+
+with warnings.catch_warnings():
+    # RFC 9864 renames EdDSA; it is still what most client apps ask for, so this one warning is known.
+    warnings.filterwarnings("ignore", "EdDSA is deprecated via RFC 9864", SecurityWarning)
+    _REGISTRY = JWSRegistry(algorithms=sorted(ASYMMETRIC))
+    _ALGORITHMS = {name: _REGISTRY.get_alg(name) for name in sorted(ASYMMETRIC)}
+
+
+class JoseError(Exception):
+    """A key or token that is not believed. ``reason`` is a short stable word for the log."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class UnknownKid(JoseError):
+    """No key of this set is the one that signed; a newer edition of the set may have it."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__("unknown_kid", detail)
+
+
+def b64encode(data: bytes) -> bytes:
+    """Base64url without padding (RFC 7515 §2)."""
+    return urlsafe_b64encode(data).rstrip(b"=")
+
+
+def b64decode(text: bytes) -> bytes:
+    """The bytes that ``text`` spells, if that is their one spelling: no padding, strangers or spare bits."""
+    data = urlsafe_b64decode(text + b"=" * (-len(text) % 4))  # binascii.Error is a ValueError
+    if b64encode(data) != text:
+        raise ValueError("not base64url in its one spelling")
+    return data
+
+
+# ── Keys that sign ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SigningKey:
+    """A private key, loaded, with the one algorithm it signs by. Its ``kid`` is its thumbprint (RFC 7638)."""
+
+    kid: str
+    alg: str
+    _jwk: JWK = field(repr=False)
+    _key: Any = field(repr=False)
+
+    @classmethod
+    def generate(cls, alg: str) -> Self:
+        """A fresh key for RS256, PS256, ES256, EdDSA or Ed25519."""
+        if alg not in _GENERATE:
+            raise JoseError("bad_algorithm", f"no key can be made for {alg!r}")
+        return cls._of(JWK.generate(**_GENERATE[alg]), alg)
+
+    @classmethod
+    def from_pem(cls, pem: bytes, alg: str | None = None) -> Self:
+        """The key in a PEM file; without ``alg`` it signs RS256, ES256 or EdDSA, as its kind goes."""
+        try:
+            jwk = JWK.from_pem(pem)
+        except (ValueError, TypeError, JWException) as error:
+            raise JoseError("bad_key", "not an unencrypted private key in PEM") from error
+        return cls._of(jwk, alg)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The key that `to_json` wrote, or any private JWK; its ``alg`` member is respected."""
+        try:
+            members = strictjson.parse_object(text.encode() if isinstance(text, str) else text)
+            jwk = JWK(**{name: members[name] for name in members if name not in {"kid", "use", "key_ops"}})
+        except (ValueError, TypeError, JWException) as error:
+            raise JoseError("bad_key", "not a private JWK") from error
+        alg = members.get("alg")
+        return cls._of(jwk, alg if isinstance(alg, str) else None)
+
+    @classmethod
+    def _of(cls, jwk: JWK, alg: str | None) -> Self:
+        members = dict(jwk.export(private_key=True, as_dict=True)) if jwk.has_private else {}
+        fitting = _able(members)
+        alg = alg or next((name for name in ("RS256", "ES256", "EdDSA") if name in fitting), None)
+        if alg not in fitting or alg not in _GENERATE:
+            raise JoseError("bad_key", f"not a private key that signs {alg or 'by an algorithm we know'}")
+        kind, names = _MEMBERS[members["kty"]]
+        kept = {name: members[name] for name in ("kty", *names, *_PRIVATE) if name in members}
+        try:
+            if kind is RSAKey and not _sound_rsa(members["n"], members["e"]):
+                raise JoseError("weak_key", "an RSA key has 2048 to 8192 bits")
+            key = kind.import_key(kept)
+            _ALGORITHMS[alg].sign(b"proof", key)  # loads it now: an RSA key takes 36 ms at its first use
+        except (ValueError, TypeError, LibraryError) as error:
+            raise JoseError("bad_key", "the private key does not load") from error
+        return cls(jwk.thumbprint(), alg, JWK(**kept), key)
+
+    def to_json(self) -> str:
+        """The whole private key as a JWK, for a vault."""
+        members = self._jwk.export(private_key=True, as_dict=True)
+        return msgspec.json.encode({**members, "alg": self.alg, "kid": self.kid}).decode()
+
+    def public_jwk(self) -> dict[str, Any]:
+        """Its public half for a JWK set.
+
+        An Edwards key says no ``alg``: it signs for clients that ask for EdDSA and for those that ask for
+        Ed25519 (RFC 9864), and a reader that compares ``alg`` would find it under one name only.
+        """
+        members = {**self._jwk.export_public(as_dict=True), "use": "sig", "kid": self.kid}
+        return members if self.alg in EDWARDS else {**members, "alg": self.alg}
+
+    def signature(self, message: bytes, alg: str) -> bytes:
+        """The bare signature over ``message``, by an algorithm that this key has."""
+        if alg != self.alg and not {alg, self.alg} <= EDWARDS:
+            raise JoseError("bad_algorithm", f"key {self.kid} signs {self.alg}, not {alg}")
+        return _ALGORITHMS[alg].sign(message, self._key)
+
+
+# ── Keys that verify ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerificationKey:
+    """A public key and the algorithms it may verify."""
+
+    kid: str | None
+    algorithms: frozenset[str]
+    _key: Any = field(repr=False)
+
+    def verifies(self, alg: str, message: bytes, signature: bytes) -> bool:
+        """Whether this key made ``signature`` over ``message``."""
+        try:
+            return alg in self.algorithms and _ALGORITHMS[alg].verify(message, signature, self._key)
+        except (ValueError, TypeError, OverflowError, LibraryError):
+            return False  # a signature of a shape that no key makes: r or s out of range, wrong length
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeySet:
+    """Public keys, found by ``kid``."""
+
+    keys: tuple[VerificationKey, ...] = ()
+
+    @classmethod
+    def from_jwks(cls, document: object) -> Self:
+        """The usable keys of a JWK set; what is odd is left out, so that it cannot spoil the others.
+
+        RFC 7517 §5: implementations SHOULD ignore keys they do not understand.
+        """
+        listed = document.get("keys") if isinstance(document, Mapping) else None
+        if not isinstance(listed, list):
+            raise JoseError("bad_key_set", "no list of keys")
+        read = (_read_key(entry) for entry in listed[:MAX_KEYS])
+        return cls(tuple(key for key in read if key is not None))
+
+    @classmethod
+    def of(cls, keys: Iterable[SigningKey]) -> Self:
+        """The public halves of keys of our own."""
+        read = (_read_key(key.public_jwk()) for key in keys)
+        return cls(tuple(key for key in read if key is not None))
+
+    def candidates(self, kid: str | None, alg: str) -> list[VerificationKey]:
+        """The few keys that may have signed a token which says ``kid`` and ``alg``.
+
+        Raises:
+            UnknownKid: none of them.
+            JoseError: the key named is not one for this algorithm (RFC 8725 §3.1).
+        """
+        named = [key for key in self.keys if key.kid == kid] if kid is not None else list(self.keys)
+        named = named or [key for key in self.keys if key.kid is None]
+        fitting = [key for key in named if alg in key.algorithms]
+        if fitting:
+            return fitting[:MAX_TRIES]
+        if named and kid is not None:
+            raise JoseError("alg_key_mismatch", f"the key named is not one for {alg}")
+        raise UnknownKid(f"no key for {alg}, or none of that name")
+
+
+def _able(members: Mapping[str, Any]) -> frozenset[str]:
+    """What a key of this kind can do, by its type and curve alone (RFC 7518 §3.1, RFC 8037 §3.1)."""
+    kind, curve = members.get("kty"), members.get("crv")
+    if kind == "RSA":
+        return _RSA
+    known = isinstance(kind, str) and isinstance(curve, str)
+    return _BY_CURVE.get((str(kind), str(curve)), frozenset()) if known else frozenset()
+
+
+def _allowed(entry: Mapping[str, Any]) -> frozenset[str]:
+    """What a JWK lets itself be used for: ``use``, ``key_ops`` and ``alg`` (RFC 7517 §4.2 to §4.4)."""
+    use, operations, alg = entry.get("use", "sig"), entry.get("key_ops", ["verify"]), entry.get("alg")
+    if use != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        return frozenset()
+    able = _able(entry)
+    if alg is None or (able == EDWARDS and alg in ("EdDSA", "Ed25519")):
+        return able
+    return able & {alg} if isinstance(alg, str) else frozenset()
+
+
+def _read_key(entry: object) -> VerificationKey | None:
+    """One key of a set, or None when it is not one that verifies our tokens."""
+    if not isinstance(entry, Mapping) or not (algorithms := _allowed(entry)):
+        return None
+    kind, names = _MEMBERS[entry["kty"]]
+    public = {name: entry[name] for name in names if isinstance(entry.get(name), str)}
+    if len(public) != len(names):
+        return None
+    try:
+        if kind is RSAKey and not _sound_rsa(public["n"], public["e"]):
+            return None
+        key = kind.import_key({"kty": entry["kty"], **public})  # whatever was private stays behind
+    except (ValueError, TypeError, LibraryError):
+        return None  # not on the curve, not base64url: RFC 7517 §5 lets us go on with the others
+    kid = entry.get("kid")
+    return VerificationKey(kid if isinstance(kid, str) and kid else None, algorithms, key)
+
+
+def _sound_rsa(modulus: str, exponent: str) -> bool:
+    """At least 2048 bits (RFC 7518 §3.3), and no more work than a verification should be."""
+    size = int.from_bytes(b64decode(modulus.encode()), "big").bit_length()
+    public = int.from_bytes(b64decode(exponent.encode()), "big")
+    return 2048 <= size <= 8192 and 3 <= public < 1 << 33 and public % 2 == 1  # noqa: PLR2004
