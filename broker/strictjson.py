@@ -64,7 +64,7 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
         if _too_deep(text):
             raise StrictJSONError(f"nested deeper than {MAX_DEPTH}")
         value = _decoder.decode(text)
-        if "\\u" in text:  # half of a surrogate pair is no character and cannot be written again (RFC 8259 §8.2)
+        if "\\u" in text:  # half of a surrogate pair is no character: it could never be written again
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise StrictJSONError(str(error) if isinstance(error, StrictJSONError) else "not JSON") from None

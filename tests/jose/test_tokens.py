@@ -2,6 +2,7 @@
 
 import json
 import random
+import string
 import warnings
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
@@ -13,6 +14,7 @@ from broker.jose import ABSENT, JoseError, KeySet, SigningKey, UnknownKid, sign,
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 KEYS = {alg: SigningKey.generate(alg) for alg in ALGORITHMS}
+ALPHABET = string.ascii_letters + string.digits + "-_"
 CLAIMS = {"iss": "https://idp.example", "n": 1}
 
 
@@ -275,7 +277,8 @@ def test_base64url_has_one_spelling(change, part):
 
 def test_spare_bits_in_the_last_character_are_refused():
     head, body, signature = sign(RSA, CLAIMS, typ="JWT").split(".")
-    twin = next(c for c in "BCDEFGHIJKLMNOPQRSTUVWXYZ" if unb64(signature[:-1] + c) == unb64(signature))
+    last = signature[-1]
+    twin = next(c for c in ALPHABET if c != last and unb64(signature[:-1] + c) == unb64(signature))
     assert refused(f"{head}.{body}.{signature[:-1]}{twin}", TRUSTED) == "not_base64url"
 
 
