@@ -1,0 +1,14 @@
+"""The Keycloak that the tests of one run share."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.interop import keycloak
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def acme(tmp_path_factory) -> AsyncIterator[keycloak.Keycloak]:
+    """A real Keycloak with the realm of `data/acme-realm.json`."""
+    async with keycloak.serving(tmp_path_factory.mktemp("keycloak")) as serving:
+        yield serving

@@ -1,0 +1,125 @@
+"""The two programs that others wrote and that run on Node: an identity provider and a client app.
+
+Owns how they are started and spoken to; `provider.mjs` and `client.mjs` are the programs themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.interop.processes import Talking, running
+
+HERE = Path(__file__).parent
+OLDEST = (20, 19)
+"""The oldest Node with what these two packages need."""
+
+
+@cache
+def node() -> Path | None:
+    """A Node that is new enough: the machine's own, else the one that was installed beside the packages."""
+    own = shutil.which("node")
+    brought = sorted((HERE / "runtime" / "node_modules").glob("node-linux-*/bin/node"))
+    for found in ([Path(own)] if own else []) + brought:
+        answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+        numbers = answer.stdout.strip().lstrip("v").split(".")
+        if answer.returncode == 0 and tuple(map(int, numbers[:2])) >= OLDEST:
+            return found
+    return None
+
+
+def missing() -> str | None:
+    """Why nothing of this can run here, or None."""
+    if node() is None:
+        return f"no Node {'.'.join(map(str, OLDEST))} or newer"
+    if not (HERE / "node_modules" / "openid-client").is_dir():
+        return "the packages of tests/interop are not installed (make test does, or npm ci there)"
+    return None
+
+
+@contextlib.asynccontextmanager
+async def _program(name: str, *arguments: str) -> AsyncIterator[Talking]:
+    found = node()
+    if found is None:
+        raise RuntimeError(missing())
+    async with running(found, "--no-warnings", HERE / name, *arguments, cwd=HERE) as program:
+        yield program
+
+
+# ── The identity provider ─────────────────────────────────────────────────────────────────────
+
+
+@contextlib.asynccontextmanager
+async def identity_provider(
+    *, clients: Sequence[Mapping[str, Any]], people: Mapping[str, Mapping[str, Any]], **more: Any
+) -> AsyncIterator[str]:
+    """panva's oidc-provider with these clients and people; yields its issuer."""
+    asked = json.dumps({"clients": clients, "people": people, **more})
+    async with _program("provider.mjs", asked) as provider:
+        line = await provider.says('{"issuer"', within=60)
+        yield json.loads(line)["issuer"]
+
+
+# ── The client app ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class ClientRefused(Exception):
+    """What openid-client threw."""
+
+    name: str
+    message: str
+    error: str | None = None
+    code: str | None = None
+    status: int | None = None
+    cause: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message} ({self.error or self.code or self.cause})"
+
+
+class ClientApp:
+    """openid-client, one deed after the other; the deeds are those of `client.mjs`."""
+
+    def __init__(self, program: Talking) -> None:
+        self._program = program
+        self._answers = 0
+
+    async def do(self, deed: str, **said: Any) -> Any:
+        """Its answer to one deed.
+
+        Raises:
+            ClientRefused: openid-client did not accept what it got.
+        """
+        self._answers += 1
+        asked = {"do": deed, "no": self._answers} | {k: v for k, v in said.items() if v is not None}
+        await self._program.tell(json.dumps(asked))
+        answer = json.loads(await self._program.says(f'{{"no":{self._answers},', within=30))
+        if "error" in answer:
+            raise ClientRefused(**answer["error"])
+        return answer["ok"]
+
+
+@contextlib.asynccontextmanager
+async def client_app(
+    issuer: str, *, client_id: str, secret: str | None, method: str, redirect_uri: str
+) -> AsyncIterator[ClientApp]:
+    """A client app that has read this issuer's metadata."""
+    async with _program("client.mjs") as program:
+        app = ClientApp(program)
+        await app.do(
+            "discover",
+            issuer=issuer,
+            client_id=client_id,
+            secret=secret,
+            method=method,
+            redirect_uri=redirect_uri,
+        )
+        yield app

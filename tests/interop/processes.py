@@ -1,0 +1,117 @@
+"""Child processes that never outlive the tests: each in a group of its own, ended with its parent.
+
+Owns starting, listening to and ending them. What a process says when it is ready is for its own room to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+GRACE = 20.0
+"""Seconds between asking a process to end and ending its group."""
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now, below the range that outgoing connections take."""
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    # A random start, so that two test processes that ask at the same time are told two ports.
+    start = 10_000 + int.from_bytes(os.urandom(2)) % 20_000
+    for port in range(start, max(low, start + 1000)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port below the range of outgoing connections")
+
+
+class Talking:
+    """A running process and everything it has said, on standard output and error together."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._news = asyncio.Condition()
+        self._ended = False
+        self._reader = asyncio.create_task(self._read())
+
+    async def says(self, text: str, *, within: float) -> str:
+        """The first line that contains ``text``, as soon as it is there."""
+        heard = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within), self._news:
+                while True:
+                    for line in self.lines[heard:]:
+                        if text in line:
+                            return line
+                    heard = len(self.lines)
+                    if self._ended:
+                        break
+                    await self._news.wait()
+        told = "\n".join(self.lines[-60:])
+        raise RuntimeError(f"{'ended' if self._ended else 'waited'} without saying {text!r}:\n{told}")
+
+    async def tell(self, line: str) -> None:
+        """One line to its standard input."""
+        if self.process.stdin is None:
+            raise RuntimeError("it has no standard input")
+        self.process.stdin.write(line.encode() + b"\n")
+        await self.process.stdin.drain()
+
+    async def end(self) -> int:
+        """Ask it to end, then end whatever is left of its group; returns its exit status."""
+        process = self.process
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), GRACE)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        status = await process.wait()
+        await self._reader
+        if process.stdin is not None:
+            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                await process.stdin.wait_closed()
+        return status
+
+    async def _read(self) -> None:
+        stream = self.process.stdout
+        while stream is not None and (line := await stream.readline()):
+            async with self._news:
+                self.lines.append(line.decode(errors="replace").rstrip("\n"))
+                self._news.notify_all()
+        async with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+
+@contextlib.asynccontextmanager
+async def running(
+    *command: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> AsyncIterator[Talking]:
+    """Run a command while the block lasts; then end it and everything it started."""
+    # Should this process die without ending it, the kernel does (prctl, PR_SET_PDEATHSIG).
+    setpriv = shutil.which("setpriv")
+    tie = (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
+    process = await asyncio.create_subprocess_exec(
+        *tie,
+        *command,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+        limit=2**22,
+    )
+    talking = Talking(process)
+    try:
+        yield talking
+    finally:
+        await talking.end()
