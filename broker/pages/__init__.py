@@ -1,0 +1,57 @@
+"""The pages a person sees: what each shows, how it is written, and the files it loads.
+
+Owns templates, style, script, icons and the catalogue of sentences. It answers no request by itself: an
+endpoint makes a view and sends the page that `Pages.render` returns, headers and all.
+"""
+
+from __future__ import annotations
+
+from broker.pages.files import STATIC_HEADERS, StaticFile
+from broker.pages.rendering import ICONS, Page, Pages
+from broker.pages.safety import UnsafeAddressError
+from broker.pages.theme import Theme
+from broker.pages.views import (
+    BounceView,
+    Choice,
+    ChooserView,
+    ConsentView,
+    ErrorView,
+    FormPostView,
+    GrantLine,
+    GrantsView,
+    LeavingView,
+    ScopeLine,
+    SignedOutView,
+    SignInPromptView,
+    SignOutView,
+    View,
+)
+from broker.pages.words import MESSAGES, SCOPE_SENTENCES, Message, MessageKey
+
+__all__ = [
+    "ICONS",
+    "MESSAGES",
+    "SCOPE_SENTENCES",
+    "STATIC_HEADERS",
+    "BounceView",
+    "Choice",
+    "ChooserView",
+    "ConsentView",
+    "ErrorView",
+    "FormPostView",
+    "GrantLine",
+    "GrantsView",
+    "LeavingView",
+    "Message",
+    "MessageKey",
+    "Page",
+    "Pages",
+    "ScopeLine",
+    "SignInPromptView",
+    "SignOutView",
+    "SignedOutView",
+    "StaticFile",
+    "Theme",
+    "UnsafeAddressError",
+    "View",
+]

@@ -1,0 +1,83 @@
+"""The files that pages load: each under a name with its own hash, so that it may be kept for ever.
+
+Owns the style sheet with the theme in it, the one script, the icons, and the logos that the configuration
+names. Everything is read once, at the start; nothing is looked up on disk by a name from a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+_CONTENT_TYPES: Final = {
+    ".avif": "image/avif",
+    ".css": "text/css; charset=utf-8",
+    ".gif": "image/gif",
+    ".ico": "image/x-icon",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webp": "image/webp",
+}
+_IMAGES: Final = frozenset(_CONTENT_TYPES) - {".css", ".js"}
+_LARGEST: Final = 512 * 1024
+
+STATIC_HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # An SVG that is opened by itself is a document of our origin: it may style itself and nothing else.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file as it is served."""
+
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=lambda: STATIC_HEADERS)
+
+
+class StaticFiles:
+    """The files by their hashed names."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix.rstrip("/")
+        self._files: dict[str, StaticFile] = {}
+
+    def add(self, stem: str, suffix: str, body: bytes) -> str:
+        """Take a file in; the path it is served at."""
+        name = f"{stem}.{sha256(body).hexdigest()[:12]}{suffix}"
+        self._files[name] = StaticFile(body, _CONTENT_TYPES[suffix])
+        return f"{self._prefix}/{name}"
+
+    def add_image(self, path: Path) -> str:
+        """Take an image file in, such as a client app's logo.
+
+        Raises:
+            ValueError: it is no image of a kind that browsers show, or too large.
+            OSError: it cannot be read.
+        """
+        suffix = path.suffix.lower()
+        if suffix not in _IMAGES:
+            raise ValueError(f"{path.name} is not an image; use one of {', '.join(sorted(_IMAGES))}")
+        body = path.read_bytes()
+        if len(body) > _LARGEST:
+            raise ValueError(f"{path.name} is larger than {_LARGEST // 1024} KiB")
+        return self.add("image", suffix, body)
+
+    def get(self, name: str) -> StaticFile | None:
+        """The file of this hashed name."""
+        return self._files.get(name)
+
+    def serves(self, path: str) -> bool:
+        """Whether ``path`` is one that `add` gave."""
+        prefix, _, name = path.rpartition("/")
+        return prefix == self._prefix and name in self._files

@@ -1,0 +1,202 @@
+"""What each page shows, as frozen values: an endpoint makes one, `Pages.render` turns it into HTML.
+
+A view holds facts, never sentences of ours: those come from the catalogue in the person's language.
+Names and addresses in it may come from anybody; they are escaped, cut and isolated when rendered.
+Instants are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from broker.pages.words import MessageKey, UnavailableKey
+
+Fields = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One way to sign in."""
+
+    url: str
+    """A path of ours: it is a link, since `form-action` would stop a form at the upstream."""
+    name: str
+    icon: str | None = None
+    """A name from `ICONS`, or a path that `Pages.add_static` gave; else the name's first letter."""
+    last_used: bool = False
+    unavailable: UnavailableKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChooserView:
+    """Which of several ways to sign in to an app."""
+
+    template: ClassVar[str] = "chooser.html"
+    client_name: str
+    client_logo: str | None = None
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInPromptView:
+    """The account page when nobody is signed in: one way in, or a choice."""
+
+    template: ClassVar[str] = "sign_in_prompt.html"
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeLine:
+    """One thing an app asks for, as a sentence."""
+
+    name: str
+    """What the check box sends; never shown."""
+    sentence: str
+    optional: bool = True
+    ticked: bool = True
+    sensitive: bool = False
+    """Shown as such, and never ticked beforehand whatever ``ticked`` says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentView:
+    """May this app have these things?
+
+    Posts ``csrf``, ``flow``, ``answer`` (``allow`` or ``deny``) and one ``scope`` for each ticked box;
+    what cannot be refused is not posted, since nobody could change it.
+    """
+
+    template: ClassVar[str] = "consent.html"
+    client_name: str
+    client_host: str
+    """Where the answer goes: the host of the registered address, or its custom scheme."""
+    client_logo: str | None = None
+    on_this_device: bool = False
+    """The address is a loopback or custom-scheme one: the host proves nothing (RFC 8252 §8.6)."""
+    person: str
+    not_you_url: str
+    action: str
+    csrf: str
+    flow: str
+    scopes: tuple[ScopeLine, ...]
+    already: tuple[str, ...] = ()
+    """Sentences of what was granted before."""
+    account_url: str | None = None
+    """Where it can be taken back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorView:
+    """What went wrong, and what to do now."""
+
+    template: ClassVar[str] = "error.html"
+    message: MessageKey
+    correlation_id: str
+    client_name: str | None = None
+    back_url: str | None = None
+    """Where a button may lead: registered with the app, or a path of ours. Never from the request."""
+    status: int = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantLine:
+    """An app that was allowed something."""
+
+    client_id: str
+    """What the withdraw button sends; never shown."""
+    client_name: str
+    sentences: tuple[str, ...]
+    since: float
+    last_used: float | None = None
+    client_logo: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantsView:
+    """The account page: which apps were allowed what, and the way to take it back.
+
+    Withdrawing posts ``csrf`` and ``client_id``; signing out posts ``csrf``.
+    """
+
+    template: ClassVar[str] = "grants.html"
+    person: str
+    grants: tuple[GrantLine, ...]
+    csrf: str
+    withdraw_action: str
+    sign_out_action: str
+    withdrawn: str | None = None
+    """The name of the app whose access has just been withdrawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignOutView:
+    """Asks whether to sign out, where nothing proves the wish. Posts ``csrf`` and ``fields``."""
+
+    template: ClassVar[str] = "sign_out.html"
+    person: str | None
+    action: str
+    csrf: str
+    fields: Fields = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOutView:
+    """What was ended, and what was not."""
+
+    template: ClassVar[str] = "signed_out.html"
+    ended: bool = True
+    """False when there was nothing to end."""
+    upstream: str | None = None
+    """The way of signing in whose own session goes on."""
+    client_name: str | None = None
+    back_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceView:
+    """Posts the same fields to the same address of ours, now from our own site.
+
+    A form_post answer from an upstream comes without our Lax cookie; the second post has it. The page's
+    `form-action` is 'self' and holds for what follows the post: answer that with a page (`LeavingView`
+    towards the app), not with a redirect to another site.
+    """
+
+    template: ClassVar[str] = "bounce.html"
+    action: str
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormPostView:
+    """Carries the answer to the app as a form (OAuth 2.0 Form Post Response Mode)."""
+
+    template: ClassVar[str] = "form_post.html"
+    action: str
+    fields: Fields
+    client_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeavingView:
+    """Carries the browser to the app after a POST, by an immediate refresh and a link."""
+
+    template: ClassVar[str] = "leaving.html"
+    url: str
+    client_name: str
+    custom_scheme: str | None = None
+    """The scheme of the registered address, where it is neither http nor https."""
+
+
+View = (
+    ChooserView
+    | SignInPromptView
+    | ConsentView
+    | ErrorView
+    | GrantsView
+    | SignOutView
+    | SignedOutView
+    | BounceView
+    | FormPostView
+    | LeavingView
+)

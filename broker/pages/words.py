@@ -1,0 +1,210 @@
+"""The sentences that are chosen by a key, and the catalogues they are translated with.
+
+Owns the texts of errors and of the scopes that OpenID Connect itself defines (Core §5.4, §11), and which
+catalogue a person gets (RFC 4647 §3.4, lookup). The English texts are the catalogue's msgids. No word
+of the protocol is in them: a person has an app, an account, and a way to sign in.
+"""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+DOMAIN: Final = "pages"
+SOURCE_LANGUAGE: Final = "en"
+_RIGHT_TO_LEFT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
+
+
+def N_(text: str) -> str:  # noqa: N802  (the name that extraction knows)
+    """Mark a sentence for the catalogue; it is translated where it is shown."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An error in two sentences: what happened, and what to do now."""
+
+    title: str
+    happened: str
+    do_now: str
+
+
+MessageKey = Literal[
+    "bad_request",
+    "browser_mismatch",
+    "consent_gone",
+    "forbidden",
+    "login_expired",
+    "method_not_allowed",
+    "not_found",
+    "redirect_uri_unregistered",
+    "server_error",
+    "store_away",
+    "too_large",
+    "too_many",
+    "unknown_client",
+    "upstream_failed",
+    "upstream_refused",
+    "upstream_unavailable",
+]
+
+_START_AGAIN = N_("Go back to the app and start signing in again.")
+_DOUBT_THE_LINK = N_(
+    "If you do not know where the link came from, do not continue. If you do, tell the people who run the app."
+)
+_TELL_THE_APP = N_("Go back and try again. If this keeps happening, tell the people who run the app.")
+
+MESSAGES: Final[Mapping[MessageKey, Message]] = {
+    "bad_request": Message(
+        N_("We could not read that"),
+        N_("The link or form that brought you here was incomplete or damaged."),
+        _START_AGAIN,
+    ),
+    "browser_mismatch": Message(
+        N_("Please start again"),
+        N_("This sign-in was not started in this browser, so it was stopped to protect your account."),
+        N_("Start signing in again and stay in one browser. If you block cookies, allow them for this site."),
+    ),
+    "consent_gone": Message(
+        N_("This question is no longer open"),
+        N_("You may have answered it already, or it waited too long. Nothing was allowed just now."),
+        _START_AGAIN,
+    ),
+    "forbidden": Message(
+        N_("You cannot do that here"),
+        N_("The request did not come from a page of ours that you have open, so nothing was changed."),
+        N_("Reload the page you came from and try once more."),
+    ),
+    "login_expired": Message(
+        N_("This sign-in took too long"),
+        N_("For your safety a sign-in stays open for a few minutes only, and this one has ended."),
+        _START_AGAIN,
+    ),
+    "method_not_allowed": Message(
+        N_("This page cannot be opened that way"),
+        N_("The page exists, but it was called in a way it does not answer to."),
+        _START_AGAIN,
+    ),
+    "not_found": Message(
+        N_("Page not found"),
+        N_("There is nothing at this address."),
+        N_("Check the address, or go back to the app you came from."),
+    ),
+    "redirect_uri_unregistered": Message(
+        N_("The app gave a wrong return address"),
+        N_("It asked us to send you to an address that it has not registered, so we stopped."),
+        _DOUBT_THE_LINK,
+    ),
+    "server_error": Message(
+        N_("Something went wrong on our side"),
+        N_("You did nothing wrong, and you have not been signed in."),
+        N_("Try again in a moment. If it happens again, give the reference below to your help desk."),
+    ),
+    "store_away": Message(
+        N_("Sign-in is paused for a moment"),
+        N_("A part that we need to sign you in safely is not answering."),
+        N_("Wait a minute, then try again. Nothing you did was lost."),
+    ),
+    "too_large": Message(
+        N_("That was too much at once"),
+        N_("The request was larger than anything a sign-in needs."),
+        _START_AGAIN,
+    ),
+    "too_many": Message(
+        N_("Please wait a moment"),
+        N_("There were too many tries in a short time."),
+        N_("Wait a minute, then try again."),
+    ),
+    "unknown_client": Message(
+        N_("We do not know this app"),
+        N_("The app that sent you here is not one of those that may sign people in with us."),
+        _DOUBT_THE_LINK,
+    ),
+    "upstream_failed": Message(
+        N_("We could not confirm who you are"),
+        N_("The answer from your sign-in service could not be trusted, so you have not been signed in."),
+        _TELL_THE_APP,
+    ),
+    "upstream_refused": Message(
+        N_("Your sign-in service said no"),
+        N_("It ended the sign-in without confirming who you are. Perhaps it was cancelled."),
+        _TELL_THE_APP,
+    ),
+    "upstream_unavailable": Message(
+        N_("Your sign-in service is not answering"),
+        N_("We could not reach it, so you have not been signed in."),
+        N_("Wait a minute, then try again."),
+    ),
+}
+
+UnavailableKey = Literal["not_answering", "maintenance"]
+
+UNAVAILABLE: Final[Mapping[UnavailableKey, str]] = {
+    "not_answering": N_("Not answering right now. You can still try."),
+    "maintenance": N_("Under maintenance. You can still try."),
+}
+
+SCOPE_SENTENCES: Final[Mapping[str, str]] = {
+    "openid": N_("Know that it is you"),
+    "profile": N_("See your name and picture"),
+    "email": N_("See your e-mail address"),
+    "address": N_("See your postal address"),
+    "phone": N_("See your phone number"),
+    "offline_access": N_("Keep its access while you are away"),
+}
+"""The standard scopes as sentences; a sentence of the operator's that equals one is translated too."""
+
+MONTHS: Final = (
+    N_("January"),
+    N_("February"),
+    N_("March"),
+    N_("April"),
+    N_("May"),
+    N_("June"),
+    N_("July"),
+    N_("August"),
+    N_("September"),
+    N_("October"),
+    N_("November"),
+    N_("December"),
+)
+
+
+DATE: Final = N_("%(day)d %(month)s %(year)d")
+"""A day in words; a translator may put its parts in another order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A catalogue, and how its script runs."""
+
+    tag: str
+    direction: Literal["ltr", "rtl"]
+    translations: gettext.NullTranslations
+
+
+def load_languages(folder: Path) -> Mapping[str, Language]:
+    """Every catalogue in ``folder`` (``de/LC_MESSAGES/pages.mo``), and English, which needs none."""
+    languages = {SOURCE_LANGUAGE: Language(SOURCE_LANGUAGE, "ltr", gettext.NullTranslations())}
+    for file in sorted(folder.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")):
+        tag = file.parent.parent.name.replace("_", "-")
+        with file.open("rb") as stream:
+            translations = gettext.GNUTranslations(stream)
+        direction: Literal["ltr", "rtl"] = "rtl" if tag.split("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
+        languages[tag.lower()] = Language(tag, direction, translations)
+    return languages
+
+
+def choose_language(wanted: Sequence[str], have: Mapping[str, Language]) -> Language:
+    """The first wanted language that we have, each cut from the right until it fits (RFC 4647 §3.4)."""
+    if len(have) > 1:
+        for tag in wanted[:8]:
+            parts = tag[:35].lower().split("-")
+            for length in range(len(parts), 0, -1):
+                found = have.get("-".join(parts[:length]))
+                if found is not None:
+                    return found
+    return have[SOURCE_LANGUAGE]
