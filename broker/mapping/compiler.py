@@ -96,7 +96,7 @@ class _Entry:
         self._claim = claim
         self._body: Mapping[Any, Any] = body if isinstance(body, Mapping) else {}
         self._problems = problems
-        if not isinstance(body, Mapping):
+        if not self._body:
             self._wrong("say where it comes from, such as {from: [email]}")
 
     def rule(self) -> Rule | None:
