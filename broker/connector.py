@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NewType, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from broker.strictjson import StrictJSONError, parse
@@ -55,12 +55,18 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        text = core_schema.no_info_after_validator_function(cls, core_schema.str_schema(min_length=1))
+        text = core_schema.with_info_after_validator_function(cls._read, core_schema.str_schema(min_length=1))
         return core_schema.json_or_python_schema(
             json_schema=text,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), text]),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
+
+    @classmethod
+    def _read(cls, text: str, info: ValidationInfo) -> Secret:
+        """Whoever reads the operator's file knows how to open ``file:PATH``."""
+        opener = (info.context or {}).get("secret")
+        return cls(opener(text) if opener is not None else text)
 
 
 class ConnectorSettings(BaseModel):

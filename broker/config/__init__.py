@@ -1,0 +1,59 @@
+"""The configuration: YAML → typed frozen settings, every mistake at once with file, line and column.
+
+    problems.py      what an operator is told
+    environment.py   ${NAME} and file:PATH
+    tree.py          YAML → nodes that know where they stand
+    pieces.py        include
+    written.py       what may be written, key by key (words.py, uris.py: kinds of values)
+    reading.py       nodes → typed values, and what is said when they are not
+    sections.py, connectors.py, scopes.py, clients.py, images.py, parts.py   the sections
+    settings.py      what the rest of the house reads
+    loading.py       all of it in order
+    schema.py        the same models described for editors and people
+
+Nothing here knows the store, the network or the endpoints.
+"""
+
+from broker.config.loading import load
+from broker.config.parts import read_listen
+from broker.config.problems import ConfigError, Place, Problem
+from broker.config.settings import (
+    EMBEDDED,
+    Config,
+    ConnectorConfig,
+    Fixed,
+    Image,
+    KeysConfig,
+    Lifetimes,
+    Listen,
+    OutboundConfig,
+    PassThrough,
+    RefreshTokenLifetimes,
+    SessionLifetimes,
+    StoreConfig,
+    TlsConfig,
+    TrustedProxies,
+)
+
+__all__ = [
+    "EMBEDDED",
+    "Config",
+    "ConfigError",
+    "ConnectorConfig",
+    "Fixed",
+    "Image",
+    "KeysConfig",
+    "Lifetimes",
+    "Listen",
+    "OutboundConfig",
+    "PassThrough",
+    "Place",
+    "Problem",
+    "RefreshTokenLifetimes",
+    "SessionLifetimes",
+    "StoreConfig",
+    "TlsConfig",
+    "TrustedProxies",
+    "load",
+    "read_listen",
+]

@@ -1,0 +1,181 @@
+"""Connectors: the module that knows an upstream, its settings, and its claims map.
+
+Owns how ``type`` becomes a module: the name of an installed one (entry points in the group
+``federation_broker.connectors``), or a module path with a dot. Only the operator's file names modules;
+no request ever does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module, metadata
+from pathlib import Path as FilePath
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+from broker.config.images import Images
+from broker.config.problems import Path, Report, did_you_mean
+from broker.config.reading import keys_of, locate, read_keys, unknown_key
+from broker.config.settings import ConnectorConfig
+from broker.config.tree import Node, Source, read_text, read_tree
+from broker.config.written import ConnectorEntry
+from broker.connector import ConnectorSettings
+from broker.mapping import ClaimsMap, MapErrors, compile_map
+
+GROUP = "federation_broker.connectors"
+CONNECTOR_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
+_COMMON = frozenset(ConnectorEntry.model_fields)
+
+
+@cache
+def installed() -> Mapping[str, str]:
+    """The installed types and their module paths."""
+    return MappingProxyType({point.name: point.value for point in sorted(metadata.entry_points(group=GROUP))})
+
+
+@cache
+def load_module(connector_type: str) -> ModuleType:
+    """The connector module of this type.
+
+    Raises:
+        ValueError: there is none, it cannot be imported, or it is not a connector.
+    """
+    name = installed().get(connector_type)
+    if name is None and _MODULE.fullmatch(connector_type) is None:
+        raise ValueError(f"unknown type{did_you_mean(connector_type, installed())}")
+    try:
+        module = import_module(name or connector_type)
+    except Exception as error:
+        raise ValueError(f"cannot be imported: {type(error).__name__}: {error}") from error
+    settings = getattr(module, "Settings", None)
+    if not (isinstance(settings, type) and issubclass(settings, ConnectorSettings)):
+        raise ValueError("is not a connector: it has no Settings made of ConnectorSettings")  # noqa: TRY004
+    missing = [
+        part for part in ("begin", "finish", "ping") if not hasattr(getattr(module, "Connector", None), part)
+    ]
+    if missing:
+        raise ValueError(f"is not a connector: its Connector has no {', '.join(missing)}")
+    return module
+
+
+class ConnectorReader:
+    """Reads the section ``connectors``; each module and each claims map is loaded once."""
+
+    def __init__(self, environ: Mapping[str, str], images: Images, report: Report) -> None:
+        self._environ, self._images, self._report = environ, images, report
+        self._files: dict[FilePath, ClaimsMap | None] = {}
+        self._own: dict[ModuleType, ClaimsMap | None] = {}
+
+    def read(self, section: Node | None, issuer: str | None) -> Mapping[str, ConnectorConfig]:
+        """Every connector by its id."""
+        found = {}
+        for connector_id, node in section.items() if section is not None else ():
+            connector = self._entry(connector_id, node)
+            if connector is not None:
+                found[connector_id] = connector
+                self._check_issuer(connector.settings, issuer, node, ("connectors", connector_id))
+        return MappingProxyType(found)
+
+    def _entry(self, connector_id: str, node: Node) -> ConnectorConfig | None:
+        path: Path = ("connectors", connector_id)
+        if CONNECTOR_ID.fullmatch(connector_id) is None or connector_id in {".", ".."}:
+            message = "a connector's id has letters, digits, dots, dashes and underscores, at most 64"
+            self._report.add(node.key_place, path, message)
+        if not isinstance(node.value, dict):
+            self._report.add(node.place, path, "expected keys with values")
+            return None
+        data = node.plain()
+        common = {key: value for key, value in data.items() if key in _COMMON}
+        entry: ConnectorEntry | None = read_keys(ConnectorEntry, node, path, common, self._report)
+        module = self._module(node, path)
+        if module is None:
+            return None
+        self._unknown_keys(module, node, path)
+        known = keys_of(module.Settings)
+        own = {key: value for key, value in data.items() if key in known and key not in _COMMON}
+        settings = read_keys(module.Settings, node, path, own, self._report)
+        claims = self._claims(node, path, module)
+        if entry is None or settings is None or claims is None:
+            return None
+        return ConnectorConfig(
+            id=connector_id,
+            type=entry.type,
+            name=entry.name,
+            icon=self._images.take(entry.icon, node, (*path, "icon")),
+            enabled=entry.enabled,
+            claims=claims,
+            pass_through=entry.pass_through,
+            freshness=entry.freshness,
+            settings=settings,
+            module=module,
+        )
+
+    def _module(self, node: Node, path: Path) -> ModuleType | None:
+        where = node.child("type")
+        if where is None or not isinstance(where.value, str):
+            return None  # the entry's own model has said so
+        try:
+            return load_module(where.value)
+        except ValueError as error:
+            self._report.add(where.place, (*path, "type"), str(error))
+            return None
+
+    def _unknown_keys(self, module: ModuleType, node: Node, path: Path) -> None:
+        known = _COMMON | frozenset(keys_of(module.Settings))
+        for key, value in node.items():
+            if key not in known:
+                self._report.add(value.key_place, (*path, key), unknown_key(key, known))
+
+    def _check_issuer(self, settings: ConnectorSettings, issuer: str | None, node: Node, path: Path) -> None:
+        """We are not our own upstream: that is a login that never ends."""
+        theirs = getattr(settings, "issuer", None)
+        if issuer is not None and isinstance(theirs, str) and theirs.rstrip("/") == issuer:
+            where = node.child("issuer") or node
+            self._report.add(where.place, (*path, "issuer"), "is our own issuer")
+
+    # ── Claims maps ───────────────────────────────────────────────────────────────────────────
+
+    def _claims(self, node: Node, path: Path, module: ModuleType) -> ClaimsMap | None:
+        where = node.child("claims")
+        if where is None or where.value is None:
+            return self._default(node, path, module)
+        if isinstance(where.value, dict):
+            return self._compile(where, (*path, "claims"))
+        if not isinstance(where.value, str):
+            return None  # the entry's own model has said so
+        file = where.source.directory / where.value
+        if file not in self._files:
+            tree = self._map_file(file, where, (*path, "claims"))
+            self._files[file] = self._compile(tree, ()) if tree is not None else None
+        return self._files[file]
+
+    def _map_file(self, file: FilePath, where: Node, path: Path) -> Node | None:
+        if not file.is_file():
+            self._report.add(where.place, path, f"there is no file {file}")
+            return None
+        return read_tree(file, self._environ, self._report)
+
+    def _default(self, node: Node, path: Path, module: ModuleType) -> ClaimsMap | None:
+        if module not in self._own:
+            text: Any = getattr(module, "CLAIMS", None)
+            if not isinstance(text, str):
+                message = "missing; this connector brings no claims map along"
+                self._report.add(node.key_place, (*path, "claims"), message)
+                return None
+            source = Source(f"<claims map of {module.__name__}>", FilePath())
+            tree = read_text(text, source, {}, self._report)
+            self._own[module] = self._compile(tree, ()) if tree is not None else None
+        return self._own[module]
+
+    def _compile(self, tree: Node, path: Path) -> ClaimsMap | None:
+        try:
+            return compile_map(tree.plain())
+        except MapErrors as errors:
+            for steps, message in errors.problems:
+                where, _, whole = locate(tree, steps)
+                self._report.add(where.place if whole else where.key_place, (*path, *steps), message)
+            return None

@@ -1,0 +1,65 @@
+"""The whole way from files to `Config`, in one direction: pieces, sections, entries, what they say together.
+
+Owns the order, and that everything wrong is told at once: each section is read even when others are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from broker.config.clients import ClientReader
+from broker.config.connectors import ConnectorReader
+from broker.config.images import Images
+from broker.config.parts import Parts
+from broker.config.pieces import read_pieces
+from broker.config.problems import Report
+from broker.config.scopes import scope_rules
+from broker.config.sections import Sections
+from broker.config.settings import Config
+from broker.config.tree import Node
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in the file at ``path`` and all it includes.
+
+    Raises:
+        ConfigError: it cannot be used; ``problems`` tells every reason.
+    """
+    report = Report()
+    tree = read_pieces(Path(path), environ, report)
+    config = _assemble(tree, environ, report) if tree is not None else None
+    report.raise_if_any()
+    if config is None:  # nothing was read, and that is always reported
+        raise report.error()
+    return config
+
+
+def _assemble(tree: Node, environ: Mapping[str, str], report: Report) -> Config:
+    sections, images = Sections(tree, report), Images(report)
+    issuer = sections.get("issuer")
+    connectors = ConnectorReader(environ, images, report).read(sections.shared("connectors"), issuer)
+    scopes = scope_rules(sections.shared("scopes"), report)
+    # What is declared wrongly is declared all the same: who refers to it makes no second mistake.
+    declared = {*scopes, *(name for name, _ in sections.entries("scopes"))}
+    upstreams = {name for name, _ in sections.entries("connectors")}
+    clients = ClientReader(declared, upstreams, images, report).read(sections.shared("clients"))
+    parts = Parts(sections)
+    store = parts.store()
+    return Config(
+        issuer=issuer or "",
+        listen=parts.listen(),
+        tls=parts.tls(),
+        trusted_proxies=parts.trusted_proxies(),
+        store=store,
+        state_dir=parts.state_dir(store),
+        subject_key=parts.subject_key(store),
+        keys=parts.keys(clients.values()),
+        connectors=connectors,
+        clients_by_id=clients,
+        scope_rules=scopes,
+        lifetimes=parts.lifetimes(),
+        outbound=parts.outbound(),
+        images=images.served,
+        notes=tuple(report.notes),
+    )

@@ -1,0 +1,172 @@
+"""From a node of the tree to a typed value, and from pydantic's complaints to lines an operator understands.
+
+Owns the words of every mistake about a single key. Nothing outside this module sees a pydantic error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from broker.config.environment import SubstitutionError, read_secret
+from broker.config.problems import Path, Report, did_you_mean
+from broker.config.tree import Node
+
+T = TypeVar("T")
+
+_LATER = {
+    "listen_mtls": "a second listener for client certificates is not built yet",
+    "client_certificate_header": "client certificates are not built yet",
+}
+_SAID: dict[str, str] = {
+    "missing": "missing",
+    "string_type": "expected text",
+    "string_too_short": "must not be empty",
+    "string_too_long": "too long: at most {max_length} characters",
+    "string_pattern_mismatch": "has a character that cannot stand here, or is too long",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "set_type": "expected a list",
+    "frozen_set_type": "expected a list",
+    "dict_type": "expected keys with values",
+    "mapping_type": "expected keys with values",
+    "model_type": "expected keys with values",
+    "model_attributes_type": "expected keys with values",
+    "dataclass_type": "expected keys with values",
+    "path_type": "expected the path of a file",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "less_than_equal": "too long: at most {le} seconds",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than": "must be less than {lt}",
+}
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def read(kind: type[T], node: Node, path: Path, report: Report) -> T | None:
+    """The value at ``node`` as ``kind``; None when it is not one, which is then reported."""
+    return read_keys(kind, node, path, node.plain(), report)
+
+
+def read_keys(kind: type[T], node: Node, path: Path, data: Any, report: Report) -> T | None:
+    """The same for some of a node's keys: ``data`` holds those, ``node`` tells where they stand."""
+    context = {"directory": node.source.directory, "secret": _Opener(node, path, report)}
+    wanted: Any = kind
+    try:
+        value: T = _adapter(wanted).validate_python(data, context=context)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        # Of a Secret it is also said that it is none yet; the other reason is the one that helps.
+        for detail in sorted(details, key=lambda one: one["type"] == "is_instance_of"):
+            _explain(detail, kind, node, path, report)
+        return None
+    return value
+
+
+class _Opener:
+    """Reads what a secret's ``file:PATH`` names; ``Secret`` asks for it while it is validated."""
+
+    def __init__(self, node: Node, path: Path, report: Report) -> None:
+        self._node, self._path, self._report = node, path, report
+
+    def __call__(self, text: str) -> str:
+        if not text.startswith("file:"):
+            return text
+        path = self._node.source.directory / text.removeprefix("file:")
+        try:
+            return read_secret(path, self._note)
+        except SubstitutionError as error:
+            raise ValueError(f"{error} ({path})") from error
+
+    def _note(self, message: str) -> None:
+        self._report.note(self._node.key_place, self._path, message)
+
+
+def locate(node: Node, steps: Iterator[Any] | tuple[Any, ...]) -> tuple[Node, Path, bool]:
+    """The deepest node that ``steps`` lead to, the steps that were taken, and whether all were.
+
+    Steps that are not in the tree, such as pydantic's names for the branches of a union, are passed over.
+    """
+    taken: list[str | int] = []
+    whole = True
+    for step in steps:
+        part = (
+            int(step) if isinstance(node.value, list) and isinstance(step, str) and step.isdecimal() else step
+        )
+        below = node.child(part)
+        whole = below is not None
+        if below is not None:
+            node = below
+            taken.append(part)
+    return node, tuple(taken), whole
+
+
+def _explain(detail: ErrorDetails, kind: Any, node: Node, path: Path, report: Report) -> None:
+    where, taken, whole = locate(node, detail["loc"])
+    here = (*path, *taken)
+    if detail["type"] == "missing":
+        report.add(where.key_place, (*here, str(detail["loc"][-1])), "missing")
+    elif detail["type"] == "extra_forbidden":
+        report.add(where.key_place, here, unknown_key(str(detail["loc"][-1]), known_keys(kind, taken[:-1])))
+    elif not whole and detail["type"] == "value_error" and not detail["loc"]:
+        report.add(where.key_place, here, _sentence(detail))
+    else:
+        report.add(where.place, here, _sentence(detail))
+
+
+def unknown_key(key: str, known: frozenset[str]) -> str:
+    """What is said of a key that nobody knows."""
+    return _LATER.get(key) or f"unknown key{did_you_mean(key, sorted(known))}"
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in {"value_error", "assertion_error"}:
+        return str(context["error"])
+    if kind in {"literal_error", "enum"}:
+        return f"expected {context['expected'].replace(chr(39), '')}"
+    if kind in _SAID:
+        return _SAID[kind].format_map(context)
+    return detail["msg"][:1].lower() + detail["msg"][1:]
+
+
+def known_keys(kind: Any, steps: Path) -> frozenset[str]:
+    """The keys that may stand where ``steps`` lead to from a value of ``kind``."""
+    models = _models(kind)
+    for step in steps:
+        below: list[type[BaseModel]] = []
+        for model in models:
+            field = model.model_fields.get(step) if isinstance(step, str) else None
+            below += _models(field.annotation) if field is not None else []
+        models = below or models
+    return frozenset(name for model in models for name in keys_of(model))
+
+
+def keys_of(model: type[BaseModel]) -> Mapping[str, Any]:
+    """A model's fields by the names that an operator writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _models(kind: Any) -> list[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    if get_origin(kind) in {Union, UnionType, dict, tuple, list, Mapping} or get_args(kind):
+        return [model for part in get_args(kind) for model in _models(part)]
+    return []

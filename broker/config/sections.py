@@ -1,0 +1,71 @@
+"""The top keys of the configuration, each read by itself so that one mistake does not hide another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, get_type_hints
+
+from broker.config.pieces import SHARED
+from broker.config.problems import Path, Report
+from broker.config.reading import keys_of, read, unknown_key
+from broker.config.tree import Node
+from broker.config.written import BrokerFile
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    return get_type_hints(BrokerFile, include_extras=True)
+
+
+class Sections:
+    """The merged tree, by top key."""
+
+    def __init__(self, tree: Node, report: Report) -> None:
+        self._tree, self._report = tree, report
+        known = frozenset(keys_of(BrokerFile))
+        for key, node in tree.items():
+            if key not in known:
+                report.add(node.key_place, (key,), unknown_key(key, known))
+        for key in SHARED:
+            section = self.shared(key)
+            if section is not None and not isinstance(section.value, dict):
+                report.add(section.place, (key,), "expected keys with values")
+
+    def get(self, key: str) -> Any:
+        """The value of a top key, or its default; None when wrong or missing, which is then reported."""
+        node = self.shared(key)
+        field = BrokerFile.model_fields[key]
+        if node is None and field.is_required():
+            self._report.add((self._tree.child(key) or self._tree).key_place, (key,), "missing")
+        if node is None:
+            return None if field.is_required() else field.get_default(call_default_factory=True)
+        return read(_kinds()[key], node, (key,), self._report)
+
+    def shared(self, key: str) -> Node | None:
+        """The node of a top key; None when it is not there or left empty."""
+        node = self._tree.child(key)
+        return None if node is None or node.value is None else node
+
+    def entries(self, key: str) -> Iterator[tuple[str, Node]]:
+        """The entries of one of the shared sections."""
+        section = self.shared(key)
+        yield from section.items() if section is not None else ()
+
+    def wrong(self, path: Path, message: str) -> None:
+        """A mistake about a key below the top, at the nearest place that exists."""
+        node, whole = self._tree, True
+        for step in path:
+            below = node.child(step)
+            whole = below is not None
+            node = below or node
+        self._report.add(node.place if whole else node.key_place, path, message)
+
+    @property
+    def directory(self) -> Any:
+        """Where the first file is."""
+        return self._tree.source.directory
+
+    def directory_of(self, key: str) -> Any:
+        """Where the file is that says ``key``."""
+        return (self._tree.child(key) or self._tree).source.directory

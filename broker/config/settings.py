@@ -1,0 +1,179 @@
+"""The configuration as the rest of the house reads it: complete, checked, and never changed.
+
+Owns `Config` and its parts. Lengths of time are whole seconds. Nothing here prints a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from broker.config.problems import Problem
+from broker.config.written import Fixed, PassThrough
+from broker.connector import ConnectorSettings, Freshness, Secret
+from broker.mapping import ClaimsMap
+from broker.protocol.client import Client, ScopeRule, SigningAlg
+
+__all__ = [
+    "Config",
+    "ConnectorConfig",
+    "Fixed",
+    "Image",
+    "KeysConfig",
+    "Lifetimes",
+    "Listen",
+    "OutboundConfig",
+    "PassThrough",
+    "RefreshTokenLifetimes",
+    "SessionLifetimes",
+    "StoreConfig",
+    "TlsConfig",
+    "TrustedProxies",
+]
+
+EMBEDDED = "embedded"
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where to listen: an address and port, or the path of a Unix socket."""
+
+    host: str | None = None
+    port: int | None = None
+    path: Path | None = None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if self.host and ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """The files for serving https directly."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedProxies:
+    """Whose forwarding headers are believed, and which kind. Without networks, nobody's."""
+
+    networks: tuple[Network, ...] = ()
+    headers: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """Where state is kept."""
+
+    url: str = field(default=EMBEDDED, repr=False)  # it may hold a password
+    """``embedded``, or the URL of a server."""
+    prefix: str = "broker:"
+    encryption_keys: tuple[Secret, ...] = ()
+    """The first encrypts, all decrypt. May be empty with the embedded store only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysConfig:
+    """The keys that sign tokens."""
+
+    files: tuple[Path, ...] = ()
+    algorithms: tuple[SigningAlg, ...] = ("RS256", "ES256")
+    """Every algorithm that a client asks for is among them, and RS256."""
+    rotate_every: int = 90 * 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshTokenLifetimes:
+    """How long refresh tokens live, and how long a superseded one is answered again."""
+
+    idle: int = 14 * 86400
+    absolute: int = 90 * 86400
+    grace: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLifetimes:
+    """How long a browser stays signed in."""
+
+    idle: int = 3600
+    absolute: int = 12 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """How long things live, in seconds."""
+
+    login: int = 600
+    code: int = 60
+    access_token: int = 300
+    id_token: int = 300
+    refresh_token: RefreshTokenLifetimes = field(default_factory=RefreshTokenLifetimes)
+    session: SessionLifetimes = field(default_factory=SessionLifetimes)
+    consent: int = 365 * 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundConfig:
+    """How the broker speaks to others."""
+
+    timeout: float = 5.0
+    allow_networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture that the operator gave and the broker serves."""
+
+    content: bytes = field(repr=False)
+    media_type: Literal["image/svg+xml", "image/png"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorConfig:
+    """One upstream, with the module that knows it and the settings of that module."""
+
+    id: str
+    type: str
+    name: str
+    icon: str | None = None
+    """A path under ``/static``, or None."""
+    enabled: bool = True
+    claims: ClaimsMap
+    pass_through: PassThrough
+    freshness: Freshness
+    settings: ConnectorSettings
+    module: ModuleType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything an operator decided."""
+
+    issuer: str
+    listen: Listen
+    tls: TlsConfig | None
+    trusted_proxies: TrustedProxies
+    store: StoreConfig
+    state_dir: Path
+    subject_key: Secret | None
+    """Never None with a store URL."""
+    keys: KeysConfig
+    connectors: Mapping[str, ConnectorConfig]
+    """All of them, in the order of the files; the disabled ones too."""
+    clients_by_id: Mapping[str, Client]
+    scope_rules: Mapping[str, ScopeRule]
+    lifetimes: Lifetimes
+    outbound: OutboundConfig
+    images: Mapping[str, Image]
+    """What is served at the paths that ``Client.logo`` and ``ConnectorConfig.icon`` name."""
+    notes: tuple[Problem, ...] = ()
+    """What is allowed but worth telling the operator."""

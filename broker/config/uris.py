@@ -1,0 +1,88 @@
+"""Which URIs an operator may write: our issuer, and where client apps are answered.
+
+RFC 8414 §2 (issuer); RFC 6749 §3.1.2, RFC 9700 §2.1 and §4.1 (redirect_uri); RFC 8252 §7 and §8.4
+(native apps). Each check raises ValueError with a sentence that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
+
+ApplicationType = Literal["web", "native"]
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+# What a browser runs, reads or shows by itself instead of asking a server (RFC 9700 §4.1.3).
+_DANGEROUS = frozenset({"javascript", "data", "vbscript", "file", "blob", "about"})
+_PLAIN = re.compile(r"[\x21-\x7e]+")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+
+
+def _split(text: str) -> SplitResult:
+    if _PLAIN.fullmatch(text) is None or "\\" in text:
+        raise ValueError("has a character that a URI may not have")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a URI") from None
+    if not parts.scheme:
+        raise ValueError("must be absolute, such as https://app.example/callback")
+    if port == 0:
+        raise ValueError("has a port that nobody can listen on")
+    return parts
+
+
+def _host(parts: SplitResult) -> None:
+    """The host is there, is not a pattern, and is written as browsers write it."""
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password")
+    host = re.sub(r":[0-9]*$", "", parts.netloc)
+    if "*" in host:
+        raise ValueError("must not hold a wildcard; name each host")
+    if _HOST.fullmatch(host) is None:
+        raise ValueError("must have a host in lower case")
+    if parts.netloc.endswith(":"):
+        raise ValueError("has an empty port")
+
+
+def check_issuer(text: str) -> str:
+    """An issuer identifier that we can be (Discovery §3, RFC 8414 §2)."""
+    if not text.startswith(("https://", "http://")):
+        raise ValueError("must be an https:// URL")
+    parts = _split(text)
+    _host(parts)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        raise ValueError("must be https; http is only for 127.0.0.1, [::1] and localhost")
+    if "?" in text or "#" in text:
+        raise ValueError("must not have a query or fragment")
+    if text.endswith("/"):
+        raise ValueError("must not end with a slash")
+    if parts.port == {"https": 443, "http": 80}[parts.scheme]:
+        raise ValueError("must not name the port that its scheme has anyway")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", parts.path) or {".", ".."} & set(parts.path.split("/")):
+        raise ValueError("has a path that is not plain")
+    return text
+
+
+def check_redirect_uri(text: str, application_type: ApplicationType) -> None:
+    """A place where a client app may be answered, or where a person may land after signing out."""
+    parts = _split(text)
+    if parts.scheme in _DANGEROUS:
+        raise ValueError(f"{parts.scheme}: must never be redirected to")
+    if "#" in text:
+        raise ValueError("must not have a fragment")
+    if parts.scheme in {"https", "http"}:
+        _host(parts)
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+            raise ValueError("must be https; http is only for 127.0.0.1, [::1] and localhost")
+        if "*" in parts.path:
+            raise ValueError("must not hold a wildcard; it is compared whole")
+        return
+    if application_type != "native":
+        raise ValueError("must be https; a scheme of its own is only for application_type: native")
+    if "." not in parts.scheme:  # RFC 8252 §7.1 and §8.4
+        raise ValueError("needs a scheme that is a domain name backwards, such as com.example.app")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password")

@@ -1,0 +1,320 @@
+"""What an operator writes, key by key.
+
+Owns the models of the YAML: their docstrings are the explanations in `broker schema` and in the reference
+page, so they are written for operators. RFC 7591 §2 names the keys of a client. What follows from
+several keys together is checked in `broker.config.checks`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from broker.config.uris import ApplicationType, check_issuer
+from broker.config.words import (
+    Duration,
+    DurationOrNone,
+    Line,
+    LocalPath,
+    Network,
+    SpaceSeparated,
+    StrongSecret,
+    Switch,
+    one_or_more,
+)
+from broker.connector import Freshness, Secret
+from broker.protocol.client import AuthMethod, GrantType, SigningAlg
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+ConnectorType = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Written(BaseModel):
+    """A part of the YAML: frozen, and no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Tls(Written):
+    """The certificate for serving https without a proxy."""
+
+    certificate: LocalPath
+    """A PEM file with the certificate and what leads up to its root."""
+    key: LocalPath
+    """A PEM file with its private key, without a passphrase."""
+
+
+class TrustedProxies(Written):
+    """The only machines that are believed about scheme, host and client address."""
+
+    networks: tuple[Network, ...] = Field(min_length=1)
+    """Where the proxies are, such as `10.0.0.0/8`."""
+    headers: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    """Which headers they set: `X-Forwarded-*`, or `Forwarded` (RFC 7239). The other kind is ignored."""
+
+
+class Store(Written):
+    """Where logins, sessions, consents and grants are kept."""
+
+    url: str = "embedded"
+    """A server that speaks the Redis protocol: `redis://`, `rediss://` or `unix://`; or `embedded`, a
+    store of the broker's own under `state_dir`, for one machine."""
+    prefix: Annotated[str, StringConstraints(pattern=r"^[!-z|~]{0,64}$")] = "broker:"
+    """Stands before the name of every key, so that several brokers can share a server."""
+    encryption_keys: tuple[StrongSecret, ...] = Field(default=(), max_length=8)
+    """Everything stored is encrypted: the first key encrypts, all of them decrypt. At least 32 random
+    characters each. Needed with a store URL; the embedded store makes its own."""
+
+
+class Keys(Written):
+    """The keys that sign tokens. Without this the broker makes and rotates its own."""
+
+    files: tuple[LocalPath, ...] = ()
+    """Private keys as PEM files; the broker then makes none."""
+    algorithms: tuple[SigningAlg, ...] | None = None
+    """What tokens are signed with. RS256 must be among them (OpenID Connect Discovery). Without it RS256,
+    ES256, and whatever a client asks for."""
+    rotate_every: Duration = 90 * 86400
+    """How long a key that the broker made signs before the next one does."""
+
+
+class Fixed(Written):
+    """Always this value, whatever the client app sent."""
+
+    fixed: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    """The value."""
+
+
+def _way(value: Any) -> Any:
+    if value in ("drop", "pass") or isinstance(value, (dict, Fixed)):
+        return value
+    raise ValueError("expected drop, pass, or { fixed: … }")
+
+
+Way = Annotated[
+    Literal["drop", "pass"] | Fixed,
+    BeforeValidator(_way),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["drop", "pass"]},
+                {
+                    "type": "object",
+                    "properties": {"fixed": {"type": "string", "minLength": 1}},
+                    "required": ["fixed"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+
+
+class PassThrough(Written):
+    """Which parameters of a request reach the upstream. `prompt=login` and `max_age` always do."""
+
+    login_hint: Way = "drop"
+    """Who the client app thinks is signing in."""
+    acr_values: Way = "drop"
+    """How strong a login the client app asks for."""
+    ui_locales: Way = "pass"
+    """The languages the person reads."""
+
+
+def _map_or_path(value: Any) -> Any:
+    if isinstance(value, (str, dict)):
+        return value
+    raise ValueError("expected the path of a claims map, or the map itself")
+
+
+ClaimsSource = Annotated[
+    str | dict[str, Any],
+    BeforeValidator(_map_or_path),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "object"}]}),
+]
+
+
+class ConnectorEntry(Written):
+    """An identity provider that people sign in at."""
+
+    type: ConnectorType
+    """Which kind of connector: one that is installed, or the path of a Python module such as
+    `mycompany.sso`. It decides which further keys there are."""
+    name: Line
+    """What stands on its button."""
+    icon: LocalPath | None = None
+    """An SVG or PNG file for its button, at most 64 kB; the broker serves it."""
+    enabled: Switch = True
+    """`false` takes it out of service: nobody signs in through it, and what it gave is not valid."""
+    claims: ClaimsSource | None = None
+    """How its words become ours: the path of a claims map, or the map itself. Without it the map that the
+    connector brings along."""
+    pass_through: PassThrough = PassThrough()
+    """Which parameters of a request reach it."""
+    freshness: Freshness = "proven"
+    """`proven`: after `prompt=login` or `max_age` it must state when the person signed in (`auth_time`).
+    `trusted`: it is believed to have asked anew without stating it."""
+
+
+Secrets = Annotated[
+    tuple[Secret, ...],
+    BeforeValidator(one_or_more),
+    Field(min_length=1, max_length=2),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 2},
+            ]
+        }
+    ),
+]
+Audience = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")]
+
+
+class ClientEntry(Written):
+    """An app that lets people sign in through the broker."""
+
+    client_name: Line
+    """What people know the app as."""
+    client_secret: Secrets | None = None
+    """Its secret, or a list of two while one replaces the other. A public client has none."""
+    logo: LocalPath | None = None
+    """An SVG or PNG file, at most 64 kB; the broker serves it."""
+    redirect_uris: tuple[Name, ...] = Field(min_length=1)
+    """Where it may be answered, compared whole: https, or http on loopback."""
+    post_logout_redirect_uris: tuple[Name, ...] = ()
+    """Where people may land after signing out."""
+    application_type: ApplicationType = "web"
+    """`native` for an app on a device: loopback redirects with any port, and schemes of its own."""
+    token_endpoint_auth_method: AuthMethod = "client_secret_basic"
+    """How it proves who it is at the token endpoint; `none` makes it a public client."""
+    grant_types: tuple[GrantType, ...] = Field(default=("authorization_code",), min_length=1)
+    """What it may redeem. A refresh token is given only with the scope `offline_access`."""
+    scope: SpaceSeparated = ("openid", "profile", "email")
+    """The scopes it may ask for, with a space between them."""
+    trusted: Switch = False
+    """An app of your own: people are not asked for their consent."""
+    connectors: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """The connectors its people may use; without it all of them."""
+    id_token_signed_response_alg: SigningAlg = "RS256"
+    """What its ID Tokens are signed with."""
+    access_token_format: Literal["jwt", "opaque"] = "jwt"
+    """`jwt`: APIs check it themselves (RFC 9068). `opaque`: they ask the broker."""
+    access_token_signing_alg: SigningAlg = "RS256"
+    """What its access tokens are signed with."""
+    audience: Audience | None = None
+    """The API that its access tokens are for; without it the issuer."""
+    id_token_claims: Switch = False
+    """Puts the claims of the granted scopes into the ID Token too, not only into the userinfo answer."""
+    require_pkce: Switch = True
+    """`false` only for an app with a secret that cannot do PKCE."""
+    enabled: Switch = True
+    """`false` refuses the app and ends what it was given."""
+
+
+class ScopeEntry(Written):
+    """A scope: what it is in words, and which claims come with it."""
+
+    description: Line | None = None
+    """The words on the consent page. For a dynamic scope, `{value}` stands for its last segment."""
+    claims: tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...] = ()
+    """The claims that are released with it."""
+    optional: Switch = True
+    """Whether a person may untick it."""
+    sensitive: Switch = False
+    """Never ticked beforehand."""
+
+
+class RefreshTokenLifetimes(Written):
+    """How long refresh tokens live."""
+
+    idle: Duration = 14 * 86400
+    """Without being used."""
+    absolute: Duration = 90 * 86400
+    """Altogether."""
+    grace: DurationOrNone = Field(default=10, le=60)
+    """How long the one before is answered again, for an app that lost the answer; `0s` is never."""
+
+
+class SessionLifetimes(Written):
+    """How long a browser stays signed in."""
+
+    idle: Duration = 3600
+    """Without being used."""
+    absolute: Duration = 12 * 3600
+    """Altogether."""
+
+
+class Lifetimes(Written):
+    """How long things live."""
+
+    login: Duration = 600
+    """From the first page to the upstream's answer."""
+    code: Annotated[Duration, Field(le=600)] = 60
+    """An authorization code; at most 10m (RFC 6749 §4.1.2)."""
+    access_token: Annotated[Duration, Field(le=86400)] = 300
+    """An access token; at most 1d. An API that checks it by itself sees a withdrawal only at its end."""
+    id_token: Annotated[Duration, Field(le=86400)] = 300
+    """An ID Token; at most 1d."""
+    refresh_token: RefreshTokenLifetimes = RefreshTokenLifetimes()
+    """A refresh token."""
+    session: SessionLifetimes = SessionLifetimes()
+    """A browser's single sign-on."""
+    consent: Duration = 365 * 86400
+    """What a person allowed an app, until it is asked again."""
+
+
+class Outbound(Written):
+    """How the broker speaks to upstreams and client apps."""
+
+    timeout: Annotated[Duration, Field(le=60)] = 5
+    """How long one call may take; at most 1m."""
+    allow_networks: tuple[Network, ...] = ()
+    """Private or loopback networks that may be spoken to; without it none."""
+
+
+class BrokerFile(Written):
+    """The configuration of the federation broker. A file named under `include` has the same keys."""
+
+    issuer: Annotated[str, AfterValidator(check_issuer)]
+    """The URL that people's browsers and client apps know the broker by, without a slash at its end."""
+    listen: Annotated[str, StringConstraints(min_length=1, max_length=300)] = "127.0.0.1:8080"
+    """Where to listen: `address:port`, or `unix:` and the path of a socket."""
+    tls: Tls | None = None
+    """Serve https directly, without a proxy."""
+    trusted_proxies: TrustedProxies | None = None
+    """The proxies in front of the broker."""
+    store: Store = Store()
+    """Where state is kept."""
+    state_dir: LocalPath | None = None
+    """A folder for the embedded store, and with it the signing keys and the subject key. Back it up."""
+    subject_key: StrongSecret | None = None
+    """Every person's `sub` hangs on it: back it up, and never change it. Needed with a store URL; beside
+    the embedded store the broker makes its own."""
+    keys: Keys = Keys()
+    """The keys that sign tokens."""
+    connectors: dict[str, ConnectorEntry] = {}
+    """The identity providers, by an id of your choice. The id is part of every person's `sub`: it never
+    changes."""
+    clients: dict[str, ClientEntry] = {}
+    """The apps, by their `client_id`."""
+    scopes: dict[str, ScopeEntry] = {}
+    """Scopes beside openid, profile, email, address, phone and offline_access; one of those may be named to
+    add claims to it or to change its words."""
+    lifetimes: Lifetimes = Lifetimes()
+    """How long things live."""
+    outbound: Outbound = Outbound()
+    """Calls to upstreams and client apps."""
+    include: tuple[Name, ...] = ()
+    """Further files, as paths or patterns such as `clients.d/*.yaml`. Each is a piece of this one; the same
+    name in two of them is a mistake."""
