@@ -1,0 +1,150 @@
+"""The state store: everything that must outlive one request, in Redis, in our own words.
+
+Owns all that is stored, and is the only room that knows Redis. Anything that speaks its protocol serves
+(version 6.2 or later), or a server of our own (`broker.store.embedded`). One read or write per step; what
+must be atomic is one command or one script on one key; nothing is retried.
+
+    key                                 type    ends with                        why it is there
+    ──────────────────────────────────  ──────  ───────────────────────────────  ─────────────────────────
+    request:<hash of id, browser>       string  lifetimes.login                  waits for our own GET
+    login:<hash of state, browser,      string  lifetimes.login, or when taken   is at an upstream
+        connector>
+    consent-page:<hash of id, browser>  string  lifetimes.login, or when taken   waits for an answer
+    session:<hash of cookie>            string  lifetimes.session.idle           single sign-on
+    ended:<sid>                         string  the longest life of its tokens   they die with the session
+    grant:{<grant id>}                  hash    lifetimes.code, then the         a code and its tokens
+                                                longest life of its tokens
+    consents:<subject>                  hash    lifetimes.consent                what a person allowed
+    signing-keys                        string  never: without them no token     every host signs with
+                                                of ours can be checked; the      published keys
+                                                key ring lets old ones go
+
+Each name begins with ``store.prefix``. Secrets are in names only as hashes; values are sealed with their
+name (`broker.store.vault`), so no answer and no copied value is taken for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from broker.connector import Secret
+from broker.protocol.flow import Consent, Grant
+from broker.store.consents import Consents
+from broker.store.embedded import Embedded, EmbeddedInUse, join_embedded, start_embedded
+from broker.store.errors import StoreCorrupt, StoreError, StoreMisconfigured, StoreRefused, StoreUnavailable
+from broker.store.flows import Flows
+from broker.store.grants import FirstRefresh, Grants, GrantState, OpaqueAccess, Rotation, Spent, Turn
+from broker.store.kept import kept_secret
+from broker.store.sessions import Sessions
+from broker.store.signing import Signing
+from broker.store.vault import Vault
+from broker.store.wire import Wire
+
+__all__ = [
+    "Embedded",
+    "EmbeddedInUse",
+    "FirstRefresh",
+    "GrantState",
+    "OpaqueAccess",
+    "Rotation",
+    "Spent",
+    "Store",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreMisconfigured",
+    "StoreRefused",
+    "StoreSettings",
+    "StoreUnavailable",
+    "Turn",
+    "open_store",
+    "start_embedded",
+]
+
+EMBEDDED = "embedded"
+
+
+class StoreSettings(Protocol):
+    """What the store reads of the configuration."""
+
+    @property
+    def url(self) -> str:
+        """``embedded``, or where Redis is."""
+
+    @property
+    def prefix(self) -> str:
+        """Begins every key."""
+
+    @property
+    def encryption_keys(self) -> tuple[Secret, ...]:
+        """The first seals, all open."""
+
+
+class Store(Flows, Sessions, Grants, Consents, Signing):
+    """All that is stored. Every method may raise `StoreUnavailable` and `StoreCorrupt`."""
+
+    def __init__(
+        self, wire: Wire, vault: Vault, prefix: str, *, at_close: Callable[[], None] | None = None
+    ) -> None:
+        if "{" in prefix or "}" in prefix:
+            raise StoreMisconfigured("bad_prefix", "store.prefix: braces are for what must lie together")
+        super().__init__(wire, vault, prefix)
+        self._at_close = at_close
+
+    @property
+    def handle_keys(self) -> tuple[bytes, ...]:
+        """For `protocol.handles`: the first key tags, all are accepted."""
+        return self._vault.handle_keys
+
+    async def standing(self, grant: Grant) -> tuple[Consent | None, bool]:
+        """What a grant stands on: the consent remembered now, and whether its session was ended."""
+        consent, ended = await asyncio.gather(
+            self.read_consent(grant.context.subject, grant.client_id), self.session_ended(grant.sid)
+        )
+        return consent, ended
+
+    async def ping(self) -> None:
+        """Raises `StoreUnavailable` when the store could not serve now."""
+        await self._wire.call("PING")
+
+    async def close(self) -> None:
+        """Close the connections, and the embedded server if this is its owner."""
+        await self._wire.close()
+        if self._at_close is not None:
+            await asyncio.to_thread(self._at_close)
+
+
+async def open_store(config: StoreSettings, state_dir: Path) -> Store:
+    """The store that the configuration names. Redis itself is first spoken to by the first command.
+
+    With the embedded store this joins the server that runs in ``state_dir``, or starts one that ends with
+    `Store.close`; a broker with workers calls `start_embedded` before, and owns it.
+
+    Raises:
+        StoreMisconfigured: the settings cannot work.
+    """
+    if config.url != EMBEDDED:
+        return Store(Wire(config.url), Vault(config.encryption_keys), config.prefix)
+    url, owned = _embedded(state_dir)
+    keys = config.encryption_keys or (kept_secret(state_dir / "store-key"),)
+    return Store(Wire(url), Vault(keys), config.prefix, at_close=owned.stop if owned else None)
+
+
+def _embedded(state_dir: Path) -> tuple[str, Embedded | None]:
+    """Join, or start. It blocks for those 50 ms: the server ends with the thread that starts it."""
+    end = time.monotonic() + 5.0
+    while True:
+        url = join_embedded(state_dir)
+        if url is not None:
+            return url, None
+        try:
+            owned = start_embedded(state_dir)
+        except EmbeddedInUse:
+            # Another process was faster, and its server is not ready yet.
+            if time.monotonic() > end:
+                raise
+        else:
+            return owned.url, owned

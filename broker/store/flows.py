@@ -1,0 +1,56 @@
+"""Logins under way: requests that wait, people at an upstream, consent pages.
+
+Owns the families ``request``, ``login`` and ``consent-page``. Each record is named by a hash over the id
+that travels and the browser's own cookie (and the connector), so a ``state`` alone finds nothing, and
+what comes from another browser or connector consumes nothing (RFC 9700 §4.7; OpenID Connect Core §3.1.2.7).
+"""
+
+from __future__ import annotations
+
+from broker.protocol.flow import PendingConsent, PendingLogin, PendingRequest
+from broker.store.records import Room, fingerprint
+
+
+class Flows(Room):
+    """Records that live for the minutes of one login."""
+
+    async def put_request(self, request_id: str, browser: str, pending: PendingRequest, ttl: float) -> None:
+        """Keep a request until the browser comes back to it."""
+        await self._put(self._request(request_id, browser), pending, ttl)
+
+    async def read_request(self, request_id: str, browser: str) -> PendingRequest | None:
+        """The request, which stays: a page may be loaded again."""
+        return await self._read(self._request(request_id, browser), PendingRequest)
+
+    async def drop_request(self, request_id: str, browser: str) -> None:
+        """Forget a request that was answered."""
+        await self._wire.call("DEL", self._request(request_id, browser))
+
+    async def put_login(self, state: str, browser: str, pending: PendingLogin, ttl: float) -> None:
+        """Keep a login while the person is at the upstream."""
+        await self._put(self._login(state, browser, pending.connector), pending, ttl)
+
+    async def take_login(self, state: str, browser: str, connector: str) -> PendingLogin | None:
+        """The login that this browser began at this connector; once."""
+        return await self._take(self._login(state, browser, connector), PendingLogin)
+
+    async def put_consent_page(self, page_id: str, browser: str, pending: PendingConsent, ttl: float) -> None:
+        """Keep a consent page until it is answered."""
+        await self._put(self._page(page_id, browser), pending, ttl)
+
+    async def read_consent_page(self, page_id: str, browser: str) -> PendingConsent | None:
+        """The page, which stays: it may be loaded again."""
+        return await self._read(self._page(page_id, browser), PendingConsent)
+
+    async def take_consent_page(self, page_id: str, browser: str) -> PendingConsent | None:
+        """The page that is being answered; once."""
+        return await self._take(self._page(page_id, browser), PendingConsent)
+
+    def _request(self, request_id: str, browser: str) -> str:
+        return self._name("request", fingerprint("request", request_id, browser))
+
+    def _login(self, state: str, browser: str, connector: str) -> str:
+        return self._name("login", fingerprint("login", state, browser, connector))
+
+    def _page(self, page_id: str, browser: str) -> str:
+        return self._name("consent-page", fingerprint("consent-page", page_id, browser))

@@ -1,0 +1,86 @@
+"""Commands to Redis: those of all tasks share a few connections, and go out together.
+
+Owns the sending of commands and scripts. Commands are queued, written in one piece per turn of the
+event loop, and answered in order by one reader per connection (`broker.store.link`). The promises:
+
+- a waiter that is cancelled leaves its place in the row; its answer is read and thrown away;
+- a command is never sent twice: a lost answer is `StoreUnavailable`, and never looks like "nothing there";
+- a link that breaks fails everyone who waits on it, at once, and is never used again; the next
+  command opens a new one. So recovery needs no timer and no state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha1
+from typing import Any
+
+from hiredis import pack_command
+
+from broker.store.address import dialler
+from broker.store.errors import StoreRefused, StoreUnavailable
+from broker.store.link import Link
+
+Argument = str | bytes | int
+
+DEADLINE = 1.5
+"""Seconds for a command, opening the connection included."""
+BUSY = 256
+"""So many commands on one link before the next link is used: few links make large batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script: what it does happens whole, or not at all."""
+
+    body: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # EVALSHA names a script by its SHA-1; nothing secret hangs on it.
+        object.__setattr__(self, "sha", sha1(self.body.encode(), usedforsecurity=False).hexdigest())
+
+
+class Wire:
+    """A few shared connections to one server."""
+
+    def __init__(self, url: str, *, links: int = 2, deadline: float = DEADLINE) -> None:
+        self._dial = dialler(url, deadline=deadline)
+        self._deadline = deadline
+        self._links: list[Link | None] = [None] * links
+        self._closed = False
+
+    def call(self, *command: Argument) -> asyncio.Future[Any]:
+        """Send one command, once. Await the answer at once.
+
+        The answer is bytes, an int, a list of these, or None. It fails with `StoreUnavailable` when no
+        answer came, and with `StoreRefused` when the server refused.
+        """
+        return self._link().submit(pack_command(command))  # type: ignore[arg-type]
+
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
+        """Run a script. Its first use on a server sends its text."""
+        try:
+            return await self.call("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except StoreRefused as error:
+            if error.reason != "noscript":
+                raise
+        # NOSCRIPT says that nothing was run, so this is no second time.
+        return await self.call("EVAL", script.body, len(keys), *keys, *arguments)
+
+    async def close(self) -> None:
+        """Close all connections; whoever still waits hears `StoreUnavailable`."""
+        self._closed = True
+        await asyncio.gather(*(link.close() for link in self._links if link is not None))
+
+    def _link(self) -> Link:
+        if self._closed:
+            raise StoreUnavailable("closed", "the store was closed")
+        for place, link in enumerate(self._links):
+            if link is None or link.broken:
+                link = self._links[place] = Link(self._dial(), self._deadline)  # noqa: PLW2901
+            if link.load < BUSY:
+                return link
+        return min((link for link in self._links if link is not None), key=lambda link: link.load)
