@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -21,6 +22,12 @@ Clock = Callable[[], float]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
 
+
+def pretty(value: Any) -> str:
+    """JSON as one reads it."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
 _templates = Environment(
     loader=FileSystemLoader(HERE / "templates"),
     autoescape=True,
@@ -28,6 +35,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.filters["pretty"] = pretty
 
 # No form-action: browsers apply it to the redirects that follow a POST, and a login redirects onwards
 # through addresses that this page cannot know.
