@@ -1,0 +1,83 @@
+"""The command ``broker``: which commands there are, and how each of them ends.
+
+Owns the table of commands and the exit codes: 0 done, 1 the operator's mistake (a plain line each, on
+standard error), 2 wrong usage. Nothing but the answer goes to standard output.
+
+A command is a module of this package with two functions, imported only when it is called:
+
+    arguments(parser)     adds its own arguments to an ``argparse.ArgumentParser``
+    run(options) -> int   does it, and tells the exit code; raises `OperatorError` for a mistake
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module, metadata
+
+from broker.cli.operator import OperatorError
+
+__all__ = ["COMMANDS", "OperatorError", "run"]
+
+COMMANDS: Mapping[str, str] = {
+    "demo": "start a demo provider, the broker and a demo app, and print one URL",
+    "init": "write a commented broker.yaml, a claims map and a first client app",
+    "serve": "serve",
+    "check": "tell everything that is wrong with a configuration",
+    "schema": "print the JSON Schema of the configuration, for editors",
+    "metadata": "print the discovery document without serving",
+    "keys": "list, rotate and retire signing keys",
+    "consents": "list and withdraw what a person allowed",
+}
+
+DONE, MISTAKE, USAGE = 0, 1, 2
+_INTERRUPTED = 130  # what a shell says of SIGINT
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the answer is the exit code."""
+    name = next((word for word in arguments if not word.startswith("-")), None)
+    parser = _parser(name if name in COMMANDS else None)
+    try:
+        options = parser.parse_args(arguments)
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except OperatorError as error:
+        for line in error.lines:
+            print(f"broker: {line}" if error.ours else line, file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # whoever read the answer has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return code
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The parser for the command that was typed; the others are only named."""
+    parser = argparse.ArgumentParser(
+        prog="broker",
+        description="An OpenID Provider in front of your identity providers.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"broker {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, words in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=words, description=f"{words.capitalize()}.", allow_abbrev=False
+        )
+        if name == chosen:
+            module = import_module(f"broker.cli.{name}")
+            module.arguments(command)
+            command.set_defaults(run=module.run, parser=command)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return metadata.version("federation-broker")
+    except metadata.PackageNotFoundError:
+        return "of a checkout"

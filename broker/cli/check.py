@@ -1,0 +1,91 @@
+"""``broker check FILE``: everything that is wrong with a configuration, before it serves."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from broker.cli.operator import OperatorError, answer, json_argument
+from broker.config import Config, ConfigError, Problem, load
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """``check FILE [--json]``."""
+    parser.add_argument(
+        "config",
+        metavar="FILE",
+        nargs="?",
+        default=os.environ.get("BROKER_CONFIG") or None,
+        help="the configuration (default: the environment's BROKER_CONFIG)",
+    )
+    json_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Tell what is wrong, or how much is right."""
+    if options.config is None:
+        options.parser.error("FILE is needed, or BROKER_CONFIG in the environment")
+    try:
+        config = load(Path(options.config), os.environ)
+    except ConfigError as error:
+        return _wrong([_told(problem) for problem in error.problems], list(error.problems), json=options.json)
+    material = _key_material(config)
+    if material:
+        return _wrong([{"message": line} for line in material], material, json=options.json)
+    if options.json:
+        answer({"ok": True, "notes": [_told(note) for note in config.notes], **_counts(config)})
+        return 0
+    for note in config.notes:
+        print(note, file=sys.stderr)
+    print(f"{options.config}: ok: " + ", ".join(f"{n} {word}" for word, n in _counts(config).items()))
+    return 0
+
+
+def _wrong(told: list[dict[str, Any]], lines: list[Any], *, json: bool) -> int:
+    if not json:
+        raise OperatorError(*map(str, lines), ours=False)
+    answer({"ok": False, "problems": told})
+    return 1
+
+
+def _told(problem: Problem) -> dict[str, Any]:
+    place = problem.place
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "path": problem.path,
+        "message": problem.message,
+    }
+
+
+def _counts(config: Config) -> dict[str, int]:
+    return {
+        "connectors": len(config.connectors),
+        "clients": len(config.clients_by_id),
+        "scopes": len(config.scope_rules),
+    }
+
+
+def _key_material(config: Config) -> list[str]:
+    """Keys and certificates are opened here too; when serving that happens at the start."""
+    wrong = []
+    if config.tls is not None:
+        from broker.cli.listening import tls_context  # noqa: PLC0415  (only where there is TLS)
+
+        try:
+            tls_context(config.tls)
+        except OperatorError as error:
+            wrong += error.lines
+    if config.keys.files:
+        from broker.jose import JoseError, SigningKey  # noqa: PLC0415  (costs 0.1 s)
+
+        for file in config.keys.files:
+            try:
+                SigningKey.from_pem(file.read_bytes())
+            except (JoseError, ValueError, OSError) as error:
+                wrong.append(f"{file}: is not a private key that can sign: {error}")
+    return wrong

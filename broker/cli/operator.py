@@ -1,0 +1,64 @@
+"""What every command shares: the configuration it works on, its answer, and the operator's mistakes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from broker.config import Config
+
+
+class OperatorError(Exception):
+    """The operator's mistake, in one plain line or several."""
+
+    def __init__(self, *lines: str, ours: bool = True) -> None:
+        super().__init__("\n".join(lines))
+        self.lines: Sequence[str] = lines
+        self.ours = ours
+        """Whether the lines want our name before them; those of a file begin with the file's."""
+
+
+def config_argument(parser: argparse.ArgumentParser) -> None:
+    """``--config FILE``; ``BROKER_CONFIG`` stands for it."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=os.environ.get("BROKER_CONFIG") or None,
+        help="the configuration (default: the environment's BROKER_CONFIG)",
+    )
+
+
+def json_argument(parser: argparse.ArgumentParser) -> None:
+    """``--json``: the answer for a program."""
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+
+
+def load_config(options: argparse.Namespace) -> Config:
+    """The configuration that ``--config`` names; what is worth knowing about it goes to standard error.
+
+    Raises:
+        OperatorError: it is not named, or cannot be used.
+    """
+    from broker.config import ConfigError, load  # noqa: PLC0415  (usage errors should not wait for it)
+
+    if options.config is None:
+        options.parser.error("--config FILE is needed, or BROKER_CONFIG in the environment")
+    try:
+        config = load(Path(options.config), os.environ)
+    except ConfigError as error:
+        raise OperatorError(*map(str, error.problems), ours=False) from error
+    for note in config.notes:
+        print(note, file=sys.stderr)
+    return config
+
+
+def answer(value: Any) -> None:
+    """A JSON answer on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
