@@ -56,6 +56,7 @@ class Pages:
             "script_url": self._files.add("page", ".js", (_HERE / "static" / "page.js").read_bytes()),
             "favicon_url": self._icons["door"],
             "search_from": SEARCH_FROM,
+            "person_limit": safety.PERSON_LIMIT,
             "messages": words.MESSAGES,
             "unavailable": words.UNAVAILABLE,
         }
@@ -75,7 +76,7 @@ class Pages:
         html = self._templates[language.tag][view.template].render(view=view)
         headers, status = self._headers, 200
         if isinstance(view, views.FormPostView):
-            headers = safety.page_headers(form_action=safety.form_source(view.action))
+            headers = safety.page_headers(_form_sources(view))
         elif isinstance(view, views.ErrorView):
             status = view.status
         return Page(html.encode("utf-8", "replace"), headers, status)
@@ -129,6 +130,11 @@ class Pages:
         if name is None:
             return None
         return self._icons.get(name) or (name if self._files.serves(name) else None)
+
+
+def _form_sources(view: views.FormPostView) -> str:
+    web = (address for address in view.onward if address.startswith(("https://", "http://")))
+    return safety.form_sources(view.action, *web)
 
 
 def _date(instant: float, language: words.Language) -> Markup:

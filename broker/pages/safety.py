@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from markupsafe import Markup, escape
 
 NAME_LIMIT: Final = 80
+PERSON_LIMIT: Final = 160
+"""An address is not cut before its end, which tells whose it is."""
 
 # Schemes that run or read something in the browser itself, whatever was registered.
 _NEVER: Final = frozenset(
@@ -79,16 +81,20 @@ def _hostname(url: str) -> str:
         return ""
 
 
-def form_source(action: str) -> str:
-    """The CSP source that allows a form to ``action``: its exact origin (CSP 3 §6.7.2.7)."""
-    parts = urlsplit(web_address(action))
+def form_sources(*addresses: str) -> str:
+    """The CSP sources that allow a form to these addresses: their exact origins (CSP 3 §6.7.2.7)."""
+    return " ".join(dict.fromkeys(_source(address) for address in addresses))
+
+
+def _source(address: str) -> str:
+    parts = urlsplit(web_address(address))
     host = parts.hostname or ""
     if not _HOST.fullmatch(host):
         return f"{parts.scheme}:"  # an IPv6 literal cannot be written as a host source
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
-def page_headers(*, form_action: str = "'self'") -> Mapping[str, str]:
+def page_headers(form_action: str = "'self'") -> Mapping[str, str]:
     """The headers of a page, with what it may load and where its form may go."""
     return {
         "Content-Type": "text/html; charset=utf-8",
@@ -128,9 +134,9 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 @lru_cache(maxsize=2048)
-def isolated(text: str) -> Markup:
+def isolated(text: str, limit: int = NAME_LIMIT) -> Markup:
     """A name that cannot reorder the sentence around it (HTML ``bdi``)."""
-    return Markup("<bdi>{}</bdi>").format(plain(text) or "—")
+    return Markup("<bdi>{}</bdi>").format(plain(text, limit) or "—")
 
 
 @lru_cache(maxsize=512)

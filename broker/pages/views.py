@@ -169,12 +169,18 @@ class BounceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormPostView:
-    """Carries the answer to the app as a form (OAuth 2.0 Form Post Response Mode)."""
+    """Carries the answer to the app as a form (OAuth 2.0 Form Post Response Mode).
+
+    Browsers hold the page's `form-action` against the redirects after the post too: an app that answers
+    it by sending the person on to another of its hosts needs that one's address in ``onward``.
+    """
 
     template: ClassVar[str] = "form_post.html"
     action: str
     fields: Fields
     client_name: str
+    onward: tuple[str, ...] = ()
+    """Other addresses that are registered with the app; only their origins count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ MessageKey = Literal[
 
 _START_AGAIN = N_("Go back to the app and start signing in again.")
 _DOUBT_THE_LINK = N_(
-    "If you do not know where the link came from, do not continue. If you do, tell the people who run the app."
+    "If you do not know where the link came from, stop here. If you do, tell the people who run the app."
 )
 _TELL_THE_APP = N_("Go back and try again. If this keeps happening, tell the people who run the app.")
 

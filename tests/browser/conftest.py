@@ -1,0 +1,73 @@
+"""Chromium for the tests, and a gallery of the pages for it to visit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestServer
+from playwright.async_api import Browser, async_playwright
+
+from broker.pages import Pages, View
+from tests.browser.gallery import Gallery
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-default-browser-check",
+]
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A real Chromium of the test's own."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}: install Debian's package chromium")
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        await running.close()
+
+
+@pytest.fixture
+def axe() -> str:
+    """The source of axe-core, which judges whether a page can be used by everybody."""
+    if not AXE.exists():
+        pytest.skip("no axe-core: run npm ci in tests/browser")
+    return AXE.read_text("utf-8")
+
+
+Show = Callable[..., Awaitable[tuple[Gallery, str]]]
+
+
+@pytest_asyncio.fixture
+async def show() -> AsyncIterator[Show]:
+    """Serves views: ``gallery, address = await show({"name": view})``."""
+    servers: list[TestServer] = []
+
+    async def serve(
+        views: Mapping[str, View], *, pages: Pages | None = None, languages: tuple[str, ...] = ()
+    ) -> tuple[Gallery, str]:
+        gallery = Gallery(pages or Pages(), views, languages)
+        server = TestServer(gallery.app(), host="127.0.0.1")
+        await server.start_server()
+        servers.append(server)
+        return gallery, f"http://127.0.0.1:{server.port}"
+
+    yield serve
+    for server in servers:
+        await server.close()

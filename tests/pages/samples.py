@@ -1,0 +1,172 @@
+"""Every page as an ordinary person would meet it, and as the worst day would have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from broker.pages import (
+    BounceView,
+    Choice,
+    ChooserView,
+    ConsentView,
+    ErrorView,
+    FormPostView,
+    GrantLine,
+    GrantsView,
+    LeavingView,
+    ScopeLine,
+    SignedOutView,
+    SignInPromptView,
+    SignOutView,
+    View,
+)
+
+LONG_NAME = "The Interdepartmental Purchase-Order Reconciliation Workbench"[:60]
+LONG_WORD = "Rechnungslegungsvorschriftenänderungsverordnungsverwaltung42"
+LONG_EMAIL = "bartholomew.featherstonehaugh-cholmondeley@research-and-development.subsidiary.acme.example"
+JANUARY = 1_767_600_000.0
+HANDLE = "q8JdX1kVv0yVbA7s2mM4m3T1p5nNQe6cW9rYkZtHs0A"
+
+CHOICES = (
+    Choice(url="/choose?flow=x&to=staff", name="Acme staff", icon="company", last_used=True),
+    Choice(url="/choose?flow=x&to=partners", name="Partner login", icon="oidc"),
+    Choice(url="/choose?flow=x&to=school", name="University", icon="school", unavailable="not_answering"),
+    Choice(url="/choose?flow=x&to=plain", name="Contractors"),
+)
+MANY = CHOICES + tuple(
+    Choice(url=f"/choose?to={kind}", name=name, icon=kind)
+    for kind, name in {
+        "auth0": "Customers",
+        "okta": "Northwind",
+        "keycloak": "Field offices",
+        "people": "Volunteers",
+        "mail": "Link by e-mail",
+        "key": "Security key",
+    }.items()
+)
+
+SCOPES = (
+    ScopeLine(name="profile", sentence="See your name and picture", optional=False),
+    ScopeLine(name="email", sentence="See your e-mail address"),
+    ScopeLine(name="invoices.read", sentence="Read your invoices"),
+    ScopeLine(name="invoices.pay", sentence="Pay invoices in your name", sensitive=True),
+)
+TWELVE = tuple(
+    ScopeLine(
+        name=f"s{n}",
+        sentence=f"{n}. {sentence}",
+        optional=n % 5 != 0,
+        sensitive=n % 4 == 0,
+        ticked=n % 3 != 0,
+    )
+    for n, sentence in enumerate(
+        (
+            "See your name and picture",
+            "Read your invoices, credit notes, reminders and the conversations about them",
+            LONG_WORD,
+        )
+        * 4
+    )
+)
+
+CONSENT = ConsentView(
+    client_name="Billing",
+    client_host="billing.acme.example",
+    person="ada@acme.example",
+    not_you_url="/authorize/again?flow=x",
+    action="/consent",
+    csrf=HANDLE,
+    flow=HANDLE,
+    scopes=SCOPES,
+    already=("Know that it is you", "Keep its access while you are away"),
+    account_url="/account",
+)
+
+GRANTS = GrantsView(
+    person="ada@acme.example",
+    grants=(
+        GrantLine(
+            client_id="billing",
+            client_name="Billing",
+            sentences=("See your name and picture", "Read your invoices"),
+            since=JANUARY,
+            last_used=JANUARY + 86_400 * 40,
+        ),
+        GrantLine(
+            client_id="maps", client_name="Field maps", sentences=("Know where you are",), since=JANUARY
+        ),
+    ),
+    csrf=HANDLE,
+    withdraw_action="/account/withdraw",
+    sign_out_action="/account/sign-out",
+)
+
+ERROR = ErrorView(
+    message="login_expired",
+    correlation_id="7KQ4-M2XP-9TBD",
+    client_name="Billing",
+    back_url="https://billing.acme.example/",
+)
+
+FIELDS = (("code", HANDLE), ("state", 'a"b<c>&d'), ("iss", "https://login.acme.example"))
+
+ORDINARY: Mapping[str, View] = {
+    "chooser": ChooserView(client_name="Billing", choices=CHOICES),
+    "chooser-many": ChooserView(client_name="Billing", choices=MANY),
+    "sign-in-prompt": SignInPromptView(choices=CHOICES),
+    "sign-in-prompt-one": SignInPromptView(choices=CHOICES[:1]),
+    "consent": CONSENT,
+    "consent-device": replace(CONSENT, client_host="com.acme.billing", on_this_device=True, already=()),
+    "error": ERROR,
+    "error-bare": ErrorView(message="unknown_client", correlation_id="7KQ4-M2XP-9TBD"),
+    "grants": GRANTS,
+    "grants-withdrawn": replace(GRANTS, withdrawn="Billing", grants=GRANTS.grants[1:]),
+    "grants-none": replace(GRANTS, grants=()),
+    "sign-out": SignOutView(person="ada@acme.example", action="/sign-out", csrf=HANDLE, fields=FIELDS[1:2]),
+    "signed-out": SignedOutView(
+        upstream="Acme staff", client_name="Billing", back_url="https://billing.acme.example/"
+    ),
+    "signed-out-nobody": SignedOutView(ended=False),
+    "bounce": BounceView(action="/callback/staff", fields=FIELDS),
+    "form-post": FormPostView(
+        action="https://billing.acme.example/callback", fields=FIELDS, client_name="Billing"
+    ),
+    "leaving": LeavingView(url="https://billing.acme.example/callback?code=x&state=y", client_name="Billing"),
+}
+
+WORST: Mapping[str, View] = {
+    "worst-chooser": ChooserView(
+        client_name=LONG_NAME,
+        choices=tuple(
+            replace(choice, name=name, last_used=True, unavailable="maintenance")
+            for choice, name in zip(MANY, (LONG_NAME, LONG_WORD, LONG_EMAIL) * 4, strict=False)
+        ),
+    ),
+    "worst-consent": replace(
+        CONSENT,
+        client_name=LONG_NAME,
+        client_host="purchase-orders.reconciliation.subsidiary.research.acme.example",
+        person=LONG_EMAIL,
+        scopes=TWELVE,
+    ),
+    "worst-consent-word": replace(CONSENT, client_name=LONG_WORD, person="ا" * 70),
+    "worst-error": replace(ERROR, client_name=LONG_WORD, correlation_id="7KQ4M2XP9TBD" * 4),
+    "worst-grants": replace(
+        GRANTS,
+        person=LONG_EMAIL,
+        withdrawn=LONG_WORD,
+        grants=tuple(
+            replace(line, client_name=name, sentences=(LONG_WORD, LONG_NAME))
+            for line, name in zip(GRANTS.grants, (LONG_NAME, LONG_WORD), strict=True)
+        ),
+    ),
+    "worst-signed-out": SignedOutView(upstream=LONG_WORD, client_name=LONG_NAME, back_url="/"),
+    "worst-sign-out": SignOutView(person=LONG_EMAIL, action="/x", csrf=HANDLE),
+    "worst-leaving": LeavingView(url="https://billing.acme.example/", client_name=LONG_WORD),
+}
+
+ALL: Mapping[str, View] = {**ORDINARY, **WORST}
+STAYING = {
+    name: view for name, view in ALL.items() if not isinstance(view, BounceView | FormPostView | LeavingView)
+}
