@@ -73,11 +73,14 @@ class StaticFiles:
             raise ValueError(f"{path.name} is larger than {_LARGEST // 1024} KiB")
         return self.add("image", suffix, body)
 
+    def keep(self, path: str, body: bytes, content_type: str) -> None:
+        """Serve a picture of the configuration at a path that is already made of its content."""
+        self._files[path.removeprefix(f"{self._prefix}/")] = StaticFile(body, content_type)
+
     def get(self, name: str) -> StaticFile | None:
         """The file of this hashed name."""
         return self._files.get(name)
 
     def serves(self, path: str) -> bool:
         """Whether ``path`` is one that `add` gave."""
-        prefix, _, name = path.rpartition("/")
-        return prefix == self._prefix and name in self._files
+        return path.startswith(f"{self._prefix}/") and path.removeprefix(f"{self._prefix}/") in self._files

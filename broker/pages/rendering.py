@@ -85,6 +85,10 @@ class Pages:
         """The file of this hashed name, if there is one."""
         return self._files.get(name)
 
+    def keep_image(self, path: str, body: bytes, content_type: str) -> None:
+        """Serve a picture of the configuration at ``path``, the one that views name it by."""
+        self._files.keep(path, body, content_type)
+
     def add_static(self, path: Path) -> str:
         """Serve an image from the configuration; the path to give to a view.
 

@@ -111,6 +111,7 @@ def _reply_to(params: Params, client: Client, issuer: str) -> ReplyTo:
         raise Shown("redirect_uri_unregistered", detail=f"client {client.client_id}")
     mode, state = params.get("response_mode"), params.get("state")
     return ReplyTo(
+        client_id=client.client_id,
         redirect_uri=redirect_uri,
         # A mode we do not have is told in the default one of the code flow.
         response_mode=cast("ResponseMode", mode) if mode in _MODES else "query",

@@ -14,7 +14,7 @@ Each speaks to two listeners: ``description`` may leave the house, ``detail`` go
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from broker.protocol.reply import ReplyTo
@@ -27,13 +27,25 @@ class ProtocolError(Exception):
     detail: str
 
 
+Message = Literal[
+    "bad_request",
+    "browser_mismatch",
+    "consent_gone",
+    "forbidden",
+    "login_expired",
+    "not_found",
+    "redirect_uri_unregistered",
+    "unknown_client",
+]
+
+
 class Shown(ProtocolError):
     """Told to the person on a page of our own.
 
     ``message`` names a text of the page catalogue; it never echoes what was sent.
     """
 
-    def __init__(self, message: str, *, status: int = 400, detail: str = "") -> None:
+    def __init__(self, message: Message, *, status: int = 400, detail: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.status = status

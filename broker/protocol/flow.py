@@ -67,6 +67,8 @@ class AuthorizeRequest:
     """Whom the ``id_token_hint`` names: nobody else may be answered about."""
     session_may_answer: bool = True
     """False after an ``id_token_hint`` that is not a good one of ours."""
+    correlation_id: str = ""
+    """Names this login in the log from its first request to its last token."""
 
     @property
     def offline(self) -> bool:
@@ -101,7 +103,8 @@ class AuthenticationContext:
     """Our ``sub``: minted, stable, not reversible."""
     connector: str
     upstream_issuer: str
-    auth_time: int
+    auth_time: int | None
+    """As the upstream stated it; None where it did not and nobody asked."""
     acr: str | None = None
     amr: tuple[str, ...] = ()
     claims: Mapping[str, Any] = field(default_factory=dict)
@@ -128,8 +131,7 @@ class PendingConsent:
     asked: AuthorizeRequest
     context: AuthenticationContext
     sid: str
-    session_key: str
-    """The store's name of the session this page was shown to."""
+    """The session this page was shown to."""
     to_ask: tuple[str, ...]
     """The scopes that the page asks about."""
     granted: tuple[str, ...]
@@ -167,8 +169,8 @@ class Grant:
     claims: ClaimsRequest
     context: AuthenticationContext
     sid: str
-    session_key: str
     consent_id: str | None
     """The consent it stands on; None where none was needed."""
     issued_at: float
     code_expires_at: float
+    correlation_id: str = ""

@@ -52,7 +52,6 @@ def openid_document(issuer: str, rules: Mapping[str, ScopeRule], clients: Iterab
         "claim_types_supported": ["normal"],
         "claims_supported": [*_OWN_CLAIMS, *(c for c in released if c not in _OWN_CLAIMS)],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "display_values_supported": ["page", "popup", "touch", "wap"],
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

@@ -21,6 +21,7 @@ ResponseMode = Literal["query", "form_post"]
 class ReplyTo:
     """Where the client app hears the answer. Made only from a redirect_uri that is registered."""
 
+    client_id: str
     redirect_uri: str
     response_mode: ResponseMode
     state: str | None
@@ -39,7 +40,12 @@ class ReplyTo:
         if self.state is not None:
             said["state"] = self.state
         said["iss"] = self.issuer
-        return Reply(redirect_uri=self.redirect_uri, response_mode=self.response_mode, members=said)
+        return Reply(
+            client_id=self.client_id,
+            redirect_uri=self.redirect_uri,
+            response_mode=self.response_mode,
+            members=said,
+        )
 
     @contextmanager
     def hears_errors(self) -> Iterator[None]:
@@ -54,6 +60,7 @@ class ReplyTo:
 class Reply:
     """One answer to a client app, ready to be sent by redirect or by form."""
 
+    client_id: str
     redirect_uri: str
     response_mode: ResponseMode
     members: Mapping[str, str]

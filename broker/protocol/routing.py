@@ -21,6 +21,17 @@ def choices(client: Client, enabled: Sequence[str]) -> tuple[str, ...]:
     return allowed
 
 
+def picked(connector: str, allowed: Sequence[str]) -> str:
+    """The connector the person picked.
+
+    Raises:
+        AccessDenied: it is none of those offered.
+    """
+    if connector not in allowed:
+        raise AccessDenied("The connector cannot be used.", reason="connector_not_allowed")
+    return connector
+
+
 def route(asked: AuthorizeRequest, session: Session | None, allowed: Sequence[str]) -> str | None:
     """The connector to use at once; None when the person must choose.
 

@@ -22,13 +22,18 @@ def answers(asked: AuthorizeRequest, session: Session | None, allowed: Sequence[
         return False
     if not asked.session_may_answer or asked.prompt & {"login", "select_account"}:
         return False
-    if asked.max_age is not None and (asked.max_age == 0 or now - context.auth_time > asked.max_age):
+    if asked.max_age is not None and not _is_younger(context, asked.max_age, now=now):
         return False
     try:
         is_whom_was_asked(asked, context)
     except (LoginRequired, UnmetAuthenticationRequirements):
         return False
     return True
+
+
+def _is_younger(context: AuthenticationContext, max_age: int, *, now: float) -> bool:
+    """Whether the login is known to be at most so old; ``max_age=0`` is never met by a session."""
+    return max_age > 0 and context.auth_time is not None and now - context.auth_time <= max_age
 
 
 def is_whom_was_asked(asked: AuthorizeRequest, context: AuthenticationContext) -> None:

@@ -60,6 +60,12 @@ def _released(
     return {name: known[name] for name in sorted(names | allowed) if name in known}
 
 
+def _authentication(context: AuthenticationContext) -> dict[str, Any]:
+    """When and how the person signed in, as far as the upstream said (Core §2)."""
+    said = {"auth_time": context.auth_time, "acr": context.acr}
+    return {name: value for name, value in said.items() if value is not None}
+
+
 def id_token(
     grant: Grant,
     client: Client,
@@ -79,14 +85,12 @@ def id_token(
         "aud": client.client_id,
         "exp": now + lifetime,
         "iat": now,
-        "auth_time": context.auth_time,
         "sid": grant.sid,
         "at_hash": at_hash(access_token, client.id_token_signed_response_alg),
     }
     if nonce is not None:
         said["nonce"] = nonce
-    if context.acr is not None:
-        said["acr"] = context.acr
+    said |= _authentication(context)
     if context.amr:
         said["amr"] = list(context.amr)
     # Core §5.4: scope claims belong to userinfo unless the client's entry wants them here too.
@@ -114,11 +118,8 @@ def access_token(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, 
         "jti": token.jti,
         "client_id": grant.client_id,
         "scope": " ".join(token.scopes),
-        "auth_time": grant.context.auth_time,
     }
-    if grant.context.acr is not None:
-        said["acr"] = grant.context.acr
-    return said
+    return said | _authentication(grant.context)
 
 
 def introspection(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, Any]:

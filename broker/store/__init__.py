@@ -2,7 +2,7 @@
 
 Owns all that is stored, and is the only room that knows Redis. Anything that speaks its protocol serves
 (version 6.2 or later), or a server of our own (`broker.store.embedded`). One read or write per step; what
-must be atomic is one command or one script on one key; nothing is retried.
+must be atomic is one command, or one script on keys with one hash tag; nothing is retried.
 
     key                                 type    ends with                        why it is there
     ──────────────────────────────────  ──────  ───────────────────────────────  ─────────────────────────
@@ -10,8 +10,8 @@ must be atomic is one command or one script on one key; nothing is retried.
     login:<hash of state, browser,      string  lifetimes.login, or when taken   is at an upstream
         connector>
     consent-page:<hash of id, browser>  string  lifetimes.login, or when taken   waits for an answer
-    session:<hash of cookie>            string  lifetimes.session.idle           single sign-on
-    ended:<sid>                         string  the longest life of its tokens   they die with the session
+    session:{<sid>}:<hash of cookie>    string  lifetimes.session.idle           single sign-on
+    ended:{<sid>}                       string  the longest life of its tokens   they die with the session
     grant:{<grant id>}                  hash    lifetimes.code, then the         a code and its tokens
                                                 longest life of its tokens
     consents:<subject>                  hash    lifetimes.consent                what a person allowed
@@ -29,9 +29,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
-from broker.connector import Secret
+from broker.config.settings import EMBEDDED, StoreConfig
 from broker.protocol.flow import Consent, Grant
 from broker.store.consents import Consents
 from broker.store.embedded import Embedded, EmbeddedInUse, join_embedded, start_embedded
@@ -57,30 +56,11 @@ __all__ = [
     "StoreError",
     "StoreMisconfigured",
     "StoreRefused",
-    "StoreSettings",
     "StoreUnavailable",
     "Turn",
     "open_store",
     "start_embedded",
 ]
-
-EMBEDDED = "embedded"
-
-
-class StoreSettings(Protocol):
-    """What the store reads of the configuration."""
-
-    @property
-    def url(self) -> str:
-        """``embedded``, or where Redis is."""
-
-    @property
-    def prefix(self) -> str:
-        """Begins every key."""
-
-    @property
-    def encryption_keys(self) -> tuple[Secret, ...]:
-        """The first seals, all open."""
 
 
 class Store(Flows, Sessions, Grants, Consents, Signing):
@@ -117,7 +97,7 @@ class Store(Flows, Sessions, Grants, Consents, Signing):
             await asyncio.to_thread(self._at_close)
 
 
-async def open_store(config: StoreSettings, state_dir: Path) -> Store:
+async def open_store(config: StoreConfig, state_dir: Path) -> Store:
     """The store that the configuration names. Redis itself is first spoken to by the first command.
 
     With the embedded store this joins the server that runs in ``state_dir``, or starts one that ends with
@@ -126,11 +106,15 @@ async def open_store(config: StoreSettings, state_dir: Path) -> Store:
     Raises:
         StoreMisconfigured: the settings cannot work.
     """
-    if config.url != EMBEDDED:
-        return Store(Wire(config.url), Vault(config.encryption_keys), config.prefix)
-    url, owned = _embedded(state_dir)
+    url, owned = _embedded(state_dir) if config.url == EMBEDDED else (config.url, None)
+    # Empty with the embedded store only, which may be known by the URL that its owner passes on.
     keys = config.encryption_keys or (kept_secret(state_dir / "store-key"),)
-    return Store(Wire(url), Vault(keys), config.prefix, at_close=owned.stop if owned else None)
+    try:
+        return Store(Wire(url), Vault(keys), config.prefix, at_close=owned.stop if owned else None)
+    except StoreMisconfigured:
+        if owned is not None:
+            owned.stop()
+        raise
 
 
 def _embedded(state_dir: Path) -> tuple[str, Embedded | None]:

@@ -1,0 +1,116 @@
+"""The composition root: one configuration in, one aiohttp application out.
+
+The only module that knows every other. Start and stop stand together in one generator, and nothing here
+speaks to an upstream: one that is down delays nobody's start.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+
+from aiohttp import web
+
+from broker.config import Config
+from broker.endpoints import account, cors, discovery, flow
+from broker.endpoints.cookies import Jar
+from broker.endpoints.http import MAX_FORM
+from broker.endpoints.middleware import gate
+from broker.endpoints.routes import ROUTES
+from broker.events import Events, LogHandler
+from broker.keys import KeyRing
+from broker.pages import Pages
+from broker.protocol.authorize import Rules
+from broker.services import SERVICES, Services
+from broker.store import Store, open_store
+from broker.upstreams import Upstreams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the application takes from outside itself: time, chance, and where its log goes."""
+
+    now: Callable[[], float] = time.time
+    chance: Callable[[int], bytes] = secrets.token_bytes
+    log: Callable[[bytes], object] | None = field(default=None, repr=False)
+
+
+async def build(
+    config: Config, *, store_url: str | None = None, around: Surroundings | None = None
+) -> web.Application:
+    """The application of one issuer. Its parts are opened when it starts, and closed when it stops.
+
+    Args:
+        config: a configuration that has been checked.
+        store_url: where the store is, when somebody else has started the embedded one.
+        around: time, chance and log; a test brings its own.
+    """
+    around = around or Surroundings()
+    app = web.Application(middlewares=[gate], client_max_size=MAX_FORM)
+    app.add_routes(ROUTES)
+    app[flow.JAR] = Jar.of(config.issuer)
+    app[cors.ORIGINS] = cors.origins(config.clients_by_id.values())
+    app.cleanup_ctx.append(_lifespan(config, store_url, around))
+    return app
+
+
+def _lifespan(
+    config: Config, store_url: str | None, around: Surroundings
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        events = Events(now=around.now, write=around.log)
+        handler = LogHandler(events)
+        logging.getLogger().addHandler(handler)
+        where = config.store if store_url is None else replace(config.store, url=store_url)
+        store = await open_store(where, config.state_dir)
+        keys = await KeyRing.open(config, store, now=around.now)
+        upstreams = Upstreams.open(config, now=around.now)
+        try:
+            services = _services(config, around, events, store, keys, upstreams)
+            app[SERVICES] = services
+            app[discovery.DOCUMENTS] = discovery.documents(services)
+            yield
+        finally:
+            await upstreams.close()
+            await keys.close()
+            await store.close()
+            logging.getLogger().removeHandler(handler)
+
+    return run
+
+
+def _services(
+    config: Config,
+    around: Surroundings,
+    events: Events,
+    store: Store,
+    keys: KeyRing,
+    upstreams: Upstreams,
+) -> Services:
+    pages = Pages()
+    for path, image in config.images.items():
+        pages.keep_image(path, image.content, image.media_type)
+    own = account.client(config.issuer)
+    clients = {**config.clients_by_id, own.client_id: own}
+    return Services(
+        config=config,
+        rules=Rules(
+            issuer=config.issuer,
+            clients=clients,
+            scopes=config.scope_rules,
+            connectors=upstreams.enabled,
+            read_hint=lambda hint: keys.verify_own(hint, typ="JWT"),
+        ),
+        clients=clients,
+        scopes=config.scope_rules,
+        upstreams=upstreams,
+        store=store,
+        keys=keys,
+        pages=pages,
+        events=events,
+        now=around.now,
+        chance=around.chance,
+    )

@@ -1,0 +1,142 @@
+"""/account: what a person allowed which app, and the way to take it back or to sign out.
+
+The page has no login of its own: it is one more client app of the broker, built in, so that a person
+comes to it by the same way as to any other.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from broker.endpoints import flow, http
+from broker.endpoints.consent import csrf_token, from_our_own_page, person_in_words
+from broker.endpoints.cookies import fresh
+from broker.pages import GrantLine, GrantsView, SignedOutView
+from broker.protocol import scopes
+from broker.protocol.client import Client
+from broker.protocol.errors import InvalidRequest, Shown
+from broker.protocol.flow import Consent, Session
+from broker.protocol.metadata import AUTHORIZE
+from broker.protocol.params import Params
+from broker.protocol.pkce import challenge_of
+from broker.services import SERVICES, Services
+
+ACCOUNT, BACK, WITHDRAW, SIGN_OUT = "/account", "/account/back", "/account/withdraw", "/account/sign-out"
+CLIENT_ID = "broker.account"
+
+
+def client(issuer: str) -> Client:
+    """The account page as a client app: trusted, and with nothing but ``openid``."""
+    return Client(
+        client_id=CLIENT_ID,
+        client_name="Your account",
+        redirect_uris=(issuer + BACK,),
+        token_endpoint_auth_method="none",
+        scopes=frozenset({"openid"}),
+        trusted=True,
+    )
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /account: the page, or the way to sign in."""
+    session = await flow.current_session(request)
+    if session is None:
+        return http.see_other(_sign_in(request.app[SERVICES].issuer))
+    return await _page(request, session)
+
+
+async def back(_request: web.Request) -> web.Response:
+    """GET /account/back: signed in. The session is what counts; the code is left to expire."""
+    return http.see_other(ACCOUNT)
+
+
+def _sign_in(issuer: str) -> str:
+    asked = {
+        "client_id": CLIENT_ID,
+        "redirect_uri": issuer + BACK,
+        "response_type": "code",
+        "scope": "openid",
+        "code_challenge": challenge_of(fresh()),
+        "code_challenge_method": "S256",
+    }
+    return f"{AUTHORIZE}?{urlencode(asked)}"
+
+
+async def withdraw(request: web.Request) -> web.Response:
+    """POST /account/withdraw: take one app's access back; its tokens die with it."""
+    form, session = await _own_form(request)
+    services, client_id = request.app[SERVICES], form.get("client_id") or ""
+    withdrawn = await services.store.withdraw_consent(session.context.subject, client_id)
+    services.events.emit(
+        "consent_withdrawn",
+        "ok" if withdrawn else "refused",
+        client_id=client_id,
+        subject=session.context.subject,
+        correlation_id=request[http.CORRELATION],
+    )
+    return http.see_other(ACCOUNT)
+
+
+async def sign_out(request: web.Request) -> web.Response:
+    """POST /account/sign-out: end this browser's session here."""
+    _, session = await _own_form(request)
+    services, jar = request.app[SERVICES], request.app[flow.JAR]
+    cookie = jar.session(request)
+    if cookie is not None:
+        await services.store.end_session(cookie, services.config.lifetimes.access_token)
+    services.events.emit(
+        "sign_out",
+        "ok",
+        subject=session.context.subject,
+        sid=session.sid,
+        connector=session.context.connector,
+        correlation_id=request[http.CORRELATION],
+    )
+    response = http.page(request, SignedOutView(upstream=_upstream_name(services, session)))
+    jar.drop_session(response)
+    return response
+
+
+def _upstream_name(services: Services, session: Session) -> str | None:
+    known = session.context.connector in services.upstreams.enabled
+    return services.upstreams[session.context.connector].name if known else None
+
+
+async def _own_form(request: web.Request) -> tuple[Params, Session]:
+    try:
+        form = (await http.read_form(request)).without_repeats()
+    except InvalidRequest as error:
+        raise Shown("forbidden", status=403, detail=error.reason) from error
+    session, cookie = await flow.current_session(request), request.app[flow.JAR].session(request)
+    if session is None or cookie is None:
+        raise Shown("forbidden", status=403, detail="nobody is signed in")
+    from_our_own_page(request, form, cookie)
+    return form, session
+
+
+async def _page(request: web.Request, session: Session) -> web.Response:
+    services, cookie = request.app[SERVICES], request.app[flow.JAR].session(request)
+    consents = await services.store.list_consents(session.context.subject)
+    live = sorted((c for c in consents if services.now() < c.expires_at), key=lambda c: -c.last_used)
+    view = GrantsView(
+        person=person_in_words(session.context),
+        grants=tuple(_line(services, consent) for consent in live),
+        csrf=csrf_token(cookie or ""),
+        withdraw_action=WITHDRAW,
+        sign_out_action=SIGN_OUT,
+    )
+    return http.page(request, view)
+
+
+def _line(services: Services, consent: Consent) -> GrantLine:
+    known = services.clients.get(consent.client_id)
+    return GrantLine(
+        client_id=consent.client_id,
+        client_name=known.client_name if known is not None else consent.client_id,
+        sentences=tuple(scopes.in_words(name, services.scopes) for name in consent.granted),
+        since=consent.since,
+        last_used=consent.last_used,
+        client_logo=known.logo if known is not None else None,
+    )

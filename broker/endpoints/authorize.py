@@ -1,0 +1,50 @@
+"""/authorize: a client app sends us a browser, and we send it on.
+
+OpenID Connect Core §3.1.2.1; RFC 6749 §4.1.1; RFC 9700 §2.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from broker.endpoints import flow, http
+from broker.protocol import authorize
+from broker.protocol.errors import Shown
+from broker.protocol.flow import AuthorizeRequest
+from broker.services import SERVICES
+
+
+async def handle(request: web.Request) -> web.Response:
+    """GET and POST /authorize."""
+    params = await http.read_params(request)
+    valid = authorize.validate(params, request.app[SERVICES].rules)
+    asked = replace(valid, correlation_id=request[http.CORRELATION])
+    with flow.told_to(asked):
+        if request.method == "POST":
+            # A POST from another site brings no Lax cookie; a GET of our own does.
+            return await flow.wait_for_get(request, asked)
+        return await flow.proceed(request, asked)
+
+
+async def resume(request: web.Request) -> web.Response:
+    """GET /continue: a kept request on a GET of our own, and the links of the chooser."""
+    params = http.read_query(request)
+    flow_id = params.get("flow") or ""
+    asked = await _kept(request, flow_id)
+    request[http.CORRELATION] = asked.correlation_id
+    with flow.told_to(asked):
+        return await flow.proceed(request, asked, flow_id=flow_id, chosen=params.get("connector"))
+
+
+async def _kept(request: web.Request, flow_id: str) -> AuthorizeRequest:
+    services, secret = request.app[SERVICES], request.app[flow.JAR].flow(request, flow_id)
+    if secret is None:
+        raise Shown("browser_mismatch", detail="no flow cookie in this browser")
+    pending = await services.store.read_request(flow_id, secret)
+    if pending is None:
+        raise Shown("login_expired", detail="no request is kept under this id")
+    if pending.asked.client_id not in services.clients:
+        raise Shown("unknown_client", detail="the client is gone since")
+    return pending.asked

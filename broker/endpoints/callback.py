@@ -1,0 +1,130 @@
+"""/callback/{connector}: the browser comes back from an upstream, and we learn who it is.
+
+OpenID Connect Core §3.1.2.5 to §3.1.3.8; RFC 9207; RFC 9700 §4.4, §4.5 and §4.7. The login is found only with
+the cookie of the browser that began it, at the connector it left for, and once.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker.connector import UpstreamIdentity
+from broker.endpoints import cookies, flow, http
+from broker.mapping import Documents, MappingRefused, apply
+from broker.pages import BounceView
+from broker.protocol import sessions, subject
+from broker.protocol.errors import AccessDenied, Shown
+from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
+from broker.services import SERVICES, Services
+
+BOUNCED = "bounced"
+
+
+async def handle(request: web.Request) -> web.Response:
+    """GET and POST /callback/{connector}."""
+    params = await http.read_params(request)
+    if params.repeated:
+        raise Shown("bad_request", detail="a parameter is sent more than once")
+    answer = dict(params.values)
+    state, connector = answer.get("state", ""), request.match_info["connector"]
+    secret = request.app[flow.JAR].flow(request, state)
+    if secret is None and request.method == "POST" and BOUNCED not in answer:
+        return _bounce(request, answer)
+    pending = await _take(request, state, secret, connector)
+    request[http.CORRELATION] = pending.asked.correlation_id
+    with flow.told_to(pending.asked):
+        identity = await request.app[SERVICES].upstreams[connector].finish(pending, state, answer)
+        context = _context(request.app[SERVICES], pending, identity)
+        sessions.is_whom_was_asked(pending.asked, context)
+        who, cookie = await _begin_session(request, context)
+        response = await flow.conclude(request, pending.asked, who)
+    _settle_cookies(request, response, state, cookie, connector)
+    return response
+
+
+def _bounce(request: web.Request, answer: dict[str, str]) -> web.Response:
+    """A form_post from the upstream's site brings no Lax cookie; the same post from ours does."""
+    return http.page(request, BounceView(action=request.path, fields=(*answer.items(), (BOUNCED, "1"))))
+
+
+async def _take(request: web.Request, state: str, secret: str | None, connector: str) -> PendingLogin:
+    services = request.app[SERVICES]
+    if connector not in services.upstreams.enabled:
+        raise Shown("not_found", status=404, detail="no such connector")
+    if secret is None:  # another browser: the login stays as it is, for its owner
+        raise Shown("browser_mismatch", detail="no flow cookie in this browser")
+    pending = await services.store.take_login(state, secret, connector)
+    if pending is None:
+        raise Shown("login_expired", detail="used before, expired, or another connector's")
+    client = services.clients.get(pending.asked.client_id)
+    if client is None or not flow.may_reply(pending.asked, client):
+        raise Shown("unknown_client", detail="the client or its redirect_uri is gone since")
+    return pending
+
+
+def _context(services: Services, pending: PendingLogin, identity: UpstreamIdentity) -> AuthenticationContext:
+    """The upstream's words in ours."""
+    documents = Documents(id_token=identity.id_token, userinfo=identity.userinfo)
+    try:
+        mapped = apply(services.upstreams[pending.connector].claims_map, documents)
+    except MappingRefused as refusal:
+        raise AccessDenied(
+            "The sign-in lacks something that is needed.", reason="claim_missing", detail=refusal.claim
+        ) from refusal
+    return AuthenticationContext(
+        subject=subject.mint(
+            connector=pending.connector,
+            issuer=identity.issuer,
+            subject=identity.subject,
+            key=services.keys.subject_key,
+        ),
+        connector=pending.connector,
+        upstream_issuer=identity.issuer,
+        auth_time=identity.auth_time,
+        acr=identity.acr,
+        amr=identity.amr,
+        claims=mapped.claims,
+        sources=mapped.sources,
+        upstream_sid=identity.sid,
+    )
+
+
+async def _begin_session(request: web.Request, context: AuthenticationContext) -> tuple[flow.SignedIn, str]:
+    """A new session under a new cookie; whatever cookie the browser brought is never adopted."""
+    services = request.app[SERVICES]
+    lifetimes, now = services.config.lifetimes.session, services.now()
+    sid = await _replace_old_session(request, context) or cookies.fresh()[:22]
+    session = Session(sid=sid, context=context, started_at=now, ends_at=now + lifetimes.absolute)
+    cookie = cookies.session_cookie(sid)
+    await services.store.put_session(cookie, session, min(lifetimes.idle, lifetimes.absolute))
+    services.events.emit(
+        "login",
+        "ok",
+        connector=context.connector,
+        subject=context.subject,
+        sid=sid,
+        correlation_id=request[http.CORRELATION],
+    )
+    return flow.SignedIn.by(session), cookie
+
+
+async def _replace_old_session(request: web.Request, context: AuthenticationContext) -> str | None:
+    """End the session this browser had. The same person keeps its ``sid``, and so their tokens."""
+    services, old_cookie = request.app[SERVICES], request.app[flow.JAR].session(request)
+    old = await flow.current_session(request)
+    if old_cookie is None or old is None:
+        return None
+    if old.context.subject == context.subject:
+        await services.store.drop_session(old_cookie)
+        return old.sid
+    await services.store.end_session(old_cookie, services.config.lifetimes.access_token)
+    return None
+
+
+def _settle_cookies(
+    request: web.Request, response: web.Response, state: str, cookie: str, connector: str
+) -> None:
+    jar, services = request.app[flow.JAR], request.app[SERVICES]
+    jar.set_session(response, cookie, ttl=services.config.lifetimes.session.absolute)
+    jar.drop_flow(response, state)
+    jar.set_last_connector(response, connector)

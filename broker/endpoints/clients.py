@@ -1,0 +1,23 @@
+"""Who is calling: client authentication for the endpoints that client apps call directly."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker.protocol.client import Client
+from broker.protocol.client_auth import authenticate
+from broker.protocol.errors import InvalidClient
+from broker.protocol.params import Params
+from broker.services import SERVICES
+
+
+def authenticated(request: web.Request, params: Params) -> Client:
+    """The client app that sent this request.
+
+    Raises:
+        InvalidClient, InvalidRequest: as `authenticate`.
+    """
+    headers = request.headers.getall("Authorization", [])
+    if len(headers) > 1:
+        raise InvalidClient(reason="two_authorization_headers")
+    return authenticate(headers[0] if headers else None, params, request.app[SERVICES].clients)

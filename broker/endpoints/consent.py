@@ -1,0 +1,199 @@
+"""/consent: a person decides what an app may have.
+
+OpenID Connect Core §3.1.2.4; RFC 6749 §10.2. Only the kept transaction counts: a form can choose among
+what was asked, and change nothing else. The answer is taken once, from the browser and the session the
+page was shown to.
+"""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from broker.endpoints import cookies, flow, http
+from broker.pages import ConsentView, ScopeLine
+from broker.protocol import consent, redirects, scopes
+from broker.protocol.errors import AccessDenied, InvalidRequest, Shown
+from broker.protocol.flow import AuthenticationContext, Consent, PendingConsent
+from broker.protocol.handles import digest
+from broker.protocol.params import Params
+from broker.services import SERVICES, Services
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /consent: the page."""
+    flow_id = http.read_query(request).get("flow") or ""
+    secret = _secret(request, flow_id)
+    pending = await request.app[SERVICES].store.read_consent_page(flow_id, secret)
+    if pending is None:
+        raise Shown("consent_gone", detail="answered before, or expired")
+    request[http.CORRELATION] = pending.asked.correlation_id
+    await _same_session(request, pending)
+    view = _view(request.app[SERVICES], pending, flow_id, csrf_token(secret))
+    return http.page(request, view, ui_locales=pending.asked.ui_locales)
+
+
+async def answer(request: web.Request) -> web.Response:
+    """POST /consent: what the person decided."""
+    form, chosen = await _read(request)
+    flow_id = form.get("flow") or ""
+    secret = _secret(request, flow_id)
+    from_our_own_page(request, form, secret)
+    services = request.app[SERVICES]
+    shown = await services.store.read_consent_page(flow_id, secret)
+    if shown is None:
+        raise Shown("consent_gone", detail="answered before, or expired")
+    request[http.CORRELATION] = shown.asked.correlation_id
+    await _same_session(request, shown)
+    pending = await services.store.take_consent_page(flow_id, secret)  # of many answers one wins
+    if pending is None:
+        raise Shown("consent_gone", detail="answered at the same time")
+    with flow.told_to(pending.asked):
+        if form.get("answer") != "allow":
+            _log(services, pending, "refused", "denied")
+            raise AccessDenied("The request was denied.", reason="consent_denied")
+        response = await _allow(request, pending, chosen)
+    request.app[flow.JAR].drop_flow(response, flow_id)
+    return response
+
+
+async def _allow(request: web.Request, pending: PendingConsent, chosen: frozenset[str]) -> web.Response:
+    services = request.app[SERVICES]
+    granted = consent.ticked(pending.to_ask, chosen, services.scopes)
+    client = services.clients[pending.asked.client_id]
+    if not flow.may_reply(pending.asked, client):
+        raise Shown("unknown_client", detail="the redirect_uri is gone since")
+    before = await flow.remembered_consent(services, pending.context.subject, client.client_id)
+    now, lives = services.now(), services.config.lifetimes.consent
+    fresh = Consent(
+        id=cookies.fresh()[:22],
+        client_id=client.client_id,
+        granted=(),
+        since=now,
+        last_used=now,
+        expires_at=now + lives,
+    )
+    given = consent.remember(before, to_ask=pending.to_ask, granted=granted, fresh=fresh)
+    await services.store.write_consent(pending.context.subject, given, lives)
+    _log(services, pending, "ok", "")
+    who = flow.SignedIn(context=pending.context, sid=pending.sid)
+    return await flow.issue(request, pending.asked, who, (*pending.granted, *granted), given)
+
+
+def _secret(request: web.Request, flow_id: str) -> str:
+    secret = request.app[flow.JAR].flow(request, flow_id)
+    if secret is None:
+        raise Shown("browser_mismatch", status=403, detail="no flow cookie in this browser")
+    return secret
+
+
+async def _same_session(request: web.Request, pending: PendingConsent) -> None:
+    """That nobody else has signed in here since the page was made."""
+    session = await flow.current_session(request)
+    if session is None or session.sid != pending.sid:
+        raise Shown("forbidden", status=403, detail="the session changed")
+    if session.context.subject != pending.context.subject:
+        raise Shown("forbidden", status=403, detail="the person changed")
+
+
+async def _read(request: web.Request) -> tuple[Params, frozenset[str]]:
+    """The form, and the boxes that are ticked: the one field that comes many times."""
+    try:
+        pairs = await http.read_pairs(request)
+        form = Params.of((n, v) for n, v in pairs if n != "scope").without_repeats()
+    except InvalidRequest as error:
+        raise Shown("forbidden", status=403, detail=error.reason) from error
+    return form, frozenset(value for name, value in pairs if name == "scope")
+
+
+def csrf_token(secret: str) -> str:
+    """What a form of ours carries to show that it is: it hangs on a cookie no other site can read."""
+    return digest(f"form\0{secret}")
+
+
+def from_our_own_page(request: web.Request, form: Params, secret: str) -> None:
+    """That the form was on a page of ours, in this browser.
+
+    Raises:
+        Shown: 403, it was not.
+    """
+    issuer = request.app[SERVICES].issuer
+    split = urlsplit(issuer)
+    origin = request.headers.get("Origin", "")
+    if origin not in ("", f"{split.scheme}://{split.netloc}"):
+        raise Shown("forbidden", status=403, detail="cross-origin form")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise Shown("forbidden", status=403, detail="cross-site form")
+    if not hmac.compare_digest(form.get("csrf") or "", csrf_token(secret)):
+        raise Shown("forbidden", status=403, detail="form token")
+
+
+def person_in_words(context: AuthenticationContext) -> str:
+    """How the page addresses who is signed in."""
+    for name in ("email", "preferred_username", "name"):
+        value = context.claims.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return context.subject[:8]
+
+
+def _view(services: Services, pending: PendingConsent, flow_id: str, csrf: str) -> ConsentView:
+    asked, rules = pending.asked, services.scopes
+    client = services.clients[asked.client_id]
+    lines = tuple(_line(name, services) for name in pending.to_ask)
+    return ConsentView(
+        client_name=client.client_name,
+        client_host=_host(asked.reply_to.redirect_uri),
+        client_logo=client.logo,
+        on_this_device=redirects.cannot_be_proved(asked.reply_to.redirect_uri),
+        person=person_in_words(pending.context),
+        not_you_url=f"{flow.NOT_YOU}?flow={flow_id}",
+        action=flow.CONSENT,
+        csrf=csrf,
+        flow=flow_id,
+        scopes=lines,
+        already=tuple(scopes.in_words(name, rules) for name in pending.granted),
+        account_url="/account",
+    )
+
+
+def _line(name: str, services: Services) -> ScopeLine:
+    rule = scopes.rule_for(name, services.scopes)
+    sensitive = rule is not None and rule.sensitive
+    return ScopeLine(
+        name=name,
+        sentence=scopes.in_words(name, services.scopes),
+        optional=consent.may_refuse(name, services.scopes),
+        ticked=not sensitive,
+        sensitive=sensitive,
+    )
+
+
+def _host(redirect_uri: str) -> str:
+    split = urlsplit(redirect_uri)
+    return split.netloc or f"{split.scheme}:"
+
+
+def _log(services: Services, pending: PendingConsent, outcome: str, reason: str) -> None:
+    services.events.emit(
+        "consent",
+        outcome,
+        reason=reason,
+        client_id=pending.asked.client_id,
+        subject=pending.context.subject,
+        connector=pending.context.connector,
+        correlation_id=pending.asked.correlation_id,
+    )
+
+
+async def not_you(request: web.Request) -> web.Response:
+    """GET /not-you: leave the session aside and sign in as somebody else."""
+    flow_id = http.read_query(request).get("flow") or ""
+    pending = await request.app[SERVICES].store.take_consent_page(flow_id, _secret(request, flow_id))
+    if pending is None:
+        raise Shown("consent_gone", detail="answered before, or expired")
+    with flow.told_to(pending.asked):
+        asked = flow.asking_again(pending.asked)
+        return await flow.wait_for_get(request, asked)

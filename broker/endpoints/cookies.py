@@ -1,0 +1,127 @@
+"""The cookies: one for the session, one for each login under way, one that remembers a choice.
+
+``__Host-`` with Secure on https; plain names on an http loopback issuer, and nowhere else. RFC 6265bis
+§4.1.3.2. A login's cookie is named after its id, so tabs do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from broker.protocol.handles import digest
+
+_MOST_FLOWS = 8
+_FLOW_NAME = re.compile(r"flow-[A-Za-z0-9_-]{8}")
+_FLOW_VALUE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
+_SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
+_YEAR = 365 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Something kept for one browser: the id that travels, and the secret in its cookie."""
+
+    id: str
+    secret: str = field(repr=False)
+
+    @classmethod
+    def begin(cls) -> Flow:
+        """A new one."""
+        return cls(fresh(), fresh())
+
+
+def fresh() -> str:
+    """256 bits of chance as 43 characters."""
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """How this issuer's cookies are named and flagged."""
+
+    prefix: str
+    flags: str
+
+    @classmethod
+    def of(cls, issuer: str) -> Jar:
+        """For ``issuer``, which is http only on loopback."""
+        if issuer.startswith("https://"):
+            return cls("__Host-", "; Path=/; Secure; HttpOnly; SameSite=Lax")
+        return cls("", "; Path=/; HttpOnly; SameSite=Lax")
+
+    def _set(self, response: web.StreamResponse, name: str, value: str, lives: int | None) -> None:
+        age = "" if lives is None else f"; Max-Age={lives}"
+        response.headers.add("Set-Cookie", f"{self.prefix}{name}={value}{age}{self.flags}")
+
+    # ── a login under way ─────────────────────────────────────────────────────────────────────
+
+    def flow(self, request: web.Request, flow_id: str) -> str | None:
+        """This browser's secret for the login ``flow_id``; None when it is another browser."""
+        match = _FLOW_VALUE.fullmatch(request.cookies.get(self.prefix + _flow_name(flow_id), ""))
+        return match[2] if match else None
+
+    def set_flow(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        flow: Flow,
+        *,
+        now: float,
+        ttl: int,
+    ) -> None:
+        """Bind the login to this browser, and drop the oldest when there are too many."""
+        others = sorted(self._flows(request), reverse=True)
+        for _, name in others[_MOST_FLOWS - 1 :]:
+            self._set(response, name, "", 0)
+        self._set(response, _flow_name(flow.id), f"{int(now)}.{flow.secret}", ttl)
+
+    def drop_flow(self, response: web.StreamResponse, flow_id: str) -> None:
+        """The login is over."""
+        self._set(response, _flow_name(flow_id), "", 0)
+
+    def _flows(self, request: web.Request) -> list[tuple[int, str]]:
+        found = []
+        for full_name, value in request.cookies.items():
+            name = full_name.removeprefix(self.prefix)
+            if full_name.startswith(self.prefix) and _FLOW_NAME.fullmatch(name):
+                match = _FLOW_VALUE.fullmatch(value)
+                found.append((int(match[1]) if match else 0, name))
+        return found
+
+    # ── the session ───────────────────────────────────────────────────────────────────────────
+
+    def session(self, request: web.Request) -> str | None:
+        """The session's cookie, if the browser has one of the right form."""
+        value = request.cookies.get(self.prefix + "session", "")
+        return value if _SESSION.fullmatch(value) else None
+
+    def set_session(self, response: web.StreamResponse, cookie: str, *, ttl: int) -> None:
+        """Begin a session in this browser."""
+        self._set(response, "session", cookie, ttl)
+
+    def drop_session(self, response: web.StreamResponse) -> None:
+        """The session is over."""
+        self._set(response, "session", "", 0)
+
+    # ── the choice made last ──────────────────────────────────────────────────────────────────
+
+    def last_connector(self, request: web.Request) -> str | None:
+        """The connector this browser used last. A preference only: it proves nothing."""
+        return request.cookies.get(self.prefix + "last")
+
+    def set_last_connector(self, response: web.StreamResponse, connector: str) -> None:
+        """Remember the choice for a year."""
+        self._set(response, "last", connector, _YEAR)
+
+
+def session_cookie(sid: str) -> str:
+    """A new cookie for the session ``sid``: the sid for the store to find it by, and a fresh secret."""
+    return f"{sid}.{fresh()}"
+
+
+def _flow_name(flow_id: str) -> str:
+    return f"flow-{digest(flow_id)[:8]}"

@@ -1,0 +1,52 @@
+"""The documents others read of us: metadata and keys.
+
+OpenID Connect Discovery 1.0 §4; RFC 8414 §3; RFC 7517 §5. All are made at load, none per request.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from broker.protocol import metadata
+from broker.services import SERVICES, Services
+
+_PUBLIC = {"X-Content-Type-Options": "nosniff", "Cache-Control": "public, max-age=300"}
+_encode = msgspec.json.Encoder().encode
+
+Documents = tuple[bytes, bytes]
+DOCUMENTS: web.AppKey[Documents] = web.AppKey("documents", tuple)
+
+
+def documents(services: Services) -> Documents:
+    """The OpenID Provider metadata and the authorization server metadata, as they are sent."""
+    clients = services.config.clients_by_id.values()
+    openid = metadata.openid_document(services.issuer, services.scopes, clients)
+    return _encode(openid), _encode(metadata.oauth_document(services.issuer, services.scopes))
+
+
+def _document(body: bytes) -> web.Response:
+    return web.Response(body=body, headers=_PUBLIC, content_type="application/json")
+
+
+async def openid_configuration(request: web.Request) -> web.Response:
+    """GET /.well-known/openid-configuration."""
+    return _document(request.app[DOCUMENTS][0])
+
+
+async def oauth_authorization_server(request: web.Request) -> web.Response:
+    """GET /.well-known/oauth-authorization-server."""
+    return _document(request.app[DOCUMENTS][1])
+
+
+async def jwks(request: web.Request) -> web.Response:
+    """GET /jwks: the public halves of our keys, old ones as long as their tokens live."""
+    return _document(_encode(request.app[SERVICES].keys.jwks()))
+
+
+async def connector_jwks(request: web.Request) -> web.Response:
+    """GET /connectors/{connector}/jwks: what we sign client assertions to that upstream with."""
+    found = request.app[SERVICES].upstreams.public_jwks(request.match_info["connector"])
+    if found is None:
+        raise web.HTTPNotFound
+    return _document(_encode(found))

@@ -1,0 +1,269 @@
+"""The one place that decides what a request needs next.
+
+    proceed    a valid request     ─▶ conclude | depart | choose | login_required
+    depart     a connector chosen  ─▶ 303 to the upstream
+    choose     several connectors  ─▶ the chooser page, whose links come back to /continue
+    conclude   somebody known      ─▶ issue | 303 to the consent page | consent_required
+    issue      consent settled     ─▶ the client app, with a code
+
+Steps never call back up this list; each ends in an answer. OpenID Connect Core §3.1.2.3 to §3.1.2.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from broker.endpoints import cookies, http
+from broker.pages import Choice, ChooserView
+from broker.protocol import consent, handles, routing, sessions
+from broker.protocol.client import Client
+from broker.protocol.errors import ConsentRequired, LoginRequired, ServerError, TemporarilyUnavailable
+from broker.protocol.flow import (
+    AuthenticationContext,
+    AuthorizeRequest,
+    Consent,
+    Grant,
+    PendingConsent,
+    PendingLogin,
+    PendingRequest,
+    Session,
+)
+from broker.protocol.redirects import is_registered
+from broker.services import SERVICES, Services
+from broker.store import StoreCorrupt, StoreUnavailable
+
+CONTINUE, CONSENT, NOT_YOU = "/continue", "/consent", "/not-you"
+JAR: web.AppKey[cookies.Jar] = web.AppKey("cookies", cookies.Jar)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """Somebody known in this browser: who, and by which session."""
+
+    context: AuthenticationContext
+    sid: str
+
+    @classmethod
+    def by(cls, session: Session) -> SignedIn:
+        """As the session says."""
+        return cls(context=session.context, sid=session.sid)
+
+
+def may_reply(asked: AuthorizeRequest, client: Client) -> bool:
+    """Whether the client app may still be answered where it asked to be."""
+    return client.enabled and is_registered(asked.reply_to.redirect_uri, client)
+
+
+def asking_again(asked: AuthorizeRequest) -> AuthorizeRequest:
+    """The same request, with a login by somebody of the person's choice first."""
+    return replace(asked, prompt=asked.prompt | {"select_account"}, login_hint=None)
+
+
+@contextmanager
+def told_to(asked: AuthorizeRequest) -> Iterator[None]:
+    """From here on the client app hears what goes wrong, the store's troubles too."""
+    with asked.reply_to.hears_errors():
+        try:
+            yield
+        except StoreUnavailable as error:
+            raise TemporarilyUnavailable(reason="store_unavailable", detail=str(error)) from error
+        except StoreCorrupt as error:
+            raise ServerError(reason="store_corrupt", detail=str(error)) from error
+
+
+async def current_session(request: web.Request) -> Session | None:
+    """The browser's live session."""
+    services = request.app[SERVICES]
+    cookie = request.app[JAR].session(request)
+    if cookie is None:
+        return None
+    session = await services.store.read_session(cookie, services.config.lifetimes.session.idle)
+    if session is None or services.now() >= session.ends_at:
+        return None
+    return session
+
+
+async def proceed(
+    request: web.Request, asked: AuthorizeRequest, *, flow_id: str | None = None, chosen: str | None = None
+) -> web.Response:
+    """What this request needs next.
+
+    Args:
+        request: the browser's request.
+        asked: what the client app asked.
+        flow_id: the kept request that this is, if it came by way of /continue.
+        chosen: the connector the person picked there.
+    """
+    services = request.app[SERVICES]
+    allowed = routing.choices(services.clients[asked.client_id], services.upstreams.enabled)
+    if chosen is not None:
+        return await depart(request, asked, routing.picked(chosen, allowed))
+    session = await current_session(request)
+    if session is not None and sessions.answers(asked, session, allowed, now=services.now()):
+        return await conclude(request, asked, SignedIn.by(session))
+    if "none" in asked.prompt:  # Core §3.1.2.6; prompt=none never leaves the broker
+        raise LoginRequired(reason="no_usable_session")
+    connector = routing.route(asked, session, allowed)
+    if connector is not None:
+        return await depart(request, asked, connector)
+    if flow_id is None:
+        # The chooser has an address of its own, so that it can be reloaded and come back to.
+        return await wait_for_get(request, asked)
+    return choose(request, asked, allowed, flow_id)
+
+
+async def depart(request: web.Request, asked: AuthorizeRequest, connector: str) -> web.Response:
+    """Send the browser to the upstream, and remember what must come back."""
+    services = request.app[SERVICES]
+    ttl = services.config.lifetimes.login
+    begun, nonce, verifier = cookies.Flow.begin(), cookies.fresh(), cookies.fresh()
+    departure = await services.upstreams[connector].begin(asked, begun.id, nonce, verifier)
+    pending = PendingLogin(
+        asked=asked,
+        connector=connector,
+        nonce=nonce,
+        code_verifier=verifier,
+        memory=dict(departure.memory),
+        started_at=services.now(),
+    )
+    await services.store.put_login(begun.id, begun.secret, pending, ttl)
+    response = http.see_other(departure.url)
+    request.app[JAR].set_flow(request, response, begun, now=services.now(), ttl=ttl)
+    services.events.emit(
+        "departure", "ok", connector=connector, client_id=asked.client_id, correlation_id=asked.correlation_id
+    )
+    return response
+
+
+async def wait_for_get(request: web.Request, asked: AuthorizeRequest) -> web.Response:
+    """Keep the request for a GET of our own, bound to this browser."""
+    services = request.app[SERVICES]
+    ttl = services.config.lifetimes.login
+    kept = cookies.Flow.begin()
+    await services.store.put_request(kept.id, kept.secret, PendingRequest(asked=asked), ttl)
+    response = http.see_other(f"{CONTINUE}?{urlencode({'flow': kept.id})}")
+    request.app[JAR].set_flow(request, response, kept, now=services.now(), ttl=ttl)
+    return response
+
+
+def choose(
+    request: web.Request, asked: AuthorizeRequest, allowed: Sequence[str], flow_id: str
+) -> web.Response:
+    """The chooser. Its choices are links: a form's redirects could not leave for the upstream."""
+    services = request.app[SERVICES]
+    last = request.app[JAR].last_connector(request)
+    choices = tuple(
+        Choice(
+            url=f"{CONTINUE}?{urlencode({'flow': flow_id, 'connector': name})}",
+            name=services.upstreams[name].name,
+            icon=services.upstreams[name].icon,
+            last_used=name == last,
+        )
+        for name in sorted(allowed, key=lambda name: name != last)
+    )
+    client = services.clients[asked.client_id]
+    view = ChooserView(client_name=client.client_name, client_logo=client.logo, choices=choices)
+    return http.page(request, view, ui_locales=asked.ui_locales)
+
+
+async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn) -> web.Response:
+    """Settle consent with somebody known: spare it, ask for it, or refuse."""
+    services = request.app[SERVICES]
+    client = services.clients[asked.client_id]
+    sessions.is_whom_was_asked(asked, who.context)
+    remembered = None
+    if not client.trusted or "consent" in asked.prompt:
+        remembered = await remembered_consent(services, who.context.subject, client.client_id)
+    question = consent.question(asked, client, remembered, services.scopes)
+    if not question.is_needed:
+        return await issue(request, asked, who, question.granted, remembered)
+    if "none" in asked.prompt:
+        raise ConsentRequired(reason="consent_needed")
+    return await ask_consent(request, asked, who, question)
+
+
+async def remembered_consent(services: Services, subject: str, client_id: str) -> Consent | None:
+    """The consent that still stands."""
+    found = await services.store.read_consent(subject, client_id)
+    return found if found is not None and services.now() < found.expires_at else None
+
+
+async def ask_consent(
+    request: web.Request, asked: AuthorizeRequest, who: SignedIn, question: consent.Question
+) -> web.Response:
+    """On to the consent page, whose answer only this browser can give."""
+    services = request.app[SERVICES]
+    ttl = services.config.lifetimes.login
+    kept = cookies.Flow.begin()
+    pending = PendingConsent(
+        asked=asked,
+        context=who.context,
+        sid=who.sid,
+        to_ask=question.to_ask,
+        granted=question.granted,
+    )
+    await services.store.put_consent_page(kept.id, kept.secret, pending, ttl)
+    response = http.see_other(f"{CONSENT}?{urlencode({'flow': kept.id})}")
+    request.app[JAR].set_flow(request, response, kept, now=services.now(), ttl=ttl)
+    return response
+
+
+async def issue(
+    request: web.Request,
+    asked: AuthorizeRequest,
+    who: SignedIn,
+    granted: Sequence[str],
+    stands_on: Consent | None,
+) -> web.Response:
+    """Answer the client app with a code for what was granted."""
+    services = request.app[SERVICES]
+    store = services.store
+    grant = grant_for(services, asked, who, granted, stands_on)
+    code = handles.mint("code", grant.id, services.chance(handles.SECRET_BYTES), store.handle_keys[0])
+    await store.put_grant(grant, code, services.config.lifetimes.code)
+    services.events.emit(
+        "code",
+        "ok",
+        client_id=asked.client_id,
+        connector=who.context.connector,
+        subject=who.context.subject,
+        sid=who.sid,
+        grant_id=grant.id,
+        scope=" ".join(grant.scopes),
+        correlation_id=asked.correlation_id,
+    )
+    return http.at_client(request, asked.reply_to.code(code.text))
+
+
+def grant_for(
+    services: Services,
+    asked: AuthorizeRequest,
+    who: SignedIn,
+    granted: Sequence[str],
+    stands_on: Consent | None,
+) -> Grant:
+    """What the code will stand for."""
+    now = services.now()
+    scopes = tuple(name for name in asked.scopes if name == "openid" or name in granted)
+    return Grant(
+        id=handles.grant_id(services.chance(handles.GRANT_BYTES)),
+        client_id=asked.client_id,
+        redirect_uri=asked.reply_to.redirect_uri,
+        code_challenge=asked.code_challenge,
+        nonce=asked.nonce,
+        scopes=scopes,
+        covered=tuple(granted),
+        scopes_differ=asked.scopes_dropped or scopes != asked.scopes,
+        claims=asked.claims,
+        context=who.context,
+        sid=who.sid,
+        consent_id=stands_on.id if stands_on is not None else None,
+        issued_at=now,
+        code_expires_at=now + services.config.lifetimes.code,
+        correlation_id=asked.correlation_id,
+    )

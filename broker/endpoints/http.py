@@ -1,0 +1,167 @@
+"""Between aiohttp and the protocol: strict reading of requests, and the shapes of our answers.
+
+Owns how parameters are read (RFC 6749 Appendix B) and how pages, JSON and redirects are written.
+Nothing here knows what a parameter means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import web
+
+from broker.pages import ErrorView, FormPostView, LeavingView, MessageKey, Page, View
+from broker.protocol.errors import InvalidRequest, OAuthError, Shown
+from broker.protocol.params import Params
+from broker.protocol.reply import Reply
+from broker.services import SERVICES
+
+CORRELATION: web.RequestKey[str] = web.RequestKey("correlation", str)
+
+MAX_FORM = 64 * 1024
+_MAX_FIELDS = 100
+_FORM = "application/x-www-form-urlencoded"
+_LANGUAGE = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*")
+_MAX_LANGUAGES = 20
+
+NO_STORE = {
+    "Cache-Control": "no-store",
+    "Pragma": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_encode = msgspec.json.Encoder().encode
+
+
+def _pairs(raw: str) -> list[tuple[str, str]]:
+    if not raw:
+        return []
+    try:
+        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+    except ValueError:  # bad UTF-8, or more fields than anybody needs
+        raise InvalidRequest("The parameters are malformed.", reason="parameters_malformed") from None
+
+
+def read_query(request: web.Request) -> Params:
+    """The parameters of the URL, from the bytes that were sent.
+
+    Raises:
+        Shown: they are not valid UTF-8, or far too many.
+    """
+    try:
+        return Params.of(_pairs(request.raw_path.partition("?")[2]))
+    except InvalidRequest as error:
+        raise Shown("bad_request", detail=error.detail) from error
+
+
+async def read_form(request: web.Request) -> Params:
+    """The parameters of the body and of the URL together, so that one in both is a repeat.
+
+    Raises: as `read_pairs`.
+    """
+    return Params.of(await read_pairs(request))
+
+
+async def read_pairs(request: web.Request) -> list[tuple[str, str]]:
+    """The pairs of the URL and of the body, as they were sent.
+
+    Raises:
+        InvalidRequest: another content type, or a malformed body.
+        web.HTTPRequestEntityTooLarge: more than 64 kB.
+    """
+    kind, _, parameters = request.headers.get("Content-Type", "").partition(";")
+    charset = parameters.strip().lower()
+    if kind.strip().lower() != _FORM or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
+        raise InvalidRequest("The body must be form-encoded.", reason="content_type")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise InvalidRequest("The body must not be compressed.", reason="content_encoding")
+    body = await request.read()
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRequest("The body is not UTF-8.", reason="parameters_malformed") from None
+    return _pairs(request.raw_path.partition("?")[2]) + _pairs(text)
+
+
+async def read_params(request: web.Request) -> Params:
+    """The parameters of a GET, or of a POST (Core §3.1.2.1 wants both).
+
+    Raises:
+        Shown: they cannot be read.
+    """
+    if request.method == "GET":
+        return read_query(request)
+    try:
+        return await read_form(request)
+    except InvalidRequest as error:
+        raise Shown("bad_request", detail=error.reason) from error
+
+
+def languages(request: web.Request, ui_locales: Sequence[str] = ()) -> tuple[str, ...]:
+    """What the person reads, best first: ``ui_locales``, then Accept-Language (RFC 9110 §12.5.4)."""
+    offered: list[tuple[float, str]] = []
+    for item in request.headers.get("Accept-Language", "").split(",")[:_MAX_LANGUAGES]:
+        match = _LANGUAGE.fullmatch(item)
+        if match is not None:
+            offered.append((float(match[2] or 1), match[1]))
+    offered.sort(key=lambda entry: -entry[0])
+    return (*ui_locales, *(tag for quality, tag in offered if quality > 0))
+
+
+def json(
+    body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] = NO_STORE
+) -> web.Response:
+    """A JSON answer that nobody keeps (RFC 6749 §5.1)."""
+    return web.Response(body=_encode(body), status=status, headers=headers, content_type="application/json")
+
+
+def see_other(url: str) -> web.Response:
+    """Send the browser on with a GET. The URL is written as it is, not quoted again."""
+    return web.Response(status=303, headers={"Location": url, **NO_STORE})
+
+
+def page(
+    request: web.Request, view: View, *, status: int = 200, ui_locales: Sequence[str] = ()
+) -> web.Response:
+    """One of our pages, in the person's language."""
+    rendered: Page = request.app[SERVICES].pages.render(view, languages=languages(request, ui_locales))
+    return web.Response(
+        body=rendered.html, status=status, headers=rendered.headers, content_type="text/html", charset="utf-8"
+    )
+
+
+def error_page(request: web.Request, message: MessageKey, *, status: int) -> web.Response:
+    """The plain page that says what happened, what to do now, and the correlation id."""
+    view = ErrorView(message=message, correlation_id=request[CORRELATION], status=status)
+    return page(request, view, status=status)
+
+
+def at_client(request: web.Request, reply: Reply) -> web.Response:
+    """Answer the client app through the browser.
+
+    A POST to a page of ours answers with a page too: browsers hold ``form-action`` against the redirects
+    that follow a form, and ours allows no other site.
+    """
+    client = request.app[SERVICES].clients.get(reply.client_id)
+    client_name = client.client_name if client is not None else ""
+    if reply.response_mode == "form_post":
+        fields = tuple(reply.members.items())
+        return page(request, FormPostView(action=reply.redirect_uri, fields=fields, client_name=client_name))
+    if request.method == "POST":
+        return page(request, _leaving(reply, client_name))
+    return see_other(reply.url)
+
+
+def _leaving(reply: Reply, client_name: str) -> LeavingView:
+    scheme = reply.redirect_uri.partition(":")[0].lower()
+    custom = None if scheme in ("https", "http") else scheme
+    return LeavingView(url=reply.url, client_name=client_name, custom_scheme=custom)
+
+
+def oauth_error(error: OAuthError, *, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An error answer of RFC 6749 §5.2: JSON whatever ``Accept`` says."""
+    return json(error.body(), status=error.status, headers=NO_STORE | dict(headers or {}))

@@ -1,0 +1,148 @@
+"""The one gate through which every answer leaves: errors become what their listener understands.
+
+    Shown              our page                        AnsweredAtClient   the client app's redirect_uri
+    OAuthError         JSON of RFC 6749 §5.2           StoreUnavailable   503: a page, or JSON
+    HTTPException      our page or JSON, its status    anything else      500: nothing of it is told
+
+The log hears ``reason`` and ``detail``; nobody else does.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+from aiohttp import web
+
+from broker.endpoints import cors, http
+from broker.events import SECONDS, traced
+from broker.pages import MessageKey
+from broker.protocol.errors import (
+    AnsweredAtClient,
+    InsufficientScope,
+    InvalidClient,
+    InvalidToken,
+    OAuthError,
+    ProtocolError,
+    ServerError,
+    Shown,
+    TemporarilyUnavailable,
+)
+from broker.services import SERVICES
+from broker.store import StoreUnavailable
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_FOR_PROGRAMS = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/jwks", "/healthz", "/readyz"})
+_MESSAGES: dict[int, MessageKey] = {
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
+
+
+@web.middleware
+async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer the request, whatever happens."""
+    request[http.CORRELATION] = secrets.token_hex(8)
+    began = perf_counter()
+    shared = cors.is_shared(request)
+    if shared and request.method == "OPTIONS":
+        return cors.preflight(request)
+    try:
+        response = await handler(request)
+    except (ProtocolError, StoreUnavailable, web.HTTPException) as error:
+        response = _answer(request, error)
+    except Exception as error:  # noqa: BLE001  (the gate: nothing passes it unanswered)
+        response = _unexpected(request, error)
+    if shared:
+        cors.allow(request, response)
+    resource = request.match_info.route.resource
+    endpoint = resource.canonical if resource is not None else "unknown"
+    outcome = "ok" if response.status < 400 else "refused" if response.status < 500 else "failed"  # noqa: PLR2004
+    SECONDS.labels(endpoint, outcome).observe(perf_counter() - began)
+    return response
+
+
+def _is_program(request: web.Request) -> bool:
+    return request.path in _FOR_PROGRAMS or request.path.startswith("/.well-known/")
+
+
+def _answer(
+    request: web.Request, error: ProtocolError | StoreUnavailable | web.HTTPException
+) -> web.StreamResponse:
+    if isinstance(error, AnsweredAtClient):
+        _log(request, error.reason, error.detail, client_id=error.reply_to.client_id)
+        return http.at_client(request, error.reply_to.error(error.error))
+    if isinstance(error, Shown):
+        _log(request, error.reason, error.detail)
+        return http.error_page(request, error.message, status=error.status)
+    if isinstance(error, OAuthError):
+        return _told(request, error)
+    if isinstance(error, StoreUnavailable):
+        return _store_away(request, error)
+    if isinstance(error, web.HTTPException):
+        return _http_error(request, error)
+    return _unexpected(request, error)
+
+
+def _told(request: web.Request, error: OAuthError) -> web.Response:
+    """An OAuth error for a client app that called us itself; on a page of ours, a page."""
+    _log(request, error.reason, error.detail)
+    if not _is_program(request):
+        return http.error_page(request, "bad_request", status=error.status)
+    headers = {}
+    if isinstance(error, InvalidClient) and "Authorization" in request.headers:  # RFC 6749 §5.2
+        headers["WWW-Authenticate"] = 'Basic realm="client", charset="UTF-8"'
+    if isinstance(error, InvalidToken | InsufficientScope):  # RFC 6750 §3
+        headers["WWW-Authenticate"] = f'Bearer error="{error.error}", error_description="{error.description}"'
+    if isinstance(error, TemporarilyUnavailable):
+        headers["Retry-After"] = "1"
+    return http.oauth_error(error, headers=headers)
+
+
+def _store_away(request: web.Request, error: StoreUnavailable) -> web.Response:
+    if _is_program(request):
+        return _told(request, TemporarilyUnavailable(reason="store_unavailable", detail=str(error)))
+    _log(request, "store_unavailable", str(error))
+    response = http.error_page(request, "store_away", status=503)
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    """Aiohttp's own refusals (no such path or method, too large), in our words."""
+    _log(request, error.reason.lower().replace(" ", "_"), "")
+    if _is_program(request):
+        answer = http.json({"error": "invalid_request"}, status=error.status)
+    else:
+        message = _MESSAGES.get(error.status, "bad_request")
+        answer = http.error_page(request, message, status=error.status)
+    if "Allow" in error.headers:
+        answer.headers["Allow"] = error.headers["Allow"]
+    return answer
+
+
+def _unexpected(request: web.Request, error: Exception) -> web.Response:
+    _log(request, type(error).__name__, traced(error), outcome="failed")
+    if _is_program(request):
+        return http.oauth_error(ServerError())
+    return http.error_page(request, "server_error", status=500)
+
+
+def _log(
+    request: web.Request, reason: str, detail: str, *, outcome: str = "refused", client_id: str = ""
+) -> None:
+    resource = request.match_info.route.resource
+    request.app[SERVICES].events.emit(
+        "refusal",
+        outcome,
+        reason=reason,
+        detail=detail,
+        client_id=client_id,
+        connector=request.match_info.get("connector", ""),
+        endpoint=resource.canonical if resource is not None else "unknown",
+        correlation_id=request[http.CORRELATION],
+    )

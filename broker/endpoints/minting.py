@@ -1,0 +1,135 @@
+"""Making the tokens of a grant, once everything is proved.
+
+RFC 6749 §5.1; RFC 9068; OpenID Connect Core §3.1.3.3. Owns nothing that decides: the protocol's claim sets,
+the key ring and the store meet here.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+
+from broker.protocol import handles, policy, tokens
+from broker.protocol.client import Client
+from broker.protocol.errors import InvalidGrant, InvalidToken
+from broker.protocol.flow import Grant
+from broker.protocol.handles import Handle
+from broker.services import Services
+from broker.store import FirstRefresh, GrantState, OpaqueAccess
+
+_JTI_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """An access token about to be given."""
+
+    text: str = field(repr=False)
+    scopes: tuple[str, ...]
+    lives: int
+    opaque: OpaqueAccess | None
+
+
+def refresh_token(services: Services, grant: Grant) -> Handle:
+    """A fresh refresh token for ``grant``."""
+    chance = services.chance(handles.SECRET_BYTES)
+    return handles.mint("refresh", grant.id, chance, services.store.handle_keys[0])
+
+
+def first(services: Services, refresh: Handle | None) -> FirstRefresh | None:
+    """The refresh token that a code gives, with both its ends."""
+    if refresh is None:
+        return None
+    now, lives = services.now(), services.config.lifetimes.refresh_token
+    return FirstRefresh(handle=refresh, idle_until=now + lives.idle, absolute_until=now + lives.absolute)
+
+
+def longest_life(services: Services, grant: Grant, *, now: float) -> float:
+    """For how many seconds something that came of ``grant`` may still be good.
+
+    The record stays as long: it is what makes a replay known for what it is.
+    """
+    lifetimes = services.config.lifetimes
+    access = now + max(lifetimes.access_token, lifetimes.code)
+    if "offline_access" not in grant.scopes:
+        return access - now
+    return max(access, grant.issued_at + lifetimes.code + lifetimes.refresh_token.absolute) - now
+
+
+def access_token(services: Services, grant: Grant, client: Client, scopes: tuple[str, ...]) -> Issued:
+    """A signed or an opaque access token, as the client's entry says."""
+    now, lives = int(services.now()), services.config.lifetimes.access_token
+    named = urlsafe_b64encode(services.chance(_JTI_BYTES)).decode()
+    token = tokens.AccessToken(
+        grant_id=grant.id,
+        jti=f"{grant.id}.{named}",
+        scopes=scopes,
+        audience=tokens.audience(client, services.issuer),
+        issued_at=now,
+        expires_at=now + lives,
+    )
+    if client.access_token_format == "jwt":
+        claims = tokens.access_token(token, grant, issuer=services.issuer)
+        text = services.keys.sign(client.access_token_signing_alg, claims, typ="at+jwt")
+        return Issued(text=text, scopes=scopes, lives=lives, opaque=None)
+    chance, key = services.chance(handles.SECRET_BYTES), services.store.handle_keys[0]
+    handle = handles.mint("access", grant.id, chance, key)
+    opaque = OpaqueAccess(handle=handle, token=token)
+    return Issued(text=handle.text, scopes=scopes, lives=lives, opaque=opaque)
+
+
+def answer(
+    services: Services,
+    grant: Grant,
+    client: Client,
+    token: Issued,
+    *,
+    refresh: str | None,
+    nonce: str | None,
+) -> dict[str, object]:
+    """The successful token response (RFC 6749 §5.1, Core §3.1.3.3)."""
+    body: dict[str, object] = {
+        "access_token": token.text,
+        "token_type": "Bearer",
+        "expires_in": token.lives,
+        "scope": " ".join(token.scopes),
+    }
+    if refresh is not None:
+        body["refresh_token"] = refresh
+    if "openid" in grant.scopes:
+        claims = tokens.id_token(
+            grant,
+            client,
+            services.scopes,
+            issuer=services.issuer,
+            now=int(services.now()),
+            lifetime=services.config.lifetimes.id_token,
+            access_token=token.text,
+            nonce=nonce,
+        )
+        body["id_token"] = services.keys.sign(client.id_token_signed_response_alg, claims, typ="JWT")
+    return body
+
+
+async def may_be_used(
+    services: Services, state: GrantState, *, refusal: type[InvalidGrant | InvalidToken]
+) -> None:
+    """That a grant may be used now: the one policy, with what it needs to know.
+
+    Raises:
+        InvalidGrant, InvalidToken: as ``refusal`` says; the reason goes to the log.
+    """
+    store, grant = services.store, state.grant
+    consent = None
+    if grant.consent_id is not None:
+        consent = await store.read_consent(grant.context.subject, grant.client_id)
+    circumstances = policy.Circumstances(
+        client=services.clients.get(grant.client_id),
+        connectors=services.upstreams.enabled,
+        consent=consent,
+        session_ended=await store.session_ended(grant.sid),
+        revoked=state.revoked,
+    )
+    reason = policy.objection(grant, circumstances)
+    if reason is not None:
+        raise refusal(reason=reason)

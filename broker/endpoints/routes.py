@@ -1,0 +1,48 @@
+"""Every address of an issuer, in one table."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker.endpoints import (
+    account,
+    authorize,
+    callback,
+    consent,
+    discovery,
+    flow,
+    health,
+    introspect,
+    static,
+    token,
+    userinfo,
+)
+from broker.protocol import metadata
+
+ROUTES = (
+    web.get(metadata.AUTHORIZE, authorize.handle, allow_head=False),
+    web.post(metadata.AUTHORIZE, authorize.handle),
+    web.get(flow.CONTINUE, authorize.resume, allow_head=False),
+    web.get("/callback/{connector}", callback.handle, allow_head=False),
+    web.post("/callback/{connector}", callback.handle),
+    web.get(flow.CONSENT, consent.show, allow_head=False),
+    web.post(flow.CONSENT, consent.answer),
+    web.get(flow.NOT_YOU, consent.not_you, allow_head=False),
+    web.post(metadata.TOKEN, token.handle),
+    web.get(metadata.USERINFO, userinfo.handle, allow_head=False),
+    web.post(metadata.USERINFO, userinfo.handle),
+    web.post(metadata.INTROSPECT, introspect.introspect),
+    web.post(metadata.REVOKE, introspect.revoke),
+    web.get(metadata.JWKS, discovery.jwks),
+    web.get("/.well-known/openid-configuration", discovery.openid_configuration),
+    web.get("/.well-known/oauth-authorization-server", discovery.oauth_authorization_server),
+    web.get("/connectors/{connector}/jwks", discovery.connector_jwks),
+    web.get(account.ACCOUNT, account.show),
+    web.get(account.BACK, account.back),
+    web.post(account.WITHDRAW, account.withdraw),
+    web.post(account.SIGN_OUT, account.sign_out),
+    web.get("/static/{name:.+}", static.handle),
+    web.get("/healthz", health.healthz),
+    web.get("/readyz", health.readyz),
+    web.get("/metrics", health.metrics),
+)

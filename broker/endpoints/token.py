@@ -1,0 +1,111 @@
+"""/token: a client app turns its code or refresh token into tokens.
+
+RFC 6749 §3.2, §4.1.3, §5 and §6; RFC 7636 §4.5; OpenID Connect Core §3.1.3 and §12; RFC 9700 §4.14. Each
+grant looks, proves, spends and mints, in that order: a refusal spends nothing, and of many who spend
+the same one wins.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker.endpoints import http
+from broker.endpoints.clients import authenticated
+from broker.endpoints.minting import (
+    access_token,
+    answer,
+    first,
+    longest_life,
+    may_be_used,
+    refresh_token,
+)
+from broker.protocol import grants, handles
+from broker.protocol.client import Client
+from broker.protocol.errors import InvalidGrant, UnsupportedGrantType
+from broker.protocol.flow import Grant
+from broker.protocol.params import Params
+from broker.services import SERVICES, Services
+from broker.store import Spent
+
+
+async def handle(request: web.Request) -> web.Response:
+    """POST /token."""
+    params = (await http.read_form(request)).without_repeats()
+    client = authenticated(request, params)
+    grant_type = params.require("grant_type")
+    redeem = _GRANTS.get(grant_type)
+    if redeem is None:
+        raise UnsupportedGrantType(reason="grant_type_unknown")
+    grants.may_use(client, grant_type)
+    grant, body = await redeem(request.app[SERVICES], client, params)
+    request[http.CORRELATION] = grant.correlation_id
+    request.app[SERVICES].events.emit(
+        "token",
+        "ok",
+        client_id=client.client_id,
+        connector=grant.context.connector,
+        subject=grant.context.subject,
+        grant_id=grant.id,
+        grant_type=grant_type,
+        correlation_id=grant.correlation_id,
+    )
+    return http.json(body)
+
+
+async def _code(services: Services, client: Client, params: Params) -> tuple[Grant, dict[str, object]]:
+    """authorization_code (RFC 6749 §4.1.3)."""
+    store, now = services.store, services.now()
+    code = handles.parse("code", params.require("code"), store.handle_keys)
+    state = await store.read_grant(code.grant_id) if code is not None else None
+    if code is None or state is None:
+        raise InvalidGrant(reason="code_unknown")
+    grant = state.grant
+    grants.is_for(grant, client)
+    if state.spent:
+        await store.revoke_grant(grant.id)  # RFC 6749 §4.1.2: what it gave is revoked
+        raise InvalidGrant(reason="code_replayed")
+    grants.prove_code(grant, params, now=now)
+    await may_be_used(services, state, refusal=InvalidGrant)
+    token = access_token(services, grant, client, grant.scopes)
+    refresh = refresh_token(services, grant) if grants.gives_refresh_token(grant, client) else None
+    # Spent only now, by one who proved possession; concurrent redemptions meet here and one wins.
+    spent = await store.spend_code(
+        code,
+        ttl=longest_life(services, grant, now=now),
+        refresh=first(services, refresh),
+        access=token.opaque,
+    )
+    if spent is not Spent.WON:
+        raise InvalidGrant(reason="code_replayed" if spent is Spent.REPLAYED else "code_gone")
+    refresh_text = refresh.text if refresh is not None else None
+    return grant, answer(services, grant, client, token, refresh=refresh_text, nonce=grant.nonce)
+
+
+async def _refresh(services: Services, client: Client, params: Params) -> tuple[Grant, dict[str, object]]:
+    """refresh_token (RFC 6749 §6), rotated at each use (RFC 9700 §4.14.2)."""
+    store, now, lifetimes = services.store, services.now(), services.config.lifetimes.refresh_token
+    presented = handles.parse("refresh", params.require("refresh_token"), store.handle_keys)
+    state = await store.read_grant(presented.grant_id) if presented is not None else None
+    if presented is None or state is None:
+        raise InvalidGrant(reason="refresh_token_unknown")
+    grant = state.grant
+    grants.is_for(grant, client)
+    scopes = grants.narrowed(grant, params)
+    await may_be_used(services, state, refusal=InvalidGrant)
+    token = access_token(services, grant, client, scopes)
+    rotation = await store.rotate_refresh(
+        presented,
+        refresh_token(services, grant),
+        now=now,
+        grace=lifetimes.grace,
+        idle_until=now + lifetimes.idle,
+        ttl=longest_life(services, grant, now=now),
+        access=token.opaque,
+    )
+    if rotation.refresh_token is None:
+        raise InvalidGrant(reason=f"refresh_token_{rotation.turn.value}")
+    # Core §12.2: a refreshed ID Token says no nonce, and the auth_time of the first login.
+    return grant, answer(services, grant, client, token, refresh=rotation.refresh_token, nonce=None)
+
+
+_GRANTS = {"authorization_code": _code, "refresh_token": _refresh}

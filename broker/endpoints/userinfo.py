@@ -1,0 +1,26 @@
+"""/userinfo: what the person allowed this app to know. OpenID Connect Core §5.3; RFC 6750."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker.endpoints import bearer, http
+from broker.protocol import tokens
+from broker.protocol.errors import InsufficientScope, InvalidToken
+from broker.services import SERVICES
+
+
+async def handle(request: web.Request) -> web.Response:
+    """GET and POST /userinfo."""
+    services = request.app[SERVICES]
+    text = await bearer.presented(request)
+    if text is None:
+        # RFC 6750 §3.1: who sent no token at all is told no error, only how to ask.
+        return http.json({}, status=401, headers=http.NO_STORE | {"WWW-Authenticate": "Bearer"})
+    token, grant = await bearer.resolve(services, text)
+    if "openid" not in token.scopes:
+        raise InsufficientScope(reason="openid_missing")
+    client = services.clients.get(grant.client_id)
+    if client is None:
+        raise InvalidToken(reason="client_gone")
+    return http.json(tokens.userinfo(grant, token.scopes, client, services.scopes))

@@ -1,0 +1,117 @@
+"""What is seen from outside: one JSON line per event, and the numbers of /metrics.
+
+Owns the log. An event has a name, an outcome, a stable reason and a correlation id; its other fields
+are the ones named here and nothing else, so no token, code, secret or address can wander in.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from prometheus_client import Counter, Histogram
+
+_FIELDS: Final = frozenset(
+    {
+        "client_id",
+        "connector",
+        "subject",
+        "sid",
+        "grant_id",
+        "grant_type",
+        "scope",
+        "status",
+        "endpoint",
+        "detail",
+        "logger",
+    }
+)
+_LONGEST = 400
+
+EVENTS = Counter("broker_events", "Events by name, connector and outcome.", ["event", "connector", "outcome"])
+SECONDS = Histogram(
+    "broker_request_seconds",
+    "Time to answer, by endpoint and outcome.",
+    ["endpoint", "outcome"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+def plain(text: str) -> str:
+    """``text`` on one line, without control or direction characters, and not too long."""
+    return "".join(c if c.isprintable() else "�" for c in text[:_LONGEST])
+
+
+class Events:
+    """Writes events; ``write`` gets one line at a time, ``now`` gives seconds since the epoch."""
+
+    def __init__(self, *, now: Callable[[], float], write: Callable[[bytes], object] | None = None) -> None:
+        self._now = now
+        self._write = write or _standard_error
+
+    def emit(
+        self, event: str, outcome: str, *, correlation_id: str = "", reason: str = "", **fields: str | int
+    ) -> None:
+        """Write one event.
+
+        Args:
+            event: what happened, such as ``login`` or ``token``.
+            outcome: ``ok``, ``refused`` or ``failed``.
+            correlation_id: the one the person's page shows.
+            reason: a stable word that says why; empty when all is well.
+            fields: of the names that may be logged; others are left out.
+        """
+        EVENTS.labels(event, str(fields.get("connector", "")), outcome).inc()
+        line: dict[str, str | int | float] = {
+            "time": round(self._now(), 3),
+            "event": event,
+            "outcome": outcome,
+        }
+        if reason:
+            line["reason"] = plain(reason)
+        if correlation_id:
+            line["correlation_id"] = correlation_id
+        for name, value in fields.items():
+            if name in _FIELDS and value != "":
+                line[name] = plain(value) if isinstance(value, str) else value
+        self._write(_encode(line) + b"\n")
+
+
+def _standard_error(line: bytes) -> None:
+    sys.stderr.buffer.write(line)
+    sys.stderr.buffer.flush()
+
+
+class LogHandler(logging.Handler):
+    """Brings what libraries log into the same stream, by name and place only.
+
+    Their messages and tracebacks may quote what they were handling, so they stay out; the exception's
+    type and the line that raised it are enough to find the fault.
+    """
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(logging.WARNING)
+        self._events = events
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record as an event."""
+        where, reason = f"{record.filename}:{record.lineno}", record.levelname.lower()
+        if record.exc_info and record.exc_info[0] is not None:
+            reason, where = record.exc_info[0].__name__, traced(record.exc_info[1]) or where
+        self._events.emit("log", "failed", reason=reason, logger=record.name, detail=where)
+
+
+def traced(error: BaseException | None) -> str:
+    """The places an exception came through, innermost last, without any value."""
+    places: list[str] = []
+    step = error.__traceback__ if error is not None else None
+    while step is not None:
+        code = step.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{step.tb_lineno}")
+        step = step.tb_next
+    return " > ".join(places[-8:])

@@ -1,0 +1,180 @@
+"""What an upstream's ID Token must say, as a ladder of named rungs.
+
+Owns `Expected` and `check_id_token`; who signed the token was proved before. OpenID Connect Core §2 and
+§3.1.3.7; §3.1.3.6 (``at_hash``), §3.3.2.11 (``c_hash``); RFC 7519 §4.1; RFC 8725 §3. The first rung that
+fails ends it, with a stable reason for the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Any
+
+LEEWAY = 10.0
+"""Seconds that two clocks may differ."""
+OLDEST = 600.0
+"""Seconds since ``iat``: what comes fresh from the token endpoint is not older (Core §3.1.3.7, 10)."""
+_NOT_SECONDS = 1e11
+"""An instant beyond this is in milliseconds, or nonsense."""
+_LONGEST_SUBJECT = 255
+
+_HASHES = {
+    **dict.fromkeys(("RS256", "PS256", "ES256"), "sha256"),
+    **dict.fromkeys(("RS384", "PS384", "ES384"), "sha384"),
+    **dict.fromkeys(("RS512", "PS512", "ES512", "EdDSA", "Ed25519"), "sha512"),
+}
+"""The hash of each signature algorithm. One that is not here has no hash, and no hash fits."""
+
+
+class IdTokenRefused(Exception):
+    """The token is not believed; ``reason`` is the stable word for it."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What an ID Token must say. Absence is said aloud; only what makes it stricter has a default."""
+
+    issuer: str
+    client_id: str
+    nonce: str | None
+    """None only where the protocol has none to check."""
+    access_token: str | None
+    """For ``at_hash``, which must fit when it is there."""
+    algorithms: tuple[str, ...]
+    auth_time_required: bool
+    """The claim must be there (Core §3.1.2.1, ``max_age``)."""
+    code: str | None = None
+    """For ``c_hash``, which must fit when it is there; None where there is no code."""
+    trusted_audiences: tuple[str, ...] = ()
+    """Who else may stand in ``aud`` beside us (Core §3.1.3.7, 3)."""
+
+
+def check_id_token(
+    claims: Mapping[str, Any], expected: Expected, *, alg: str, now: float, leeway: float = LEEWAY
+) -> None:
+    """That these claims, signed by ``alg``, are an answer to what we asked.
+
+    Raises:
+        IdTokenRefused: the first thing that is wrong.
+    """
+    _issuer(claims, expected)
+    _audience(claims, expected)
+    _authorized_party(claims, expected)
+    _times(claims, now, leeway)
+    _nonce(claims, expected)
+    _hash(claims, "at_hash", expected.access_token, alg)
+    _hash(claims, "c_hash", expected.code, alg)
+    _auth_time(claims, expected, now, leeway)
+    _subject(claims)
+
+
+def auth_time_of(claims: Mapping[str, Any]) -> int | None:
+    """When the person was authenticated, or None where it is not stated; 0 states nothing."""
+    return int(claims.get("auth_time") or 0) or None
+
+
+def _refuse_unless(good: bool, reason: str, detail: str = "") -> None:
+    if not good:
+        raise IdTokenRefused(reason, detail)
+
+
+def _issuer(claims: Mapping[str, Any], expected: Expected) -> None:
+    # Byte for byte: a slash more or less is another issuer (Core §3.1.3.7, 2).
+    issuer = claims.get("iss")
+    _refuse_unless(
+        isinstance(issuer, str) and issuer == expected.issuer, "iss_mismatch", f"iss {_seen(issuer)}"
+    )
+
+
+def _audience(claims: Mapping[str, Any], expected: Expected) -> None:
+    listed = _audiences(claims)
+    _refuse_unless(expected.client_id in listed, "aud_mismatch", f"aud {_seen(claims.get('aud'))}")
+    strangers = set(listed) - {expected.client_id} - set(expected.trusted_audiences)
+    _refuse_unless(not strangers, "aud_untrusted", f"aud also names {_seen(sorted(strangers))}")
+
+
+def _audiences(claims: Mapping[str, Any]) -> list[str]:
+    aud = claims.get("aud")
+    listed = aud if isinstance(aud, list) else [aud]
+    names = [one for one in listed if isinstance(one, str)]
+    return names if len(names) == len(listed) else []
+
+
+def _authorized_party(claims: Mapping[str, Any], expected: Expected) -> None:
+    # Core §3.1.3.7, 4 and 5: there when there are several audiences, and us whenever it is there.
+    azp = claims.get("azp")
+    if "azp" not in claims and len(_audiences(claims)) == 1:
+        return
+    _refuse_unless(isinstance(azp, str) and azp == expected.client_id, "azp_mismatch", f"azp {_seen(azp)}")
+
+
+def _times(claims: Mapping[str, Any], now: float, leeway: float) -> None:
+    expires, issued = _instant(claims, "exp"), _instant(claims, "iat")
+    _refuse_unless(now < expires + leeway, "expired", f"exp {expires}, now {now:.0f}")
+    _refuse_unless(issued <= now + leeway, "iat_future", f"iat {issued}, now {now:.0f}")
+    _refuse_unless(issued >= now - OLDEST - leeway, "iat_old", f"iat {issued}, now {now:.0f}")
+    if "nbf" in claims:
+        _refuse_unless(_instant(claims, "nbf") <= now + leeway, "nbf_future", f"now {now:.0f}")
+
+
+def _instant(claims: Mapping[str, Any], name: str) -> float:
+    """A NumericDate: a JSON number of seconds, and neither a boolean nor milliseconds (RFC 7519 §2)."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _NOT_SECONDS:
+        raise IdTokenRefused(f"{name}_malformed", f"{name} {_seen(value)}")
+    return value
+
+
+def _nonce(claims: Mapping[str, Any], expected: Expected) -> None:
+    nonce = claims.get("nonce")
+    if expected.nonce is None:
+        _refuse_unless("nonce" not in claims, "nonce_unexpected")
+        return
+    fits = isinstance(nonce, str) and compare_digest(nonce.encode(), expected.nonce.encode())
+    _refuse_unless(fits, "nonce_missing" if nonce is None else "nonce_mismatch")
+
+
+def _hash(claims: Mapping[str, Any], name: str, value: str | None, alg: str) -> None:
+    """The left half of the hash, when the claim is there; without a known hash it cannot fit."""
+    if name not in claims:
+        return
+    said, algorithm = claims[name], _HASHES.get(alg)
+    fits = isinstance(said, str) and value is not None and algorithm is not None
+    _refuse_unless(
+        fits and compare_digest(said.encode(), half_hash(value or "", algorithm or "").encode()),
+        f"{name}_mismatch",
+    )
+
+
+def half_hash(value: str, algorithm: str) -> str:
+    """Base64url of the left half of a hash (Core §3.1.3.6)."""
+    digest = hashlib.new(algorithm, value.encode()).digest()
+    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+
+
+def _auth_time(claims: Mapping[str, Any], expected: Expected, now: float, leeway: float) -> None:
+    if claims.get("auth_time") is None:
+        _refuse_unless(not expected.auth_time_required, "auth_time_missing")
+        return
+    stated = _instant(claims, "auth_time")
+    _refuse_unless(stated <= now + leeway, "auth_time_future", f"auth_time {stated}, now {now:.0f}")
+    _refuse_unless(bool(stated) or not expected.auth_time_required, "auth_time_missing")
+
+
+def _subject(claims: Mapping[str, Any]) -> None:
+    subject = claims.get("sub")
+    _refuse_unless(isinstance(subject, str) and 0 < len(subject) <= _LONGEST_SUBJECT, "sub_malformed")
+
+
+def _seen(value: object) -> str:
+    """A short look at a wrong value, for our log."""
+    return repr(value)[:100]

@@ -1,0 +1,45 @@
+"""What an endpoint may reach: one typed record for each issuer, under one key of its application."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from broker.config import Config
+from broker.events import Events
+from broker.keys import KeyRing
+from broker.pages import Pages
+from broker.protocol.authorize import Rules
+from broker.protocol.client import Client, ScopeRule
+from broker.store import Store
+from broker.upstreams import Upstreams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """One issuer's parts. ``now`` and ``chance`` are here so that a test can hold them still."""
+
+    config: Config
+    rules: Rules
+    clients: Mapping[str, Client]
+    scopes: Mapping[str, ScopeRule]
+    upstreams: Upstreams
+    store: Store
+    keys: KeyRing
+    pages: Pages
+    events: Events
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+    chance: Callable[[int], bytes] = secrets.token_bytes
+    """So many fresh random bytes."""
+
+    @property
+    def issuer(self) -> str:
+        """Our issuer identifier."""
+        return self.config.issuer
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
