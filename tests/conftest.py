@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from broker.config.settings import StoreConfig
 from broker.connector import Secret
 from broker.store import Embedded, Store, open_store, start_embedded
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoreAt:
-    """The settings of a store: where it is, and a prefix and key of its own."""
-
-    url: str
-    prefix: str = field(default_factory=lambda: f"test-{secrets.token_hex(6)}:")
-    encryption_keys: tuple[Secret, ...] = field(default_factory=lambda: (Secret(secrets.token_urlsafe(32)),))
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +22,18 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 
 
 @pytest.fixture
-def store_at(valkey: Embedded) -> StoreAt:
+def store_config(valkey: Embedded) -> StoreConfig:
     """Settings under which nobody else stores anything."""
-    return StoreAt(url=valkey.url)
+    return StoreConfig(
+        url=valkey.url,
+        prefix=f"test-{secrets.token_hex(6)}:",
+        encryption_keys=(Secret(secrets.token_urlsafe(32)),),
+    )
 
 
 @pytest.fixture
-async def store(store_at: StoreAt, tmp_path) -> AsyncIterator[Store]:
+async def store(store_config: StoreConfig, tmp_path: Path) -> AsyncIterator[Store]:
     """A store that is empty and this test's own."""
-    opened = await open_store(store_at, tmp_path)
+    opened = await open_store(store_config, tmp_path)
     yield opened
     await opened.close()

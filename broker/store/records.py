@@ -80,7 +80,6 @@ class Room:
             raise StoreCorrupt(
                 "not_a_record", f"the value of {name} is no {kind.__name__}: {error}"
             ) from None
-        return record
 
     async def _put(self, name: str, record: object, ttl: float) -> None:
         await self._wire.call("SET", name, self._seal(name, record), "PX", milliseconds(ttl))
