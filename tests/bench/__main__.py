@@ -1,0 +1,148 @@
+"""What one brokered login costs, measured in one run beside a naive build and the floor.
+
+    python -m tests.bench                      the table, and JSON with --json FILE
+    python -m tests.bench --profile            and where the broker's time goes
+    python -m tests.bench soak --seconds 60    a minute at full speed, and what is left afterwards
+
+CPU microseconds of the broker's process alone; the browsers, the upstream and the store are processes of
+their own. On a busy machine the best window counts; all are shown as min, median and max.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.bench import profiling, soak
+from tests.bench.stage import ROOT, Driver, Served, Stage, cpu_seconds
+
+WARM_UP = 300
+
+
+def windows(served: Served, driver: Driver, *, count: int, logins: int, in_flight: int) -> dict[str, Any]:
+    """Several windows of load, and the CPU of the served process in each."""
+    warm = driver.run(in_flight, logins=max(WARM_UP, in_flight * 2))
+    costs, runs = [], [warm]
+    for _ in range(count):
+        before = cpu_seconds(served.pids)
+        run = driver.run(in_flight, logins=logins)
+        spent = cpu_seconds(served.pids) - before
+        costs.append(spent / max(1, run["done"]) * 1e6)
+        runs.append(run)
+    last = runs[-1]
+    return {
+        "us": {"min": min(costs), "median": statistics.median(costs), "max": max(costs)},
+        "lost": sum(run["lost"] for run in runs),
+        "why": {reason: n for run in runs for reason, n in run["why"].items()},
+        "logins_per_second": max(run["done"] / run["seconds"] for run in runs),
+        "p50_ms": min(run["p50_ms"] for run in runs),
+        "p99_ms": min(run["p99_ms"] for run in runs),
+        "requests": last["requests"] / max(1, last["done"]),
+        "bytes_in": last["sent"] / max(1, last["done"]),
+        "bytes_out": last["received"] / max(1, last["done"]),
+        "started_in_ms": served.started_in * 1000,
+        "megabytes": served.megabytes,
+    }
+
+
+def measure(stage: Stage, asked: argparse.Namespace) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    stub, shape = stage.stub(), {"logins": asked.logins, "in_flight": asked.in_flight, "count": asked.windows}
+    if "broker" in asked.only:
+        served = stage.broker(stub, stage.valkey())
+        idle = served.megabytes
+        told["broker"] = windows(served, stage.driver(broker=served.url, stub=stub), **shape)
+        told["broker"]["megabytes_idle"] = idle
+        stage.end(served.process)
+    if "naive" in asked.only:
+        served = stage.naive(stub, stage.valkey())
+        told["naive"] = windows(served, stage.driver(broker=served.url, stub=stub), **shape)
+        stage.end(served.process)
+    if "floor" in asked.only:
+        sizes = told.get("broker", {"bytes_in": 2100, "bytes_out": 4500, "requests": 3})
+        told["floor"] = floor(
+            int(sizes["bytes_in"] / sizes["requests"]), int(sizes["bytes_out"] / sizes["requests"])
+        )
+    return told
+
+
+def floor(http_in: int, http_out: int) -> dict[str, Any]:
+    asked = json.dumps({"logins": 2000, "http_in": http_in, "http_out": http_out})
+    command = [sys.executable, "-m", "tests.bench.floor", asked]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout))
+
+
+def table(told: dict[str, Any], asked: argparse.Namespace) -> str:
+    lines = [
+        f"CPU µs of one process per whole login, {asked.in_flight} in flight, {asked.windows} windows",
+        "",
+    ]
+    lines.append(f"{'':22}{'min':>8}{'median':>8}{'max':>8}{'lost':>6}{'req':>6}{'p50 ms':>8}{'p99 ms':>8}")
+    for name in ("broker", "naive"):
+        if name in told:
+            row = told[name]
+            us = row["us"]
+            lines.append(
+                f"{name:22}{us['min']:8.0f}{us['median']:8.0f}{us['max']:8.0f}{row['lost']:6d}{row['requests']:6.1f}"
+                f"{row['p50_ms']:8.1f}{row['p99_ms']:8.1f}"
+            )
+            lines += [f"    {count} × {reason}" for reason, count in row["why"].items()]
+    if "floor" in told:
+        crypto, sockets = told["floor"]["crypto"], told["floor"]["sockets"]
+        lines.append(f"{'floor':22}{crypto + sockets:8.0f}        crypto {crypto:.0f}, sockets {sockets:.0f}")
+    lines.append("")
+    if "broker" in told:
+        row = told["broker"]
+        if "naive" in told:
+            lines.append(f"naive / broker         {told['naive']['us']['min'] / row['us']['min']:.2f}")
+        if "floor" in told:
+            whole = told["floor"]["crypto"] + told["floor"]["sockets"]
+            lines.append(f"broker / floor         {row['us']['min'] / whole:.2f}")
+        lines.append(f"time to listening      {row['started_in_ms']:.0f} ms (store already running)")
+        lines.append(
+            f"resident memory        {row['megabytes_idle']:.0f} MB, {row['megabytes']:.0f} MB after load"
+        )
+    return "\n".join(lines)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="What one brokered login costs."
+    )
+    parser.add_argument("what", nargs="?", choices=["login", "soak"], default="login")
+    parser.add_argument("--logins", type=int, default=1500, help="per window")
+    parser.add_argument("--windows", type=int, default=5)
+    parser.add_argument("--in-flight", type=int, default=32)
+    parser.add_argument(
+        "--only", nargs="+", choices=["broker", "naive", "floor"], default=["broker", "naive", "floor"]
+    )
+    parser.add_argument("--profile", action="store_true", help="say where the broker's time goes")
+    parser.add_argument("--seconds", type=float, default=60, help="how long to soak")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    return parser.parse_args()
+
+
+def main() -> int:
+    asked = arguments()
+    with Stage() as stage:
+        if asked.what == "soak":
+            told = soak.run(stage, seconds=asked.seconds, in_flight=asked.in_flight)
+            text, bad = soak.table(told), bool(told["growth"]) or told["lost"] > 0
+        elif asked.profile:
+            text, told, bad = profiling.run(stage, asked.logins, asked.in_flight), {}, False
+        else:
+            told = measure(stage, asked)
+            text, bad = table(told, asked), any(row.get("lost") for row in told.values())
+    sys.stdout.write(text + "\n")
+    if asked.json:
+        asked.json.write_text(json.dumps(told, indent=2) + "\n")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""A minute at full speed, and what is left of it: memory, sockets, threads, keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+
+from tests.bench.stage import Served, Stage, megabytes
+
+SLICES = 12
+MEMORY_SLOPE = 0.10
+"""How much of its size the process may still grow in the second half."""
+
+
+def look(served: Served, store: Path) -> dict[str, Any]:
+    """What could pile up."""
+    processes = [psutil.Process(pid) for pid in served.pids]
+    with redis.Redis(unix_socket_path=str(store)) as client:
+        keys = list(client.scan_iter(count=1000))
+        pipe = client.pipeline(transaction=False)
+        for key in keys:
+            pipe.ttl(key)
+        endless = sorted(key.decode() for key, ttl in zip(keys, pipe.execute(), strict=True) if ttl == -1)
+        store_clients = int(client.info("clients")["connected_clients"])
+    return {
+        "megabytes": sum(megabytes(process.pid) for process in processes),
+        "sockets": sum(process.num_fds() for process in processes),
+        "threads": sum(process.num_threads() for process in processes),
+        "store_clients": store_clients,
+        "keys": len(keys),
+        "keys_without_ttl": endless,
+    }
+
+
+def run(stage: Stage, *, seconds: float, in_flight: int) -> dict[str, Any]:
+    """Load in slices, with a look after each: the slope is that of the second half."""
+    stub, store = stage.stub(), stage.valkey()
+    served = stage.broker(stub, store)
+    driver = stage.driver(broker=served.url, stub=stub)
+    driver.run(in_flight, logins=500)
+    looks, done, lost, why = [look(served, store)], 0, 0, {}
+    for _ in range(SLICES):
+        told = driver.run(in_flight, seconds=seconds / SLICES)
+        done, lost, why = done + told["done"], lost + told["lost"], {**why, **told["why"]}
+        looks.append(look(served, store))
+    return {
+        "seconds": seconds,
+        "done": done,
+        "lost": lost,
+        "why": why,
+        "looks": looks,
+        "growth": growth(looks),
+    }
+
+
+def growth(looks: list[dict[str, Any]]) -> list[str]:
+    """What grew that must not."""
+    found = []
+    first, middle, last = looks[0], looks[len(looks) // 2], looks[-1]
+    if last["megabytes"] > middle["megabytes"] * (1 + MEMORY_SLOPE):
+        found.append(f"memory: {middle['megabytes']:.1f} → {last['megabytes']:.1f} MB in the second half")
+    found += [
+        f"{name}: {first[name]} → {middle[name]} → {last[name]}"
+        for name in ("sockets", "threads", "store_clients")
+        if last[name] > middle[name] + 2
+    ]
+    fresh = set(last["keys_without_ttl"]) - set(first["keys_without_ttl"])
+    if fresh:
+        found.append(f"keys without a TTL: {sorted(fresh)[:5]}")
+    return found
+
+
+def table(told: dict[str, Any]) -> str:
+    lines = [f"{told['done']} logins in {told['seconds']:.0f} s, {told['lost']} lost", ""]
+    lines.append(f"{'':10}{'MB':>8}{'sockets':>9}{'threads':>9}{'store':>7}{'keys':>9}{'no TTL':>8}")
+    for index, seen in enumerate(told["looks"]):
+        lines.append(
+            f"{index:<10}{seen['megabytes']:8.1f}{seen['sockets']:9d}{seen['threads']:9d}{seen['store_clients']:7d}"
+            f"{seen['keys']:9d}{len(seen['keys_without_ttl']):8d}"
+        )
+    lines += ["", *(told["growth"] or ["nothing grows"]), *(f"lost: {reason}" for reason in told["why"])]
+    return "\n".join(lines)

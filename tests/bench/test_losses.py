@@ -1,0 +1,70 @@
+"""No login is lost: at any number in flight, when a worker leaves, and nothing is left after a while."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.bench import soak
+from tests.bench.stage import Stage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def stage():
+    with Stage() as built:
+        yield built
+
+
+@pytest.mark.parametrize("in_flight", [32, 256])
+def test_no_login_is_lost_on_a_fresh_store(stage, in_flight):
+    stub = stage.stub()
+    served = stage.broker(stub, stage.valkey())
+    told = stage.driver(broker=served.url, stub=stub).run(in_flight, logins=2000)
+    assert (told["done"], told["lost"], told["why"]) == (2000, 0, {})
+
+
+def workers_of(served):
+    return psutil.Process(served.process.pid).children()
+
+
+def wait_for(what, limit=15.0):
+    """Processes tell nobody when they end, so this looks again and again."""
+    until = time.monotonic() + limit
+    while not what():
+        assert time.monotonic() < until
+        os.sched_yield()
+
+
+def test_a_worker_that_is_told_to_end_loses_no_login(stage):
+    stub = stage.stub()
+    served = stage.broker(stub, stage.valkey(), workers=2)
+    driver = stage.driver(broker=served.url, stub=stub)
+    driver.run(32, logins=200)
+    leaving = workers_of(served)[0]
+    driver.begin(32, seconds=8)
+    wait_for(lambda: leaving.cpu_times().user > 0.3)  # it is serving
+    leaving.send_signal(signal.SIGTERM)
+    told = driver.told()
+    assert told["lost"] == 0, told["why"]
+    assert told["done"] > 500
+    wait_for(lambda: not leaving.is_running())
+
+
+def test_a_broker_that_is_told_to_end_answers_what_it_has_begun(stage):
+    stub = stage.stub()
+    served = stage.broker(stub, stage.valkey(), workers=2)
+    driver = stage.driver(broker=served.url, stub=stub)
+    driver.run(32, logins=200)
+    served.process.terminate()
+    assert served.process.wait(15) == 0
+    assert not psutil.pid_exists(served.process.pid)
+
+
+def test_a_short_soak_leaves_nothing_behind(stage):
+    told = soak.run(stage, seconds=12, in_flight=32)
+    assert told["growth"] == []
+    assert (told["lost"], told["why"]) == (0, {})
