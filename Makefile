@@ -32,7 +32,7 @@ lint: .venv/.dev ## check style and types
 	@$(BIN)/mypy
 
 bench: .venv/.dev ## measure the CPU of one whole login, and what a start costs
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m tests.bench
 
 lock: .venv/.dev ## pin again what the project stands on; UPGRADE=1 takes newer versions
 	@scripts/lock $(if $(UPGRADE),--upgrade)
@@ -41,8 +41,8 @@ clean: ## remove everything that was made here
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find tests -name node_modules -prune -exec rm -rf {} +
 
-.venv/.runtime: requirements.lock pyproject.toml scripts/venv
-	@if [ -e .venv/.dev ]; then scripts/venv requirements-dev.lock; else scripts/venv requirements.lock; fi
+.venv/.runtime: requirements.lock requirements-build.lock pyproject.toml scripts/venv
+	@scripts/venv requirements.lock requirements-build.lock
 	@touch $@
 
 .venv/.dev: requirements-dev.lock requirements.lock pyproject.toml scripts/venv
