@@ -65,7 +65,7 @@ maps = st.dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(maps, documents, documents)
 def test_applying_a_map_raises_nothing_but_its_own_refusal(source, id_token, userinfo):
     try:
@@ -82,7 +82,7 @@ def test_applying_a_map_raises_nothing_but_its_own_refusal(source, id_token, use
     assert all(len(msgspec.json.encode(value)) < 3 * 8192 for value in mapped.claims.values())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(documents, documents)
 def test_a_map_that_names_no_source_tells_nothing_of_what_the_upstream_said(id_token, userinfo):
     mapped = apply(compile_map({"tenant": {"value": "acme"}}), Documents(id_token, userinfo))
@@ -98,7 +98,7 @@ def problems(source):
     return [] if set(compiled.claims) <= set(source) else ["gives what it was not asked"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.text(max_size=8) | st.integers(), values, max_size=4))
 def test_any_document_either_compiles_or_says_what_is_wrong(source):
     assert all(isinstance(step, str) for path, message in problems(source) for step in (*path, message))
@@ -107,7 +107,7 @@ def test_any_document_either_compiles_or_says_what_is_wrong(source):
 words = ["from", "value", "when", "cast", "keep", "rename", "prefix", "default", "required"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.dictionaries(st.sampled_from(words), values), min_size=1))
 def test_any_rule_either_compiles_or_says_what_is_wrong(source):
     assert all(isinstance(step, str) for path, message in problems(source) for step in (*path, message))
