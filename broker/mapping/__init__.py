@@ -8,6 +8,7 @@ clock, no store, and no expression is ever evaluated; what an upstream sends is 
     patterns.py   which regular expressions ``keep`` takes
     compiler.py   from YAML to rules, with every problem at once
     rules.py      applying them
+    schema.py     the same words for editors
 
 Which scope releases which claim is not said here but under ``scopes`` in broker.yaml.
 """
@@ -15,6 +16,7 @@ Which scope releases which claim is not said here but under ``scopes`` in broker
 from broker.mapping.compiler import PROTOCOL_CLAIMS, WORDS, MapErrors, compile_map
 from broker.mapping.paths import Documents
 from broker.mapping.rules import ClaimsMap, Mapped, MappingRefused, apply
+from broker.mapping.schema import map_schema
 from broker.mapping.values import CASTS
 
 __all__ = [
@@ -28,4 +30,5 @@ __all__ = [
     "MappingRefused",
     "apply",
     "compile_map",
+    "map_schema",
 ]

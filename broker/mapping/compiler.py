@@ -55,7 +55,7 @@ MAX_CLAIMS = 200
 MAX_PATHS = 32
 MAX_PREFIX = 64
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/#@~+-]{0,127}")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/#@~+-]{0,127}")
 
 Problem = tuple[tuple[str, ...], str]
 
@@ -130,7 +130,7 @@ class _Entry:
 
     def _name(self) -> None:
         claim = self._claim
-        if not isinstance(claim, str) or not _NAME.fullmatch(claim):
+        if not isinstance(claim, str) or not NAME.fullmatch(claim):
             self._wrong("not a claim name")
         elif claim.lower() in PROTOCOL_CLAIMS:
             self._wrong("is minted by the broker and cannot be mapped")
