@@ -3,10 +3,9 @@
 Owns the table of commands and the exit codes: 0 done, 1 the operator's mistake (a plain line each, on
 standard error), 2 wrong usage. Nothing but the answer goes to standard output.
 
-A command is a module of this package with two functions, imported only when it is called:
-
-    arguments(parser)     adds its own arguments to an ``argparse.ArgumentParser``
-    run(options) -> int   does it, and tells the exit code; raises `OperatorError` for a mistake
+A command is a module of this package, imported only when it is called. Its ``register(commands)`` adds
+its parser and sets ``run``, a function from the options to the exit code, which raises `OperatorError`
+for a mistake.
 """
 
 from __future__ import annotations
@@ -66,13 +65,10 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"broker {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, words in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=words, description=f"{words.capitalize()}.", allow_abbrev=False
-        )
         if name == chosen:
-            module = import_module(f"broker.cli.{name}")
-            module.arguments(command)
-            command.set_defaults(run=module.run, parser=command)
+            import_module(f"broker.cli.{name}").register(commands)
+        else:
+            commands.add_parser(name, help=words)
     return parser
 
 

@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from broker.cli.operator import OperatorError, answer, json_argument
+from broker.cli.operator import OperatorError, answer, command, json_argument
 from broker.config import Config, ConfigError, Problem, load
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def register(commands: Any) -> None:
     """``check FILE [--json]``."""
+    parser = command(commands, "check", run)
     parser.add_argument(
         "config",
         metavar="FILE",
@@ -72,7 +73,7 @@ def _counts(config: Config) -> dict[str, int]:
 
 def _key_material(config: Config) -> list[str]:
     """Keys and certificates are opened here too; when serving that happens at the start."""
-    wrong = []
+    wrong: list[str] = []
     if config.tls is not None:
         from broker.cli.listening import tls_context  # noqa: PLC0415  (only where there is TLS)
 

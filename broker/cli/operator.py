@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,19 @@ class OperatorError(Exception):
         self.lines: Sequence[str] = lines
         self.ours = ours
         """Whether the lines want our name before them; those of a file begin with the file's."""
+
+
+def command(commands: Any, name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    """A parser for one command, in the words of the table."""
+    from broker.cli import COMMANDS  # noqa: PLC0415  (the table imports this module)
+
+    words = COMMANDS[name]
+    description = f"{words[:1].upper()}{words[1:]}."
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=words, description=description, allow_abbrev=False
+    )
+    parser.set_defaults(run=run, parser=parser)
+    return parser
 
 
 def config_argument(parser: argparse.ArgumentParser) -> None:

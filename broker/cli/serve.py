@@ -1,0 +1,122 @@
+"""``broker serve``: N workers on one socket, and whoever looks after them.
+
+Owns the order of a start: read the configuration once, open the socket, start the embedded store, import
+the application, then fork, so that all of it is shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import socket
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from broker.cli.listening import open_socket, tls_context, where
+from broker.cli.operator import OperatorError, command, config_argument, load_config
+from broker.cli.supervisor import Supervisor
+from broker.cli.worker import work
+from broker.config import EMBEDDED, Config, read_listen
+from broker.events import Events
+from broker.store import Embedded, StoreError, StoreMisconfigured, start_embedded
+
+_MOST_WORKERS = 256
+
+
+def register(commands: Any) -> None:
+    """``serve --config FILE [--workers N] [--listen WHERE]``."""
+    parser = command(commands, "serve", run)
+    config_argument(parser)
+    parser.add_argument("--workers", metavar="N", type=_workers, default=1, help="processes (default: 1)")
+    parser.add_argument("--listen", metavar="WHERE", help="address:port or unix:PATH, instead of the file's")
+
+
+def _workers(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= _MOST_WORKERS:
+        raise ValueError(text)
+    return count
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM."""
+    config = load_config(options)
+    if options.listen is not None:
+        try:
+            config = replace(config, listen=read_listen(options.listen, Path()))
+        except ValueError as error:
+            options.parser.error(f"--listen: {error}")
+    return serve(config, options.workers)
+
+
+def serve(config: Config, workers: int) -> int:
+    """Open what is shared, then let the workers work; the answer is the exit code."""
+    tls = tls_context(config.tls) if config.tls is not None else None
+    listening = open_socket(config.listen)
+    store = OwnStore(config) if config.store.url == EMBEDDED else None
+    try:
+        from broker.app import build  # noqa: PLC0415  (after the mistakes that are told without it)
+        from broker.jose import JoseError  # noqa: PLC0415
+
+        events = Events(now=time.time)
+        parent = os.getpid()
+
+        def be_a_worker(tell: int) -> None:
+            try:
+                work(lambda: build(config), listening, tls, parent, tell)
+            except (StoreError, JoseError) as error:
+                raise OperatorError(str(error)) from error
+
+        def when_ready() -> None:
+            events.emit("serving", "ok", detail=where(listening, tls=tls is not None))
+            notify("READY=1")
+
+        # What is here now is here for good, so no worker's collector needs to touch (and copy) it.
+        gc.collect()
+        gc.freeze()
+        return Supervisor(workers, be_a_worker, events, store.watch if store is not None else None).run(
+            when_ready
+        )
+    finally:
+        notify("STOPPING=1")
+        listening.close()
+        if config.listen.path is not None:
+            config.listen.path.unlink(missing_ok=True)
+        if store is not None:
+            store.stop()
+
+
+class OwnStore:
+    """The embedded store, which lives as long as the parent; one that dies is started again."""
+
+    def __init__(self, config: Config) -> None:
+        self._folder = config.state_dir
+        self._server = self._start()
+
+    def _start(self) -> Embedded:
+        try:
+            return start_embedded(self._folder)
+        except (StoreMisconfigured, OSError) as error:
+            raise OperatorError(str(error)) from error
+
+    def watch(self) -> None:
+        """Called each second. The new server has the old one's address, so the workers find it."""
+        if not self._server.running:
+            self._server = self._start()
+
+    def stop(self) -> None:
+        """What was stored is on disk when this returns."""
+        self._server.stop()
+
+
+def notify(state: str) -> None:
+    """Tells systemd, where that is who started us (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        # An abstract name begins with a zero byte, which is written @.
+        sender.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)

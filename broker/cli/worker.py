@@ -1,0 +1,136 @@
+"""One worker: accepts from the shared socket, serves, and leaves without losing anybody.
+
+Owns the order in which it leaves. First it stops accepting, and every answer says ``Connection: close``
+(RFC 9112 §9.6), so that clients which keep their connections go elsewhere by themselves; after a while the
+connections on which nobody speaks are closed; then what is still being answered is awaited. All of it
+takes at most ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import uvloop
+from aiohttp import web
+
+Build = Callable[[], Awaitable[web.Application]]
+
+READY, LEAVING = b"r", b"l"
+
+# Together with what the parent allows on top, at most ten seconds.
+_FAREWELL: Final = 4.0
+_IN_FLIGHT: Final = 5.0
+_POLL: Final = 0.02
+_KEEP_ALIVE: Final = 75.0
+_BREATH: Final = 0.5
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def end_with_parent(parent: int) -> None:
+    """SIGTERM for this process when its parent dies, however that comes about (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before prctl was heard
+            os._exit(1)
+
+
+def work(build: Build, listening: socket.socket, tls: ssl.SSLContext | None, parent: int, tell: int) -> None:
+    """Serve until SIGTERM. ``tell`` is a pipe to the parent."""
+    end_with_parent(parent)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(build, listening, tls, tell))
+
+
+async def _serve(build: Build, listening: socket.socket, tls: ssl.SSLContext | None, tell: int) -> None:
+    loop, leave = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave.set)
+    application = await build()
+
+    async def say_farewell(_request: web.Request, response: web.StreamResponse) -> None:
+        if leave.is_set():
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    application.on_response_prepare.append(say_farewell)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=_KEEP_ALIVE,
+        shutdown_timeout=_IN_FLIGHT,
+    )
+    await runner.setup()
+    if runner.server is None:
+        raise RuntimeError("the application did not start")
+    door = Door(listening, runner.server, tls)
+    door.open()
+    os.write(tell, READY)
+    await leave.wait()
+    os.write(tell, LEAVING)
+    await door.close()
+    await _until_quiet(runner.server)
+    await runner.cleanup()
+
+
+async def _until_quiet(server: web.Server) -> None:
+    """Returns when nobody is connected any more, or when it has been long enough."""
+    end = asyncio.get_running_loop().time() + _FAREWELL
+    while server.connections and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110  (it has no event)
+        await asyncio.sleep(_POLL)
+
+
+class Door:
+    """Accepts connections one by one, so that a burst is shared with the other workers."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        server: Callable[[], asyncio.BaseProtocol],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._listening, self._server, self._tls = listening, server, tls
+        self._loop = asyncio.get_running_loop()
+        self._entering: set[asyncio.Task[None]] = set()
+        self._later: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        """Begin to accept."""
+        self._later = None
+        self._loop.add_reader(self._listening, self._accept)
+
+    async def close(self) -> None:
+        """Accept nobody any more; who is on the doorstep comes in."""
+        self._loop.remove_reader(self._listening)
+        if self._later is not None:
+            self._later.cancel()
+        if self._entering:
+            await asyncio.wait(self._entering, timeout=_BREATH)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return  # another worker was faster, or the client has gone
+        except OSError:  # no more file descriptors: what waits is not lost, so take a breath
+            self._loop.remove_reader(self._listening)
+            self._later = self._loop.call_later(_BREATH, self.open)
+            return
+        connection.setblocking(False)
+        task = self._loop.create_task(self._enter(connection))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+
+    async def _enter(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._server, connection, ssl=self._tls)
+        except (OSError, ssl.SSLError):  # a handshake that failed is the other side's affair
+            connection.close()
