@@ -31,7 +31,7 @@ class Instruction:
 def stages() -> list[list[Instruction]]:
     """The Dockerfile's stages, each from its FROM on."""
     text = (DEPLOY / "Dockerfile").read_text("utf-8")
-    text = re.sub(r"^\s*#.*\n", "", text, flags=re.M)
+    text = re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"\\\n\s*", " ", text)
     found: list[list[Instruction]] = []
     for line in filter(None, map(str.strip, text.splitlines())):

@@ -93,7 +93,7 @@ async def nginx(folder, certificate, backend_port):
     path, port = nginx_example(folder, certificate, backend_port)
     async with running("nginx", "-p", folder, "-c", path) as process:
         await process.says("start worker process", within=20)
-        yield Proxy(port, certificate.trusted), lambda: (folder / "access.log").read_text()
+        yield Proxy(port, certificate.trusted), (folder / "access.log").read_text
 
 
 @contextlib.asynccontextmanager

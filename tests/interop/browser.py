@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 MOST_REDIRECTS = 20
+REFRESH = re.compile(r"\s*\d+\s*;\s*url\s*=\s*['\"]?(.*?)['\"]?\s*", re.IGNORECASE)
 
 
 @dataclass
@@ -119,7 +120,7 @@ class Browser:
     ) -> Page | Arrival:
         headers = {"Origin": origin.site} if origin is not None and method == "POST" else {}
         for _ in range(MOST_REDIRECTS):
-            if url.split("?")[0] in self._apps:
+            if url.split("?", maxsplit=1)[0] in self._apps:
                 return Arrival(url, None if data is None else dict(data))
             self.visited.append(url)
             request = self._http.request(
@@ -174,7 +175,7 @@ class _Reader(HTMLParser):
         elif tag == "a" and "href" in at:
             self.page.links.append(urljoin(self.page.url, at["href"]))
         elif tag == "meta" and at.get("http-equiv", "").lower() == "refresh":
-            target = re.fullmatch(r"\s*\d+\s*;\s*url\s*=\s*['\"]?(.*?)['\"]?\s*", at.get("content", ""), re.I)
+            target = REFRESH.fullmatch(at.get("content", ""))
             self.page.refresh = target[1] if target else None
         elif self._form is not None and tag in ("input", "button") and "name" in at:
             _add(self._form, tag, at)

@@ -92,9 +92,7 @@ async def _make(folder: Path) -> Path:
     made = folder / "made"
     server = made / "server"
     _unpack(_fetch(folder), server)
-    subprocess.run([server / "bin" / "kc.sh", "build", "--db=dev-file"], check=True, stdin=subprocess.DEVNULL)
-    (server / "data" / "import").mkdir(parents=True, exist_ok=True)
-    shutil.copy(REALM, server / "data" / "import")
+    _build(server)
     async with _started(server, made / "seed", "--import-realm"):
         pass
     return made
@@ -128,6 +126,12 @@ def _unpack(archive: Path, server: Path) -> None:
     server.parent.mkdir()
     top.rename(server)
     (server / "bin" / "kc.sh").chmod(0o755)
+
+
+def _build(server: Path) -> None:
+    subprocess.run([server / "bin" / "kc.sh", "build", "--db=dev-file"], check=True, stdin=subprocess.DEVNULL)
+    (server / "data" / "import").mkdir(parents=True, exist_ok=True)
+    shutil.copy(REALM, server / "data" / "import")
 
 
 @contextlib.asynccontextmanager

@@ -60,7 +60,7 @@ async def _program(name: str, *arguments: str) -> AsyncIterator[Talking]:
 async def identity_provider(
     *, clients: Sequence[Mapping[str, Any]], people: Mapping[str, Mapping[str, Any]], **more: Any
 ) -> AsyncIterator[str]:
-    """panva's oidc-provider with these clients and people; yields its issuer."""
+    """Panva's oidc-provider with these clients and people; yields its issuer."""
     asked = json.dumps({"clients": clients, "people": people, **more})
     async with _program("provider.mjs", asked) as provider:
         line = await provider.says('{"issuer"', within=60)

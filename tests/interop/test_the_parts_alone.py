@@ -1,7 +1,5 @@
 """The upstreams and the client app agree with each other: when these fail, the broker is not to blame."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.interop import keycloak, node
