@@ -21,6 +21,7 @@ from typing import Any, Literal, NewType, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
+from broker.protocol.id_token import Expected as Expected  # noqa: PLC0414 - connectors find it here
 from broker.strictjson import StrictJSONError, parse
 
 # Claims whose signature, issuer, audience, times and nonce have been checked. Only a `Verify` makes them.
@@ -202,7 +203,9 @@ class UpstreamHTTP(Protocol):
         UpstreamInvalid: the address is not allowed, or the answer is too large.
     """
 
-    async def get(self, url: str, *, bearer: str | None = None, accept: str = ...) -> Answer: ...
+    async def get(self, url: str, *, bearer: str | None = None, accept: str = ...) -> Answer:
+        """GET, with a bearer token in its header if there is one."""
+        ...
 
     async def post(
         self,
@@ -220,29 +223,23 @@ class UpstreamHTTP(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """What an ID Token must say. Absence is said aloud: there are no defaults."""
-
-    issuer: str
-    client_id: str
-    nonce: str | None
-    """None only where the protocol has none to check."""
-    access_token: str | None
-    """For ``at_hash``, which must fit when it is there."""
-    algorithms: tuple[str, ...]
-    auth_time_required: bool
-    """`max_age` was sent (Core §3.1.2.1), so the claim must be there."""
-
-
 class Verify(Protocol):
-    """Checks an upstream's ID Token in full: Core §3.1.3.7, RFC 8725."""
+    """Checks what an upstream signed: Core §3.1.3.7, RFC 8725."""
 
     async def __call__(self, token: str, *, jwks_uri: str, expected: Expected) -> SignedClaims:
-        """The token's claims.
+        """An ID Token's claims, the token checked in full.
 
         Raises:
             UpstreamInvalid: any check failed; ``reason`` names it.
+            UpstreamUnavailable: the keys could not be had.
+        """
+        ...
+
+    async def signed(self, token: str, *, jwks_uri: str, algorithms: tuple[str, ...]) -> Mapping[str, Json]:
+        """The claims of another token that the upstream's keys signed: nothing else of it is checked.
+
+        Raises:
+            UpstreamInvalid: it is not signed by one of these keys.
             UpstreamUnavailable: the keys could not be had.
         """
         ...

@@ -1,14 +1,15 @@
 """Compact JWS: how we sign, and the one strict reader of what others signed.
 
-Owns `sign` and `verify`. RFC 7515 §3.1, §5 and §7.1; RFC 8725 §3. What is read is taken apart here once and
-the same bytes are verified, so that no second parser can see another token in them. A header never brings
-its own key: ``jwk``, ``jku``, ``x5u`` and ``x5c`` are not looked at, and ``alg`` must be one that both the
-caller and the key allow.
+Owns `sign`, `verify` and `read`. RFC 7515 §3.1, §5 and §7.1; RFC 8725 §3. What is read is taken apart here
+once and the same bytes are verified, so that no second parser can see another token in them. A header never
+brings its own key: ``jwk``, ``jku``, ``x5u`` and ``x5c`` are not looked at, and ``alg`` must be one that both
+the caller and the key allow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -47,10 +48,23 @@ def sign(key: SigningKey, claims: Mapping[str, Any], *, typ: str, alg: str | Non
     return (message + b"." + b64encode(key.signature(message, alg))).decode("ascii")
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What one of the keys signed, and by which algorithm (``at_hash`` depends on it)."""
+
+    alg: str
+    claims: dict[str, Any]
+
+
 def verify(
     token: str, keys: KeySet, *, algorithms: Collection[str], typ: Collection[str] | None
 ) -> dict[str, Any]:
-    """The claims of a compact JWS that one of ``keys`` signed by one of ``algorithms``.
+    """The claims of a compact JWS; see `read`."""
+    return read(token, keys, algorithms=algorithms, typ=typ).claims
+
+
+def read(token: str, keys: KeySet, *, algorithms: Collection[str], typ: Collection[str] | None) -> Signed:
+    """What one of ``keys`` signed by one of ``algorithms``, as a compact JWS.
 
     ``typ`` holds the allowed values of that header (lower case, `ABSENT` for none); None allows any.
 
@@ -66,7 +80,7 @@ def verify(
         if any(key.kid == kid for key in candidates if kid is not None):
             raise JoseError("bad_signature")
         raise UnknownKid("no key fits")  # without a name the right one may not have been seen yet
-    return claims
+    return Signed(alg, claims)
 
 
 def _take_apart(token: str) -> tuple[bytes, bytes, bytes, bytes]:

@@ -2,8 +2,8 @@
 
 OpenID Connect Core §3.1.2.1 (``prompt=login``, ``max_age``) and §2 (``auth_time``). An upstream may ignore
 what we pass on and answer from its own session, so only what it states about the time counts, unless the
-operator trusts it without. Where nothing was asked, a time that was not stated stays unknown: to call it now would
-let an old login pass for a fresh one later.
+operator trusts it without. Where nothing was asked, a time that was not stated stays unknown: to call it
+now would let an old login pass for a fresh one later.
 """
 
 from __future__ import annotations

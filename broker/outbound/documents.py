@@ -1,0 +1,128 @@
+"""JSON documents of an upstream that rarely change: its metadata and its keys.
+
+Owns when one is fetched: by one task at a time however many wait (and none of them can take it down with
+its own cancellation), again when it is old, never again soon after a failure, and the last good edition
+stands in for a day while the upstream cannot be reached. RFC 9111 §5.2.2.1 (``max-age``), within bounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+from broker.connector import UpstreamError, UpstreamInvalid, UpstreamUnavailable
+
+SHORTEST, USUAL, LONGEST = 300.0, 3600.0, 86400.0
+"""Seconds that a document is fresh: at least, when nothing is said, at most."""
+MAX_STALE = 86400.0
+"""Seconds that an old edition stands in when no new one can be had."""
+AFTER_FAILURE = 5.0
+"""Seconds in which a failed fetch is not tried again."""
+BETWEEN_RENEWALS = 60.0
+"""Seconds between two fetches that only an unknown key asked for."""
+MAX_DOCUMENTS = 16
+
+Document = Mapping[str, Any]
+Fetch = Callable[[str], Awaitable[tuple[Document, str]]]
+"""Fetches a URL now: the document, and what ``Cache-Control`` said."""
+
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
+_NO_STORE = re.compile(r"(?:^|[\s,])no-(?:store|cache)(?:$|[\s,=])", re.IGNORECASE)
+
+
+def fresh_for(cache_control: str) -> float:
+    """How long an answer with this header is fresh: what it says, within our bounds."""
+    if _NO_STORE.search(cache_control):
+        return SHORTEST
+    stated = _MAX_AGE.search(cache_control)
+    return min(max(float(stated[1]), SHORTEST), LONGEST) if stated else USUAL
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of one URL."""
+
+    document: Document | None = None
+    fresh_until: float = 0.0
+    failure: UpstreamError | None = None
+    failed_at: float = 0.0
+    renewed_at: float | None = None
+    fetching: asyncio.Task[None] | None = None
+
+
+class Documents:
+    """The documents of one upstream. ``clock`` only ever goes forward."""
+
+    def __init__(self, fetch: Fetch, clock: Callable[[], float]) -> None:
+        self._fetch, self._clock = fetch, clock
+        self._entries: dict[str, _Entry] = {}
+
+    async def get(self, url: str) -> Document:
+        """The document, fetched if there is none that is fresh.
+
+        Raises:
+            UpstreamError: it cannot be had, and there is no earlier edition that is not too old.
+        """
+        entry = self._entry(url)
+        if entry.document is not None and self._clock() < entry.fresh_until:
+            return entry.document
+        if entry.failure is None or self._clock() >= entry.failed_at + AFTER_FAILURE:
+            await self._fetched(url, entry)
+        return self._last_good(entry)
+
+    async def renew(self, url: str) -> Document:
+        """A newer edition, at most once a minute; in between what `get` gives.
+
+        Raises:
+            UpstreamError: as `get`, or the newer edition was due and could not be had.
+        """
+        entry, now = self._entry(url), self._clock()
+        if entry.fetching is None:
+            if entry.renewed_at is not None and now < entry.renewed_at + BETWEEN_RENEWALS:
+                return await self.get(url)
+            entry.renewed_at = now
+        await self._fetched(url, entry)
+        if entry.failure is not None:
+            raise copy(entry.failure) from None
+        return self._last_good(entry)
+
+    async def close(self) -> None:
+        """End what is still being fetched."""
+        running = [entry.fetching for entry in self._entries.values() if entry.fetching is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _entry(self, url: str) -> _Entry:
+        if url not in self._entries and len(self._entries) >= MAX_DOCUMENTS:
+            raise UpstreamInvalid(
+                "too_many_documents", f"more than {MAX_DOCUMENTS} documents of one upstream"
+            )
+        return self._entries.setdefault(url, _Entry())
+
+    async def _fetched(self, url: str, entry: _Entry) -> None:
+        """Wait for the one fetch of this URL, starting it if nobody has."""
+        if entry.fetching is None:
+            entry.fetching = asyncio.create_task(self._run(url, entry))
+        # Shielded: the one who happened to start it may be cancelled, those who wait with it are not.
+        await asyncio.shield(entry.fetching)
+
+    async def _run(self, url: str, entry: _Entry) -> None:
+        try:
+            document, cache_control = await self._fetch(url)
+        except UpstreamError as error:
+            entry.failure, entry.failed_at = error, self._clock()
+        else:
+            entry.document, entry.failure = document, None
+            entry.fresh_until = self._clock() + fresh_for(cache_control)
+        finally:
+            entry.fetching = None
+
+    def _last_good(self, entry: _Entry) -> Document:
+        if entry.document is not None and self._clock() < entry.fresh_until + MAX_STALE:
+            return entry.document
+        raise copy(entry.failure or UpstreamUnavailable("the document is too old")) from None

@@ -1,0 +1,257 @@
+"""HTTP to upstreams: one deadline, one size limit, no redirects, no cookies, guarded addresses.
+
+Owns `Outbound`, the client of one process, and `UpstreamClient`, the part of it that one upstream may use.
+Each upstream has its own share of connections, so that a dead one costs the others nothing. RFC 9110 §9.2.2:
+a POST is sent once; when its connection breaks, that is an error and never a second try, since a code is
+single use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import quote_plus, urlencode
+
+import aiohttp
+from yarl import URL
+
+from broker.config import OutboundConfig
+from broker.connector import Answer, Json, Secret, UpstreamInvalid, UpstreamUnavailable
+from broker.outbound.addresses import is_allowed, read
+from broker.outbound.documents import Documents
+
+MAX_BODY = 1 << 20
+"""Bytes of an answer; none is compressed, so these are all the bytes there are."""
+MAX_URL = 4096
+MAX_HEADERS = 100
+MAX_HEADER_LINE = 16 * 1024
+MAX_CONNECTIONS = 64
+"""To one upstream at one time."""
+MAX_WAITING = 1024
+"""Calls to one upstream under way or waiting for a connection."""
+IDLE = 55.0
+"""Seconds that a connection is kept: less than the 60 and 75 after which common servers close theirs, so that
+they rarely close one just as a POST goes out."""
+
+_NOT_ALLOWED = "the address is not allowed"
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+_USER_AGENT = "federation-broker"
+
+
+class Outbound:
+    """The HTTP client of this process. Opens nothing until it is used."""
+
+    def __init__(self, config: OutboundConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config, self._clock = config, clock
+        self._clients: dict[str, UpstreamClient] = {}
+
+    def client(self, name: str) -> UpstreamClient:
+        """The share of the upstream called ``name``: connections, limits and documents of its own."""
+        if name not in self._clients:
+            self._clients[name] = UpstreamClient(self._config, self._clock)
+        return self._clients[name]
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await asyncio.gather(*(client.close() for client in self._clients.values()))
+        self._clients.clear()
+
+
+class UpstreamClient:
+    """HTTP to one upstream; see `broker.connector.UpstreamHTTP`, which this is."""
+
+    def __init__(self, config: OutboundConfig, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._under_way = 0
+        self._documents = Documents(self._fetch_document, clock)
+
+    async def get(self, url: str, *, bearer: str | None = None, accept: str = "application/json") -> Answer:
+        """GET, with the bearer token in its header (RFC 6750 §2.1)."""
+        answer, _ = await self._send("GET", url, {"Accept": accept, **_bearer(bearer)})
+        return answer
+
+    async def post(
+        self,
+        url: str,
+        form: Mapping[str, str],
+        *,
+        basic: tuple[str, Secret] | None = None,
+        bearer: str | None = None,
+    ) -> Answer:
+        """POST a form, once."""
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/x-www-form-urlencoded",
+            **_basic(basic),
+            **_bearer(bearer),
+        }
+        answer, _ = await self._send("POST", url, headers, urlencode(form).encode("ascii"))
+        return answer
+
+    async def document(self, url: str) -> Mapping[str, Json]:
+        """A JSON object that rarely changes."""
+        return await self._documents.get(url)
+
+    async def newer_document(self, url: str) -> Mapping[str, Json]:
+        """The same, asked for anew unless that was done within the last minute."""
+        return await self._documents.renew(url)
+
+    async def close(self) -> None:
+        """Close its connections and end its fetches."""
+        await self._documents.close()
+        await asyncio.gather(*(session.close() for session in self._sessions.values()))
+        self._sessions.clear()
+
+    async def _fetch_document(self, url: str) -> tuple[Mapping[str, Json], str]:
+        answer, cache_control = await self._send("GET", url, {"Accept": "application/json"})
+        if answer.status != 200:  # noqa: PLR2004
+            raise UpstreamInvalid("bad_status", f"{_place(url)} answered {answer.status}")
+        document = answer.json()
+        if not isinstance(document, dict):
+            raise UpstreamInvalid("not_json", f"{_place(url)} answered no JSON object")
+        return document, cache_control
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> tuple[Answer, str]:
+        """One request, answered whole or not at all; and what its answer says of caching."""
+        target = _checked(url)
+        with_identity = {**headers, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
+        async with (
+            self._shares(),
+            _errors_of(_place(url)),
+            self._session(target.scheme).request(
+                method, target, headers=with_identity, data=body, allow_redirects=False
+            ) as response,
+        ):
+            _check_status(response, _place(url))
+            content = await _read(response)
+            answer = Answer(response.status, response.content_type, content)
+            return answer, response.headers.get("Cache-Control", "")
+
+    @asynccontextmanager
+    async def _shares(self) -> AsyncIterator[None]:
+        """Refuse at once when this upstream already has more calls waiting than it will ever answer."""
+        if self._under_way >= MAX_WAITING:
+            raise UpstreamUnavailable("too many calls are under way")
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    def _session(self, scheme: str) -> aiohttp.ClientSession:
+        """The session for https, or the one for plain http, which connects to loopback only."""
+        if scheme not in self._sessions:
+            connector = aiohttp.TCPConnector(
+                socket_factory=self._guarded(loopback_only=scheme == "http"),
+                limit=MAX_CONNECTIONS,
+                keepalive_timeout=IDLE,
+                ttl_dns_cache=60,
+            )
+            limit = self._config.timeout
+            self._sessions[scheme] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=limit, connect=limit, sock_connect=limit, sock_read=limit
+                ),
+                max_headers=MAX_HEADERS,
+                max_line_size=MAX_HEADER_LINE,
+                max_field_size=MAX_HEADER_LINE,
+            )
+        return self._sessions[scheme]
+
+    def _guarded(self, *, loopback_only: bool) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+        """Makes the socket for one address, which is the last word on where a connection goes."""
+        networks = self._config.allow_networks
+
+        def make(info: aiohttp.AddrInfoType) -> socket.socket:
+            family, kind, protocol, _, address = info
+            if not is_allowed(read(str(address[0])), networks, loopback_only=loopback_only):
+                raise OSError(errno.EACCES, _NOT_ALLOWED)
+            return socket.socket(family, kind, protocol)
+
+        return make
+
+
+def _basic(credentials: tuple[str, Secret] | None) -> dict[str, str]:
+    """RFC 6749 §2.3.1: both halves are form-encoded before they are joined."""
+    if credentials is None:
+        return {}
+    name, secret = credentials
+    return {"Authorization": aiohttp.encode_basic_auth(quote_plus(name), quote_plus(secret.reveal()))}
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    if token is None:
+        return {}
+    if not token.isascii() or not token.isprintable():
+        raise UpstreamInvalid("bad_token", "an access token that does not fit into a header")
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _place(url: str) -> str:
+    """Which endpoint a message is about: its URL without what may be private."""
+    return url.partition("?")[0][:200]
+
+
+def _checked(url: str) -> URL:
+    """The URL, if it is one that we ask: absolute, http or https, no user, no fragment, nothing hidden."""
+    if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(' \\#<>"{}|^`'):
+        raise UpstreamInvalid("bad_url", "a URL with characters that no URL has, or a fragment")
+    try:
+        target = URL(url, encoded=True)
+        sound = target.scheme in {"http", "https"} and bool(target.host) and target.port is not None
+    except ValueError:
+        sound = False
+    if not sound or target.user is not None or target.password is not None or "@" in target.raw_authority:
+        raise UpstreamInvalid(
+            "bad_url", f"{_place(url).rpartition('@')[2]} is not an http(s) URL that we ask"
+        )
+    return target
+
+
+def _check_status(response: aiohttp.ClientResponse, place: str) -> None:
+    """What no caller can use is an error here; 2xx and 4xx are theirs to read."""
+    if response.status == _TOO_MANY_REQUESTS or response.status >= _SERVER_ERROR:
+        raise UpstreamUnavailable(f"{place} answered {response.status}")
+    if 300 <= response.status < 400:  # noqa: PLR2004 - never followed: credentials stay at home
+        raise UpstreamInvalid("redirect", f"{place} answered {response.status}")
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UpstreamInvalid("bad_encoding", f"{place} compressed its answer although we asked it not to")
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    if (response.content_length or 0) > MAX_BODY:
+        raise UpstreamInvalid("too_large", f"more than {MAX_BODY} bytes were announced")
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > MAX_BODY:
+            raise UpstreamInvalid("too_large", f"more than {MAX_BODY} bytes came")
+    return bytes(content)
+
+
+@asynccontextmanager
+async def _errors_of(place: str) -> AsyncIterator[None]:
+    """Turn the library's errors into ours. Theirs can hold request headers, so they are not passed on."""
+    try:
+        yield
+    except TimeoutError:
+        raise UpstreamUnavailable(f"{place} did not answer in time") from None
+    except aiohttp.ClientConnectorError as error:
+        if _NOT_ALLOWED in str(error.os_error):
+            raise UpstreamInvalid("address_not_allowed", f"{place}: {_NOT_ALLOWED}") from None
+        raise UpstreamUnavailable(f"{place} cannot be connected to: {type(error).__name__}") from None
+    except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
+        raise UpstreamInvalid("bad_http", f"{place} did not answer in HTTP: {type(error).__name__}") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise UpstreamUnavailable(f"{place} broke off: {type(error).__name__}") from None

@@ -1,0 +1,113 @@
+"""What a connector is given to check and to prove with: its own key cache and its own client key.
+
+Owns `Verifier` and `ClientKey`. Keys are cached per connector, never shared, so a key of one upstream cannot
+speak for another (RFC 8725 §3.10). Core §3.1.3.7, §10.1.1 (rotation); RFC 7523 §3 (client assertions).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import Any
+
+from broker.connector import Expected, Json, Secret, SignedClaims, UpstreamInvalid
+from broker.jose import ABSENT, JoseError, KeySet, Signed, SigningKey, UnknownKid, read, sign
+from broker.outbound import UpstreamClient
+from broker.protocol.id_token import IdTokenRefused, check_id_token
+
+ID_TOKEN_TYPES = frozenset({ABSENT, "jwt"})
+"""An access token or logout token says so in ``typ``, and is no ID Token (RFC 8725 §3.11)."""
+ASSERTION_LIFETIME = 60
+
+
+class Verifier:
+    """Checks what one upstream signed; see `broker.connector.Verify`, which this is."""
+
+    def __init__(self, http: UpstreamClient, now: Callable[[], float]) -> None:
+        self._http, self._now = http, now
+        self._read: dict[str, tuple[Mapping[str, Json], KeySet]] = {}
+
+    async def __call__(self, token: str, *, jwks_uri: str, expected: Expected) -> SignedClaims:
+        """An ID Token's claims, the token checked in full."""
+        signed = await self._signed(token, jwks_uri, expected.algorithms, ID_TOKEN_TYPES)
+        try:
+            check_id_token(signed.claims, expected, alg=signed.alg, now=self._now())
+        except IdTokenRefused as error:
+            raise UpstreamInvalid(f"id_token_{error.reason}", error.detail) from error
+        return SignedClaims(signed.claims)
+
+    async def signed(self, token: str, *, jwks_uri: str, algorithms: tuple[str, ...]) -> Mapping[str, Json]:
+        """The claims of another token, of which only the signature is checked."""
+        return (await self._signed(token, jwks_uri, algorithms, None)).claims
+
+    async def _signed(
+        self, token: str, jwks_uri: str, algorithms: Collection[str], typ: Collection[str] | None
+    ) -> Signed:
+        keys = self._keys(jwks_uri, await self._http.document(jwks_uri))
+        try:
+            return _read(token, keys, algorithms, typ)
+        except UnknownKid:
+            # Perhaps rotated (Core §10.1.1). A minute passes before another stranger's kid is looked up.
+            newer = self._keys(jwks_uri, await self._http.newer_document(jwks_uri))
+        try:
+            return _read(token, newer, algorithms, typ)
+        except UnknownKid as error:
+            raise UpstreamInvalid(f"token_{error.reason}", error.detail) from error
+
+    def _keys(self, jwks_uri: str, document: Mapping[str, Json]) -> KeySet:
+        """The keys of this edition, read once."""
+        held = self._read.get(jwks_uri)
+        if held is not None and held[0] is document:
+            return held[1]
+        try:
+            keys = KeySet.from_jwks(document)
+        except JoseError as error:
+            raise UpstreamInvalid(f"jwks_{error.reason}", error.detail) from error
+        self._read[jwks_uri] = (document, keys)
+        return keys
+
+
+def _read(token: str, keys: KeySet, algorithms: Collection[str], typ: Collection[str] | None) -> Signed:
+    try:
+        return read(token, keys, algorithms=algorithms, typ=typ)
+    except UnknownKid:
+        raise
+    except JoseError as error:
+        raise UpstreamInvalid(f"token_{error.reason}", error.detail) from error
+
+
+class ClientKey:
+    """The key by which we prove to one upstream who we are; loaded at its first use."""
+
+    def __init__(self, private_key: Secret | None, now: Callable[[], float]) -> None:
+        self._private_key, self._now = private_key, now
+
+    def __call__(self, *, client_id: str, audience: str) -> str:
+        """A fresh client assertion (RFC 7523 §2.2 and §3)."""
+        key, now = self._key, int(self._now())
+        if key is None:
+            raise UpstreamInvalid("no_private_key", "private_key_jwt without a private_key")
+        claims = {
+            "iss": client_id,
+            "sub": client_id,
+            "aud": audience,
+            "jti": secrets.token_urlsafe(16),
+            "iat": now,
+            "exp": now + ASSERTION_LIFETIME,
+        }
+        return sign(key, claims, typ="JWT")
+
+    def public_jwks(self) -> dict[str, Any] | None:
+        """What the upstream checks our assertions with; None without a key."""
+        return None if self._key is None else {"keys": [self._key.public_jwk()]}
+
+    @cached_property
+    def _key(self) -> SigningKey | None:
+        if self._private_key is None:
+            return None
+        text = self._private_key.reveal().strip()
+        try:
+            return SigningKey.from_json(text) if text.startswith("{") else SigningKey.from_pem(text.encode())
+        except JoseError as error:
+            raise UpstreamInvalid("private_key_unusable", error.detail) from error

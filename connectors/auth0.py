@@ -1,0 +1,63 @@
+"""Auth0: the issuer is the domain with a slash; a connection or an organization may be asked for.
+
+Roles and groups are claims under a URL of the operator's choice, so only a map of their own can name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from broker.connector import SignedClaims, Tools, UpstreamRefused
+from connectors import claims_map, oidc
+from connectors.oidc_settings import Algorithm, Text
+
+CLAIMS = claims_map("auth0")
+
+Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
+
+
+class Settings(oidc.Common):
+    """An Auth0 tenant."""
+
+    domain: Domain
+    """The tenant's domain, such as `acme.eu.auth0.com`, or its custom domain."""
+    connection: Text | None = None
+    """Sends people straight to this connection."""
+    organization: Text | None = None
+    """The organization (its id, or its name where the tenant allows names) that people must sign in to."""
+    id_token_signing_algs: tuple[Algorithm, ...] = Field(default=("RS256", "PS256"), min_length=1)
+    """The algorithms that its ID Tokens may be signed with."""
+
+    @property
+    def issuer(self) -> str:
+        """With a slash: without it, it is somebody else."""
+        return f"https://{self.domain}/"
+
+
+class Connector(oidc.Connector):
+    """An Auth0 tenant."""
+
+    prompts = frozenset({"none", "login", "consent"})
+
+    def __init__(self, settings: Settings, tools: Tools) -> None:
+        super().__init__(settings.on(settings.issuer), tools)
+        self._own = settings
+
+    def parameters(self) -> Mapping[str, str]:
+        """Which connection, which organization."""
+        asked = {"connection": self._own.connection, "organization": self._own.organization}
+        return {name: value for name, value in asked.items() if value is not None}
+
+    def check(self, claims: SignedClaims) -> None:
+        """That the person signed in to the organization that was asked for, not to another."""
+        organization = self._own.organization
+        if organization is None:
+            return
+        by_id = organization.startswith("org_")
+        told = claims.get("org_id" if by_id else "org_name")
+        # Auth0 keeps names of organizations in lower case, however they are asked for.
+        if told != (organization if by_id else organization.lower()):
+            raise UpstreamRefused("access_denied", "signed in to another organization")

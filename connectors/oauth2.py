@@ -1,0 +1,189 @@
+"""What every OAuth 2.0 upstream shares: the way out, the callback, and the exchange of the code.
+
+Owns PKCE, the authorization URL, the reading of a callback, and the token request with one client
+authentication method. RFC 6749 §2.3, §4.1 and §5; RFC 7636; RFC 7523 §2.2; RFC 9207; RFC 9700 §2.1 and §4.4.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from broker.connector import (
+    Answer,
+    Json,
+    Login,
+    Secret,
+    Tools,
+    UpstreamInvalid,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+
+MAX_CODE = 4096
+_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_ERROR = re.compile(r"[!#-\[\]-~]{1,64}")  # RFC 6749 §4.1.2.1, without the space
+_CODE = re.compile(rf"[ -~]{{1,{MAX_CODE}}}")  # RFC 6749 Appendix A.11
+_LATER = frozenset({"temporarily_unavailable", "slow_down", "too_many_requests"})
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who we are at the upstream, and how we prove it."""
+
+    client_id: str
+    method: AuthMethod
+    secret: Secret | None = None
+    assertion_audience: str | None = None
+    """For private_key_jwt: the upstream's issuer, or its token endpoint where it insists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What the token endpoint gave."""
+
+    access_token: str | None = field(repr=False)
+    id_token: str | None = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+
+
+# ── The way out ───────────────────────────────────────────────────────────────────────────────
+
+
+def challenge(verifier: str) -> str:
+    """The S256 challenge of a verifier (RFC 7636 §4.2)."""
+    return urlsafe_b64encode(sha256(verifier.encode("ascii")).digest()).rstrip(b"=").decode()
+
+
+def authorization_url(endpoint: str, parameters: Mapping[str, str]) -> str:
+    """The endpoint with our parameters; a query that it has is kept, but never says what is ours to say."""
+    parts = urlsplit(endpoint)
+    kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in parameters]
+    return parts._replace(query=urlencode([*kept, *parameters.items()], quote_via=quote)).geturl()
+
+
+# ── The way back ──────────────────────────────────────────────────────────────────────────────
+
+
+def read_code(answer: Mapping[str, str], *, issuer: str | None, issuer_must_be_told: bool = False) -> str:
+    """The code that the browser brought back.
+
+    ``issuer`` is whom the answer must be from when it says so (RFC 9207); None for an upstream without one.
+
+    Raises:
+        UpstreamRefused: the upstream said no.
+        UpstreamInvalid: the answer is not one, or is somebody else's.
+    """
+    # Who speaks is checked first, in errors too (RFC 9207 §2.4): a mix-up ends before anything is believed.
+    _check_issuer(answer.get("iss"), issuer, must_be_told=issuer_must_be_told)
+    code, error = answer.get("code"), answer.get("error")
+    if code is not None and error is not None:
+        raise UpstreamInvalid("code_and_error")
+    if error is not None:
+        if _ERROR.fullmatch(error) is None:
+            raise UpstreamInvalid("callback_error_malformed")
+        raise UpstreamRefused(error, printable(answer.get("error_description", "")))
+    if not code:
+        raise UpstreamInvalid("code_missing")
+    if _CODE.fullmatch(code) is None:
+        raise UpstreamInvalid("code_malformed")
+    return code
+
+
+def _check_issuer(told: str | None, issuer: str | None, *, must_be_told: bool) -> None:
+    if told is None:
+        if must_be_told:
+            raise UpstreamInvalid("callback_iss_missing")
+        return
+    if issuer is not None and told != issuer:
+        raise UpstreamInvalid("callback_iss_mismatch", f"iss {printable(told)}")
+
+
+def printable(text: str) -> str:
+    """A short look at untrusted text, for our log."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:200])
+
+
+# ── The exchange ──────────────────────────────────────────────────────────────────────────────
+
+
+async def redeem(
+    tools: Tools, endpoint: str, client: Client, login: Login, code: str, *, pkce: bool
+) -> Tokens:
+    """Exchange the code, once.
+
+    Raises:
+        UpstreamInvalid: it was refused, or the answer is not one.
+        UpstreamUnavailable: no answer; the code may be spent, so the login starts anew.
+    """
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": login.redirect_uri}
+    if pkce:
+        form["code_verifier"] = login.code_verifier
+    basic = _authenticate(tools, client, form)
+    return read_tokens(await tools.http.post(endpoint, form, basic=basic))
+
+
+def _authenticate(tools: Tools, client: Client, form: dict[str, str]) -> tuple[str, Secret] | None:
+    """Exactly one method (RFC 6749 §2.3): either the header that is returned, or members of the form."""
+    if client.method == "client_secret_basic":
+        return client.client_id, _secret(client)
+    form["client_id"] = client.client_id
+    if client.method == "client_secret_post":
+        form["client_secret"] = _secret(client).reveal()
+    elif client.method == "private_key_jwt":
+        audience = client.assertion_audience or ""
+        form["client_assertion_type"] = _JWT_BEARER
+        form["client_assertion"] = tools.client_assertion(client_id=client.client_id, audience=audience)
+    return None
+
+
+def _secret(client: Client) -> Secret:
+    if client.secret is None:
+        raise UpstreamInvalid("no_client_secret", f"{client.method} without a client_secret")
+    return client.secret
+
+
+def read_tokens(answer: Answer) -> Tokens:
+    """The tokens in a token response (RFC 6749 §5.1), or its error, whatever its status (§5.2)."""
+    try:
+        members = answer.json()
+    except UpstreamInvalid as error:
+        raise UpstreamInvalid("token_not_json", f"status {answer.status}: {error.detail}") from error
+    if not isinstance(members, dict):
+        raise UpstreamInvalid("token_not_json", f"status {answer.status}, no object")
+    if "error" in members:
+        raise _token_error(members)
+    if answer.status != _OK:
+        raise UpstreamInvalid("token_bad_status", f"status {answer.status}")
+    access_token = _text(members, "access_token")
+    if access_token is not None and str(members.get("token_type")).lower() != "bearer":
+        raise UpstreamInvalid("token_type_unknown", printable(str(members.get("token_type"))))
+    return Tokens(
+        access_token=access_token,
+        id_token=_text(members, "id_token"),
+        refresh_token=_text(members, "refresh_token"),
+    )
+
+
+def _token_error(members: Mapping[str, Json]) -> UpstreamInvalid | UpstreamUnavailable:
+    """A refusal here is about us or the code, never the person's own "no": that came on the callback."""
+    error, description = members["error"], printable(str(members.get("error_description", "")))
+    if error in _LATER:
+        return UpstreamUnavailable(f"the token endpoint says {error}")
+    known = isinstance(error, str) and re.fullmatch(r"[a-z_]{1,40}", error)
+    return UpstreamInvalid(f"token_{error}" if known else "token_error", description)
+
+
+def _text(members: Mapping[str, Json], name: str) -> str | None:
+    value = members.get(name)
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise UpstreamInvalid("token_malformed", f"{name} is no text")

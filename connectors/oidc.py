@@ -1,0 +1,217 @@
+"""Any OpenID Provider: discovery, the code flow, the ID Token, and userinfo where it is wanted.
+
+Owns the generic connector; Auth0, Okta and Keycloak are deltas on it. OpenID Connect Core §3.1 and §5.3,
+Discovery 1.0 §4.3, RFC 8414 §3.3, RFC 9207, OAuth 2.0 Form Post Response Mode. An issuer is compared exactly
+and never repaired: with a slash more or less it is somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker.connector import (
+    Departure,
+    Expected,
+    Json,
+    Login,
+    SignedClaims,
+    Tools,
+    UpstreamIdentity,
+    UpstreamInvalid,
+)
+from connectors import claims_map, oauth2
+from connectors.oidc_metadata import Metadata, read_metadata
+from connectors.oidc_settings import Common, Settings
+
+__all__ = ["CLAIMS", "Common", "Connector", "Settings"]
+
+CLAIMS = claims_map("oidc")
+
+_OK = 200
+_NOTHING: Mapping[str, Json] = {}
+
+
+class Connector:
+    """An OpenID Provider, known by its issuer."""
+
+    prompts: frozenset[str] | None = None
+    """The ``prompt`` values that this kind of upstream takes; None where only its metadata can tell."""
+
+    def __init__(self, settings: Settings, tools: Tools) -> None:
+        self._settings, self._tools = settings, tools
+        self._metadata: Metadata | None = None
+
+    # ── The three duties ──────────────────────────────────────────────────────────────────────
+
+    async def begin(self, login: Login) -> Departure:
+        """To the authorization endpoint (Core §3.1.2.1)."""
+        metadata = await self._discover()
+        pkce = self._uses_pkce(metadata)
+        said = {
+            "response_type": "code",
+            "client_id": self._settings.client_id,
+            "redirect_uri": login.redirect_uri,
+            "scope": self._settings.scope,
+            "state": login.state,
+            "nonce": login.nonce,
+            **self._passed_on(login, metadata),
+            **self.parameters(),
+        }
+        if pkce:
+            said |= {"code_challenge": oauth2.challenge(login.code_verifier), "code_challenge_method": "S256"}
+        if self._settings.response_mode is not None:
+            said["response_mode"] = self._settings.response_mode
+        url = oauth2.authorization_url(metadata.authorization_endpoint, said)
+        return Departure(url=url, memory={"pkce": "S256"} if pkce else {})
+
+    async def finish(
+        self, login: Login, answer: Mapping[str, str], memory: Mapping[str, str]
+    ) -> UpstreamIdentity:
+        """From the callback to a person: the code, the ID Token, and userinfo if it is wanted."""
+        metadata = await self._discover()
+        must = metadata.tells_issuer
+        code = oauth2.read_code(answer, issuer=self._settings.issuer, issuer_must_be_told=must)
+        tokens = await oauth2.redeem(
+            self._tools, metadata.token_endpoint, self._client(metadata), login, code, pkce="pkce" in memory
+        )
+        claims = await self._verified(tokens, login, code, metadata)
+        self.check(claims)
+        userinfo = await self._userinfo(tokens, claims, metadata) if self._settings.get_user_info else {}
+        return UpstreamIdentity(
+            issuer=str(claims["iss"]),
+            subject=str(claims["sub"]),
+            id_token={**await self.further_claims(tokens, claims, metadata), **claims},
+            userinfo=userinfo,
+            auth_time=int(claims.get("auth_time") or 0) or None,
+            acr=_word(claims.get("acr")),
+            amr=_words(claims.get("amr")),
+            sid=_word(claims.get("sid")),
+        )
+
+    async def ping(self) -> None:
+        """Whether its metadata and keys can be had."""
+        metadata = await self._discover()
+        await self._tools.http.document(metadata.jwks_uri)
+
+    # ── What a kind of upstream may add ───────────────────────────────────────────────────────
+
+    def parameters(self) -> Mapping[str, str]:
+        """Its own parameters of the authorization request."""
+        return {}
+
+    def check(self, claims: SignedClaims) -> None:
+        """What else must be true of its ID Token; raises UpstreamError."""
+
+    async def further_claims(
+        self,
+        tokens: oauth2.Tokens,  # noqa: ARG002 - for those that have more to read
+        claims: SignedClaims,  # noqa: ARG002
+        metadata: Metadata,  # noqa: ARG002
+    ) -> Mapping[str, Json]:
+        """What else it signed about the person; the ID Token's own claims win over these."""
+        return {}
+
+    # ── Metadata ──────────────────────────────────────────────────────────────────────────────
+
+    async def _discover(self) -> Metadata:
+        """What is known of the provider: from its document, or from the settings alone."""
+        document = _NOTHING
+        if self._settings.needs_discovery:
+            try:
+                document = await self._tools.http.document(self._settings.document_url)
+            except UpstreamInvalid as error:
+                raise UpstreamInvalid(f"metadata_{error.reason}", error.detail) from error
+        known = self._metadata
+        if known is None or known.document is not document:
+            known = self._metadata = read_metadata(document, self._settings, known)
+        return known
+
+    def _uses_pkce(self, metadata: Metadata) -> bool:
+        """Where the metadata is silent the upstream may well have PKCE, and one without ignores it."""
+        if self._settings.pkce != "auto":
+            return self._settings.pkce == "always"
+        return metadata.pkce_methods is None or "S256" in metadata.pkce_methods
+
+    def _client(self, metadata: Metadata) -> oauth2.Client:
+        settings = self._settings
+        without_saying = "private_key_jwt" if settings.private_key else metadata.preferred_auth_method
+        at_token_endpoint = settings.client_assertion_audience == "token_endpoint"
+        return oauth2.Client(
+            client_id=settings.client_id,
+            method=settings.token_endpoint_auth_method or without_saying,
+            secret=settings.client_secret,
+            # The issuer by default: an upstream cannot make us sign for somebody else's token endpoint.
+            assertion_audience=metadata.token_endpoint if at_token_endpoint else settings.issuer,
+        )
+
+    def _passed_on(self, login: Login, metadata: Metadata) -> dict[str, str]:
+        """The parameters of the client app's request that go on to the upstream."""
+        passed = {
+            "prompt": " ".join(_prompts(login.prompt, self.prompts or metadata.prompts)),
+            "max_age": "" if login.max_age is None else str(login.max_age),
+            "login_hint": login.login_hint or "",
+            "acr_values": " ".join(login.acr_values),
+            "ui_locales": " ".join(login.ui_locales),
+        }
+        return {name: value for name, value in passed.items() if value}
+
+    # ── Tokens ────────────────────────────────────────────────────────────────────────────────
+
+    async def _verified(
+        self, tokens: oauth2.Tokens, login: Login, code: str, metadata: Metadata
+    ) -> SignedClaims:
+        if tokens.id_token is None:
+            # Never userinfo instead: an access token does not say for whom it was made (Core §3.1.3.3).
+            raise UpstreamInvalid("id_token_missing")
+        expected = Expected(
+            issuer=self._settings.token_issuer or self._settings.issuer,
+            client_id=self._settings.client_id,
+            nonce=login.nonce,
+            access_token=tokens.access_token,
+            code=code,
+            algorithms=self._settings.id_token_signing_algs,
+            auth_time_required=False,  # whether it may be absent is the broker's `freshness` to decide
+            trusted_audiences=self._settings.token_audiences,
+        )
+        return await self._tools.verify(tokens.id_token, jwks_uri=metadata.jwks_uri, expected=expected)
+
+    async def _userinfo(
+        self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
+    ) -> Mapping[str, Json]:
+        """The userinfo answer, if it is about the same person (Core §5.3.2)."""
+        if metadata.userinfo_endpoint is None:
+            raise UpstreamInvalid("metadata_no_userinfo_endpoint")
+        if tokens.access_token is None:
+            raise UpstreamInvalid("access_token_missing")
+        answer = await self._tools.http.get(metadata.userinfo_endpoint, bearer=tokens.access_token)
+        if answer.status != _OK:
+            raise UpstreamInvalid("userinfo_refused", f"status {answer.status}")
+        if answer.content_type == "application/jwt":
+            raise UpstreamInvalid("userinfo_is_a_jwt", "a signed or encrypted userinfo answer")
+        try:
+            said = answer.json()
+        except UpstreamInvalid as error:
+            raise UpstreamInvalid("userinfo_not_json", error.detail) from error
+        if not isinstance(said, dict):
+            raise UpstreamInvalid("userinfo_not_json", "no object")
+        if not isinstance(said.get("sub"), str) or said["sub"] != claims["sub"]:
+            raise UpstreamInvalid("userinfo_sub_mismatch")
+        return said
+
+
+def _prompts(asked: tuple[str, ...], taken: frozenset[str] | None) -> list[str]:
+    """What of ``prompt`` goes on. An upstream that cannot let an account be chosen can let one sign in."""
+    if taken is None:
+        return list(asked)
+    known = ["login" if prompt == "select_account" and prompt not in taken else prompt for prompt in asked]
+    return [prompt for prompt in dict.fromkeys(known) if prompt in taken or prompt == "login"]
+
+
+def _word(value: Json) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _words(value: Json) -> tuple[str, ...]:
+    """Some send a single ``amr`` as a bare string."""
+    listed = [value] if isinstance(value, str) else value
+    return tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()

@@ -1,0 +1,95 @@
+"""An OpenID Provider's metadata, read with suspicion.
+
+Owns `Metadata`: the few members that a login needs. Discovery 1.0 §3 and §4.3, RFC 8414 §2 and §3.3. It is
+the upstream's own word, so endpoints must be https, the issuer must be the one that was configured, and once
+endpoints are known their origins stay: a document that suddenly points elsewhere is not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from broker.connector import Json, UpstreamInvalid
+from connectors.oauth2 import AuthMethod, printable
+from connectors.oidc_settings import Settings, check_url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What a login needs to know of the provider."""
+
+    document: Mapping[str, Json]
+    """What it was read from."""
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None
+    auth_methods: frozenset[str] | None
+    pkce_methods: frozenset[str] | None
+    prompts: frozenset[str] | None
+    tells_issuer: bool
+    """Whether its callbacks always say ``iss`` (RFC 9207 §3)."""
+
+    @property
+    def preferred_auth_method(self) -> AuthMethod:
+        """For a client with a secret: basic, which is the default of RFC 8414, unless only post is listed."""
+        if self.auth_methods and "client_secret_basic" not in self.auth_methods:
+            return "client_secret_post"
+        return "client_secret_basic"
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Where secrets and tokens go, and where keys come from."""
+        urls = (self.token_endpoint, self.jwks_uri, self.userinfo_endpoint)
+        return frozenset("://".join(urlsplit(url)[:2]) for url in urls if url is not None)
+
+
+def read_metadata(document: Mapping[str, Json], settings: Settings, known: Metadata | None) -> Metadata:
+    """The metadata in ``document``, what the settings say having priority.
+
+    Raises:
+        UpstreamInvalid: it is another issuer's, or has endpoints that we do not use.
+    """
+    if settings.needs_discovery and document.get("issuer") != settings.issuer:
+        told = printable(str(document.get("issuer")))
+        raise UpstreamInvalid("metadata_issuer_mismatch", f"it says {told}, not {settings.issuer}")
+    metadata = Metadata(
+        document=document,
+        authorization_endpoint=_needed(document, "authorization_endpoint", settings.authorization_endpoint),
+        token_endpoint=_needed(document, "token_endpoint", settings.token_endpoint),
+        jwks_uri=_needed(document, "jwks_uri", settings.jwks_uri),
+        userinfo_endpoint=_endpoint(document, "userinfo_endpoint", settings.userinfo_endpoint),
+        auth_methods=_set(document, "token_endpoint_auth_methods_supported"),
+        pkce_methods=_set(document, "code_challenge_methods_supported"),
+        prompts=_set(document, "prompt_values_supported"),
+        tells_issuer=document.get("authorization_response_iss_parameter_supported") is True,
+    )
+    if known is not None and not metadata.origins <= known.origins:
+        moved = ", ".join(sorted(metadata.origins - known.origins))
+        raise UpstreamInvalid("metadata_origin_changed", f"endpoints moved to {moved}")
+    return metadata
+
+
+def _needed(document: Mapping[str, Json], name: str, given: str | None) -> str:
+    found = _endpoint(document, name, given)
+    if found is None:
+        raise UpstreamInvalid("metadata_endpoint_missing", f"no {name}")
+    return found
+
+
+def _endpoint(document: Mapping[str, Json], name: str, given: str | None) -> str | None:
+    url = document.get(name) if given is None else given
+    if url is None:
+        return None
+    try:
+        return check_url(url if isinstance(url, str) else "")
+    except ValueError as error:
+        raise UpstreamInvalid("metadata_endpoint_malformed", f"{name} {error}") from error
+
+
+def _set(document: Mapping[str, Json], name: str) -> frozenset[str] | None:
+    """A list of words; None where it is not told, which is not the same as an empty list."""
+    listed = document.get(name)
+    return frozenset(word for word in listed if isinstance(word, str)) if isinstance(listed, list) else None

@@ -1,0 +1,69 @@
+"""Okta: an org's own authorization server, or a custom one of it, each an issuer of its own.
+
+A custom authorization server may leave profile and groups out of the ID Token when it also gives an access
+token, so userinfo is pulled there unless the operator says no. Client assertions are for the token endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import AfterValidator
+
+from broker.connector import Tools
+from connectors import claims_map, oidc
+from connectors.auth0 import Domain
+from connectors.oidc_settings import Text
+
+CLAIMS = claims_map("okta")
+
+
+def _not_admin(domain: str) -> str:
+    if domain.partition(".")[0].endswith("-admin"):
+        raise ValueError("is the address of the admin console; people sign in without -admin")
+    return domain
+
+
+class Settings(oidc.Common):
+    """An Okta org."""
+
+    domain: Annotated[Domain, AfterValidator(_not_admin)]
+    """The org's domain, such as `acme.okta.com`, or its custom domain."""
+    authorization_server_id: Text | None = None
+    """The custom authorization server, such as `default`; without it the org's own."""
+    idp: Text | None = None
+    """Sends people straight to this identity provider of the org."""
+    get_user_info: bool | None = None  # type: ignore[assignment]
+    """Pulls the userinfo answer at each login. Without it: only from a custom authorization server."""
+
+    @property
+    def issuer(self) -> str:
+        """The authorization server's own issuer."""
+        path = (
+            f"/oauth2/{quote(self.authorization_server_id, safe='')}" if self.authorization_server_id else ""
+        )
+        return f"https://{self.domain}{path}"
+
+
+class Connector(oidc.Connector):
+    """An authorization server of an Okta org."""
+
+    prompts = frozenset({"none", "login", "consent"})
+
+    def __init__(self, settings: Settings, tools: Tools) -> None:
+        pull = settings.get_user_info
+        super().__init__(
+            settings.on(
+                settings.issuer,
+                get_user_info=settings.authorization_server_id is not None if pull is None else pull,
+                client_assertion_audience="token_endpoint",
+            ),
+            tools,
+        )
+        self._idp = settings.idp
+
+    def parameters(self) -> Mapping[str, str]:
+        """Which identity provider behind Okta."""
+        return {"idp": self._idp} if self._idp is not None else {}
