@@ -1,48 +1,43 @@
-"""`broker demo`: a whole login on this machine, with everybody in it. What happens is in broker/demo."""
+"""``broker demo``: a whole login on this machine, with everybody in it. What happens is in `broker.demo`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
+from broker.cli.operator import OperatorError, command
 from broker.demo.folder import DemoError, Folder, Ports
 from broker.demo.launcher import run as run_demo
 
+_LAST_PORT = 65533  # two more follow
 
-def register(subparsers: Any) -> None:
-    """Add the command to ``broker``."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="run a whole login on this machine: store, identity provider, broker, two apps and an API",
-        description="Start an embedded store, a demo identity provider, the broker, and two demo apps with an "
-        "API. Prints the one address to open. Ctrl-C stops everything.",
-    )
+
+def register(commands: Any) -> None:
+    """``demo [--port PORT] [--state DIR]``."""
+    parser = command(commands, "demo", run)
     parser.add_argument("--port", type=_port, help="the port of the apps; the two after it are used too")
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="keep keys, consents and logs in this folder"
     )
-    parser.set_defaults(run=run)
 
 
 def _port(text: str) -> int:
     port = int(text)
-    if not 1 <= port <= 65533:  # noqa: PLR2004 — two more follow
-        raise ValueError(text)
+    if not 1 <= port <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{port} is not between 1 and {_LAST_PORT}")
     return port
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the demo until somebody stops it: 0 when it was asked to stop, 1 when it could not go on."""
-    folder = Folder(args.state.absolute()) if args.state else Folder.usual()
+def run(options: argparse.Namespace) -> int:
+    """Run it until somebody stops it; being stopped is how it ends well."""
+    folder = Folder(options.state.absolute()) if options.state else Folder.usual()
     try:
         with folder.ours():
-            ports = Ports.choose(args.port)
+            ports = Ports.choose(options.port)
             folder.furnish(ports)
             asyncio.run(run_demo(folder, ports))
     except DemoError as error:
-        print(f"broker demo: {error}", file=sys.stderr)
-        return 1
+        raise OperatorError(str(error)) from error
     return 0

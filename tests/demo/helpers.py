@@ -120,6 +120,13 @@ class Browser:
                     return await self._submit(form, button)
         raise LookupError(f"nothing says {words!r} on {self.page.url}: {self.page.text[:400]}")
 
+    def untick(self, value: str) -> None:
+        """Take the tick out of the check box with this value."""
+        ticked = f'value="{value}" checked'
+        if ticked not in self.page.html:
+            raise LookupError(f"no ticked box {value!r} on {self.page.url}")
+        self.page.html = self.page.html.replace(ticked, f'value="{value}"')
+
     async def _submit(self, form: dict[str, Any], button: dict[str, Any]) -> Page:
         fields = [*form["fields"], *([(button["name"], button["value"])] if button["name"] else [])]
         url = urljoin(self.page.url, button["action"] or form["action"])

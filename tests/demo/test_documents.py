@@ -1,0 +1,168 @@
+"""Everything that README and docs show works as it stands there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from broker import config
+from broker.cli import COMMANDS
+from broker.mapping import compile_map
+from tests.demo.documents import ROOT, Block, blocks, configuration, environment
+
+YAML = blocks("yaml")
+PYTHON = blocks("python")
+
+
+def _named(found: list[Block]) -> Any:
+    return pytest.mark.parametrize("block", found, ids=str)
+
+
+@pytest.fixture
+def mycompany(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package `mycompany`, with every connector that the documents show."""
+    package = tmp_path / "path" / "mycompany"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    for block in PYTHON:
+        first = block.text.partition("\n")[0]
+        if first.startswith('"""') and "class Connector" in block.text:
+            (package / f"{first.strip(chr(34)).split()[0].lower()}.py").write_text(block.text)
+    monkeypatch.syspath_prepend(str(package.parent))
+    config.connectors.load_module.cache_clear()
+    yield package
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mycompany"]:
+        del sys.modules[name]
+    config.connectors.load_module.cache_clear()
+
+
+@_named([block for block in YAML if set(yaml.safe_load(block.text)) != {"claims"}])
+def test_a_configuration_that_is_shown_can_be_loaded(block: Block, tmp_path: Path, mycompany: Path) -> None:
+    path = configuration(tmp_path, block.text)
+    loaded = config.load(path, environment(block.text))
+    assert set(yaml.safe_load(block.text).get("clients", {})) <= set(loaded.clients_by_id)
+    assert set(yaml.safe_load(block.text).get("connectors", {})) <= set(loaded.connectors)
+
+
+@_named([block for block in YAML if set(yaml.safe_load(block.text)) == {"claims"}])
+def test_a_claims_map_that_is_shown_can_be_compiled(block: Block) -> None:
+    assert compile_map(yaml.safe_load(block.text)).claims
+
+
+@_named([block for block in PYTHON if "class Connector" in block.text])
+def test_a_connector_that_is_shown_is_one(block: Block, mycompany: Path) -> None:
+    name = block.text.partition("\n")[0].strip('"').split()[0].lower()
+    module = config.connectors.load_module(f"mycompany.{name}")
+    assert compile_map(yaml.safe_load(module.CLAIMS)).claims
+
+
+@_named([block for block in PYTHON if "def test_" in block.text])
+def test_a_test_that_is_shown_passes(block: Block, mycompany: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(block.text, str(block), "exec"), names)
+    shown = [value for name, value in names.items() if name.startswith("test_")]
+    assert shown
+    for test in shown:
+        test()
+
+
+def test_forty_lines_are_forty_lines_in_both_places() -> None:
+    shown = [block.text for block in PYTHON if block.text.startswith('"""Forge')]
+    assert len(shown) == 2
+    assert shown[0] == shown[1]
+    body = shown[0].partition("CLAIMS = ")[2].splitlines()
+    assert len([line for line in body if line.strip()]) <= 42
+
+
+# ── docs/verify-access-tokens.md ──────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def key() -> RSAKey:
+    return RSAKey.generate_key(2048, auto_kid=True)
+
+
+@pytest.fixture
+def checker(key: RSAKey) -> dict[str, Any]:
+    """The names that the document's program defines, with an issuer that answers without a network."""
+    (block,) = [block for block in PYTHON if block.document.endswith("verify-access-tokens.md")]
+    names: dict[str, Any] = {}
+    exec(compile(block.text, str(block), "exec"), names)
+    issuer = names["ISSUER"]
+    answers = {
+        f"{issuer}/.well-known/openid-configuration": {"issuer": issuer, "jwks_uri": f"{issuer}/jwks"},
+        f"{issuer}/jwks": {"keys": [key.as_dict(private=False)]},
+    }
+    names["urlopen"] = lambda url, timeout: BytesIO(json.dumps(answers[url]).encode())
+    return names
+
+
+def _token(key: RSAKey, checker: dict[str, Any], typ: str = "at+jwt", **changes: object) -> str:
+    claims = {
+        "iss": checker["ISSUER"], "aud": checker["AUDIENCE"], "sub": "s", "exp": int(time.time()) + 60,
+        "scope": "openid invoices.read", **changes,
+    }  # fmt: skip
+    return jwt.encode({"alg": "RS256", "kid": key.kid, "typ": typ}, claims, key)
+
+
+def test_the_shown_check_lets_a_good_token_in(key: RSAKey, checker: dict[str, Any]) -> None:
+    assert checker["check"](_token(key, checker), "invoices.read")["sub"] == "s"
+    several = _token(key, checker, aud=["https://other.example", checker["AUDIENCE"]])
+    assert checker["check"](several, "invoices.read")["sub"] == "s"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"iss": "https://x.example"}, {"aud": "https://x.example"}, {"exp": 1}, {"typ": "JWT"}]
+)
+def test_the_shown_check_lets_no_other_token_in(
+    key: RSAKey, checker: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(checker["NotGood"], match="invalid_token"):
+        checker["check"](_token(key, checker, **wrong), "invoices.read")
+
+
+def test_the_shown_check_knows_a_forgery_and_a_missing_scope(key: RSAKey, checker: dict[str, Any]) -> None:
+    stranger = RSAKey.generate_key(2048, parameters={"kid": key.kid})
+    for token in (_token(stranger, checker), "x.y.z", ""):
+        with pytest.raises(checker["NotGood"], match="invalid_token"):
+            checker["check"](token, "invoices.read")
+    with pytest.raises(checker["NotGood"], match="insufficient_scope"):
+        checker["check"](_token(key, checker, scope="openid"), "invoices.read")
+
+
+# ── Words ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_command_that_is_shown_exists() -> None:
+    targets = set(re.findall(r"^(\w+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for block in blocks("sh"):
+        for line in block.text.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["broker"]:
+                assert words[1] in COMMANDS, f"{block}: {line}"
+            if words[:1] == ["make"]:
+                assert words[1] in targets, f"{block}: {line}"
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        for target in re.findall(r"\]\(([^)#]+)", path.read_text("utf-8")):
+            assert "://" in target or (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_what_toml_is_shown_is_toml() -> None:
+    for block in blocks("toml"):
+        assert tomllib.loads(block.text)
