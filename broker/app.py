@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -38,14 +38,11 @@ class Surroundings:
     log: Callable[[bytes], object] | None = field(default=None, repr=False)
 
 
-async def build(
-    config: Config, *, store_url: str | None = None, around: Surroundings | None = None
-) -> web.Application:
+async def build(config: Config, *, around: Surroundings | None = None) -> web.Application:
     """The application of one issuer. Its parts are opened when it starts, and closed when it stops.
 
     Args:
         config: a configuration that has been checked.
-        store_url: where the store is, when somebody else has started the embedded one.
         around: time, chance and log; a test brings its own.
     """
     around = around or Surroundings()
@@ -53,19 +50,16 @@ async def build(
     app.add_routes(ROUTES)
     app[flow.JAR] = Jar.of(config.issuer)
     app[cors.ORIGINS] = cors.origins(config.clients_by_id.values())
-    app.cleanup_ctx.append(_lifespan(config, store_url, around))
+    app.cleanup_ctx.append(_lifespan(config, around))
     return app
 
 
-def _lifespan(
-    config: Config, store_url: str | None, around: Surroundings
-) -> Callable[[web.Application], AsyncIterator[None]]:
+def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(app: web.Application) -> AsyncIterator[None]:
         events = Events(now=around.now, write=around.log)
         handler = LogHandler(events)
         logging.getLogger().addHandler(handler)
-        where = config.store if store_url is None else replace(config.store, url=store_url)
-        store = await open_store(where, config.state_dir)
+        store = await open_store(config.store, config.state_dir)
         keys = await KeyRing.open(config, store, now=around.now)
         upstreams = Upstreams.open(config, now=around.now)
         try:

@@ -103,6 +103,7 @@ async def _begin_session(request: web.Request, context: AuthenticationContext) -
         connector=context.connector,
         subject=context.subject,
         sid=sid,
+        address=http.client_address(request),
         correlation_id=request[http.CORRELATION],
     )
     return flow.SignedIn.by(session), cookie

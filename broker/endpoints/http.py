@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from broker.pages import ErrorView, FormPostView, LeavingView, MessageKey, Page, View
+from broker.protocol import forwarded
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown
 from broker.protocol.params import Params
 from broker.protocol.reply import Reply
@@ -129,9 +130,7 @@ def page(
 ) -> web.Response:
     """One of our pages, in the person's language."""
     rendered: Page = request.app[SERVICES].pages.render(view, languages=languages(request, ui_locales))
-    return web.Response(
-        body=rendered.html, status=status, headers=rendered.headers, content_type="text/html", charset="utf-8"
-    )
+    return web.Response(body=rendered.html, status=status, headers=rendered.headers)
 
 
 def error_page(request: web.Request, message: MessageKey, *, status: int) -> web.Response:
@@ -165,3 +164,16 @@ def _leaving(reply: Reply, client_name: str) -> LeavingView:
 def oauth_error(error: OAuthError, *, headers: Mapping[str, str] | None = None) -> web.Response:
     """An error answer of RFC 6749 §5.2: JSON whatever ``Accept`` says."""
     return json(error.body(), status=error.status, headers=NO_STORE | dict(headers or {}))
+
+
+def client_address(request: web.Request) -> str:
+    """Whose request this is, for the log: the peer, or whom its trusted proxies vouch for."""
+    proxies = request.app[SERVICES].config.trusted_proxies
+    name = "Forwarded" if proxies.headers == "forwarded" else "X-Forwarded-For"
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return forwarded.client_address(
+        peer[0] if isinstance(peer, tuple) else None,
+        request.headers.getall(name, []),
+        kind=proxies.headers,
+        trusted=proxies.networks,
+    )

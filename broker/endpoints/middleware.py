@@ -143,6 +143,7 @@ def _log(
         detail=detail,
         client_id=client_id,
         connector=request.match_info.get("connector", ""),
+        address=http.client_address(request),
         endpoint=resource.canonical if resource is not None else "unknown",
         correlation_id=request[http.CORRELATION],
     )

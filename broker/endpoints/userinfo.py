@@ -6,7 +6,7 @@ from aiohttp import web
 
 from broker.endpoints import bearer, http
 from broker.protocol import tokens
-from broker.protocol.errors import InsufficientScope, InvalidToken
+from broker.protocol.errors import InsufficientScope
 from broker.services import SERVICES
 
 
@@ -20,7 +20,4 @@ async def handle(request: web.Request) -> web.Response:
     token, grant = await bearer.resolve(services, text)
     if "openid" not in token.scopes:
         raise InsufficientScope(reason="openid_missing")
-    client = services.clients.get(grant.client_id)
-    if client is None:
-        raise InvalidToken(reason="client_gone")
-    return http.json(tokens.userinfo(grant, token.scopes, client, services.scopes))
+    return http.json(tokens.userinfo(grant, token.scopes, services.scopes))

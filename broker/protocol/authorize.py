@@ -193,6 +193,9 @@ def _id_token_hint(params: Params, client: Client, rules: Rules) -> tuple[str | 
     if hint is None:
         return None, True
     claims = rules.read_hint(hint)
-    if claims is None or claims.get("aud") not in (client.client_id, [client.client_id]):
+    if claims is None or claims.get("iss") != rules.issuer:
         return None, False
-    return str(claims["sub"]), True
+    subject = claims.get("sub")
+    if claims.get("aud") not in (client.client_id, [client.client_id]) or not isinstance(subject, str):
+        return None, False
+    return subject, True

@@ -10,6 +10,8 @@ from broker.protocol.flow import ClaimAsk, ClaimsRequest
 from broker.strictjson import StrictJSONError, parse_object
 
 _MAX_BYTES = 8192
+_TEXTS = ("acr", "sub")
+"""What a login is held against: a value that could never fit must not pass for no wish at all."""
 
 
 def _malformed(detail: str) -> InvalidRequest:
@@ -35,7 +37,10 @@ def _asks(document: Mapping[str, Any], place: str) -> dict[str, ClaimAsk]:
         return {}
     if not isinstance(members, Mapping):
         raise _malformed(f"{place} is no object")
-    return {name: _ask(entry) for name, entry in members.items()}
+    asks = {name: _ask(entry) for name, entry in members.items()}
+    if any(not isinstance(value, str) for name in _TEXTS if name in asks for value in asks[name].values):
+        raise _malformed("acr or sub is asked for with something other than a string")
+    return asks
 
 
 def read(text: str | None) -> ClaimsRequest:
@@ -58,10 +63,10 @@ def essential_acr(claims: ClaimsRequest) -> tuple[str, ...]:
     ask = claims.id_token.get("acr")
     if ask is None or not ask.essential:
         return ()
-    return tuple(value for value in ask.values if isinstance(value, str))
+    return ask.values
 
 
-def expected_subjects(claims: ClaimsRequest) -> tuple[str, ...]:
-    """The ``sub`` values of which the person must be one (Core §5.5.1)."""
-    asks = [ask for place in (claims.id_token, claims.userinfo) if (ask := place.get("sub")) is not None]
-    return tuple(value for ask in asks for value in ask.values if isinstance(value, str))
+def names_somebody_else(claims: ClaimsRequest, subject: str) -> bool:
+    """Whether ``sub`` is asked for with values that are not this person's (Core §5.5.1)."""
+    asks = (place.get("sub") for place in (claims.id_token, claims.userinfo))
+    return any(subject not in ask.values for ask in asks if ask is not None and ask.values)

@@ -18,7 +18,7 @@ from broker.protocol.client import AuthMethod, Client, secret_digest
 from broker.protocol.errors import InvalidClient, InvalidRequest
 from broker.protocol.params import Params
 
-_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
+_BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE | re.ASCII)
 _MAX_CREDENTIALS = 4096
 _NOBODY = (secret_digest("nobody has this secret"),)
 

@@ -32,7 +32,8 @@ class Question:
 
 def in_question(asked: AuthorizeRequest, client: Client, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:
     """Every scope that the request comes to, those behind single claims too; ``openid`` is none."""
-    by_name = (*asked.claims.id_token, *asked.claims.userinfo)
+    released = scopes.claims_of(asked.scopes, rules)
+    by_name = (claim for claim in (*asked.claims.id_token, *asked.claims.userinfo) if claim not in released)
     behind = (scopes.covering(claim, client, rules) for claim in by_name)
     names = (*asked.scopes, *(name for name in behind if name is not None))
     return tuple(dict.fromkeys(name for name in names if name != scopes.OPENID))

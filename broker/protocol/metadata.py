@@ -38,6 +38,9 @@ def oauth_document(issuer: str, rules: Mapping[str, ScopeRule]) -> dict[str, Any
         "revocation_endpoint_auth_methods_supported": _AUTH_METHODS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
+        # Said in both documents: to leave the second out would say that it is supported.
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
     }
 
 
@@ -53,7 +56,5 @@ def openid_document(issuer: str, rules: Mapping[str, ScopeRule], clients: Iterab
         "claims_supported": [*_OWN_CLAIMS, *(c for c in released if c not in _OWN_CLAIMS)],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
         "require_request_uri_registration": False,
     }

@@ -10,7 +10,8 @@ import re
 
 from broker.protocol.client import Client
 
-_LOOPBACK = re.compile(r"(http://(?:localhost|127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?(/[^#]*)?")
+_LOOPBACK = re.compile(r"(http://(?:localhost|127\.0\.0\.1|\[::1\]))(?::([1-9][0-9]{0,4}))?(/[^#]*)?")
+_LAST_PORT = 65535
 
 
 def _without_port(uri: str) -> tuple[str, str] | None:
@@ -19,7 +20,7 @@ def _without_port(uri: str) -> tuple[str, str] | None:
     if match is None:
         return None
     port = match[2]
-    if port is not None and not 0 < int(port) < 65536:  # noqa: PLR2004  (the range of a port)
+    if port is not None and int(port) > _LAST_PORT:
         return None
     return match[1], match[3] or ""
 

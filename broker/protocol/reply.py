@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from broker.protocol.errors import AnsweredAtClient, OAuthError
 
@@ -69,4 +69,5 @@ class Reply:
     def url(self) -> str:
         """The redirect_uri with the answer in its query, whatever query it had kept (RFC 6749 §3.1.2)."""
         joint = "&" if "?" in self.redirect_uri else "?"
-        return f"{self.redirect_uri}{joint}{urlencode(self.members)}"
+        # A space as %20: every decoder reads that, while a plus is a space only to those of forms.
+        return f"{self.redirect_uri}{joint}{urlencode(self.members, quote_via=quote)}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied
 from broker.protocol.flow import AuthorizeRequest, Session
 
 
-def choices(client: Client, enabled: Sequence[str]) -> tuple[str, ...]:
+def choices(client: Client, enabled: Iterable[str]) -> tuple[str, ...]:
     """The connectors that this client allows and that are enabled, in the operator's order.
 
     Raises:

@@ -18,15 +18,15 @@ OFFLINE_ACCESS = "offline_access"
 # scope-token of RFC 6749 §3.3
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _MAX_SCOPES = 100
+_MAX_LENGTH = 4096  # what is granted is kept, and said again in every access token
 
 
 def rule_for(name: str, rules: Mapping[str, ScopeRule]) -> ScopeRule | None:
     """The rule that declares ``name``; ``account.*`` matches exactly one further segment."""
-    found = rules.get(name)
-    if found is None and "." in name:
-        head, _, tail = name.rpartition(".")
-        found = rules.get(f"{head}.*") if tail and tail != "*" else None
-    return found
+    head, dot, tail = name.rpartition(".")
+    if tail == "*":  # the pattern is how a scope is declared, never one that can be asked for
+        return None
+    return rules.get(name) or (rules.get(f"{head}.*") if dot and tail else None)
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def split(text: str) -> tuple[str, ...]:
         InvalidScope: a character that no scope may have, or far too many.
     """
     names = tuple(dict.fromkeys(text.split(" ")))
-    if len(names) > _MAX_SCOPES:
+    if len(names) > _MAX_SCOPES or len(text) > _MAX_LENGTH:
         raise InvalidScope("Too many scopes.", reason="scope_too_many")
     for name in names:
         if name and SCOPE_TOKEN.fullmatch(name) is None:
@@ -71,8 +71,8 @@ def claims_of(names: Iterable[str], rules: Mapping[str, ScopeRule]) -> frozenset
 
 def covering(claim: str, client: Client, rules: Mapping[str, ScopeRule]) -> str | None:
     """The client's scope that releases ``claim`` when it is asked for by name (Core §5.5)."""
-    names = (n for n in sorted(client.scopes) if n in rules and claim in rules[n].claims)
-    return next(names, None)
+    found = ((name, rule_for(name, rules)) for name in sorted(client.scopes))
+    return next((name for name, rule in found if rule is not None and claim in rule.claims), None)
 
 
 def in_words(name: str, rules: Mapping[str, ScopeRule]) -> str:

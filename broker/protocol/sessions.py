@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from broker.protocol.claims_request import essential_acr, expected_subjects
+from broker.protocol.claims_request import essential_acr, names_somebody_else
 from broker.protocol.errors import LoginRequired, UnmetAuthenticationRequirements
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Session
 
@@ -45,8 +45,7 @@ def is_whom_was_asked(asked: AuthorizeRequest, context: AuthenticationContext) -
     """
     if asked.subject is not None and asked.subject != context.subject:
         raise LoginRequired("Somebody else is signed in.", reason="subject_differs_from_hint")
-    subjects = expected_subjects(asked.claims)
-    if subjects and context.subject not in subjects:
+    if names_somebody_else(asked.claims, context.subject):
         raise LoginRequired("Somebody else is signed in.", reason="subject_differs_from_claims")
     essential = essential_acr(asked.claims)
     if essential and context.acr not in essential:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256, sha512
 from typing import Any
 
+from broker.mapping import PROTOCOL_CLAIMS
 from broker.protocol import scopes
 from broker.protocol.client import Client, ScopeRule, SigningAlg
 from broker.protocol.flow import AuthenticationContext, Grant
@@ -19,6 +20,8 @@ _HASHES = {"RS256": sha256, "PS256": sha256, "ES256": sha256, "EdDSA": sha512, "
 
 CLAIM_SOURCES = "claim_sources"
 """Released like any claim: where the value of each of the others came from."""
+_OURS_ALONE = PROTOCOL_CLAIMS | {CLAIM_SOURCES}
+"""What a token stands on is minted here; an upstream's word for it never is, even where we have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,25 +42,17 @@ def at_hash(access_token: str, alg: SigningAlg) -> str:
     return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 
-def _known(context: AuthenticationContext) -> dict[str, Any]:
-    return {**context.claims, CLAIM_SOURCES: dict(context.sources)}
-
-
 def _released(
-    grant: Grant,
-    names: frozenset[str],
-    by_name: frozenset[str],
-    client: Client,
-    rules: Mapping[str, ScopeRule],
+    grant: Grant, names: frozenset[str], by_name: Mapping[str, Any], rules: Mapping[str, ScopeRule]
 ) -> dict[str, Any]:
-    """The claims of ``names``, and those asked for by name whose scope the grant covers (Core §5.5)."""
-    allowed = frozenset(
-        claim
-        for claim in by_name
-        if (scope := scopes.covering(claim, client, rules)) is not None and scope in grant.covered
-    )
-    known = _known(grant.context)
-    return {name: known[name] for name in sorted(names | allowed) if name in known}
+    """The claims of ``names``, and those asked for by name that the grant covers (Core §5.5)."""
+    if by_name:
+        names |= scopes.claims_of(grant.covered, rules) & by_name.keys()
+    context = grant.context
+    known = {n: context.claims[n] for n in sorted(names - _OURS_ALONE) if n in context.claims}
+    if CLAIM_SOURCES in names:  # of what is told, and of nothing else
+        known[CLAIM_SOURCES] = {n: context.sources[n] for n in known if n in context.sources}
+    return known
 
 
 def _authentication(context: AuthenticationContext) -> dict[str, Any]:
@@ -95,16 +90,13 @@ def id_token(
         said["amr"] = list(context.amr)
     # Core §5.4: scope claims belong to userinfo unless the client's entry wants them here too.
     names = scopes.claims_of(grant.scopes, rules) if client.id_token_claims else frozenset()
-    return _released(grant, names, frozenset(grant.claims.id_token), client, rules) | said
+    return _released(grant, names, grant.claims.id_token, rules) | said
 
 
-def userinfo(
-    grant: Grant, granted: tuple[str, ...], client: Client, rules: Mapping[str, ScopeRule]
-) -> dict[str, Any]:
+def userinfo(grant: Grant, granted: tuple[str, ...], rules: Mapping[str, ScopeRule]) -> dict[str, Any]:
     """The userinfo answer (Core §5.3.2) for an access token with the scopes ``granted``."""
     names = scopes.claims_of(granted, rules)
-    released = _released(grant, names, frozenset(grant.claims.userinfo), client, rules)
-    return released | {"sub": grant.context.subject}
+    return _released(grant, names, grant.claims.userinfo, rules) | {"sub": grant.context.subject}
 
 
 def access_token(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, Any]:
@@ -123,13 +115,11 @@ def access_token(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, 
 
 
 def introspection(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, Any]:
-    """What an API hears of a token that is active (RFC 7662 §2.2)."""
-    username = grant.context.claims.get("preferred_username", grant.context.subject)
-    return access_token(token, grant, issuer=issuer) | {
-        "active": True,
-        "token_type": "Bearer",
-        "username": username,
-    }
+    """What an API hears of a token that is active (RFC 7662 §2.2).
+
+    No ``username``: a name is released by a scope, and the API was granted none.
+    """
+    return access_token(token, grant, issuer=issuer) | {"active": True, "token_type": "Bearer"}
 
 
 def audience(client: Client, issuer: str) -> str:
