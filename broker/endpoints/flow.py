@@ -19,10 +19,17 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from broker.endpoints import cookies, http
+from broker.events import traced
 from broker.pages import Choice, ChooserView
 from broker.protocol import consent, handles, routing, sessions
 from broker.protocol.client import Client
-from broker.protocol.errors import ConsentRequired, LoginRequired, ServerError, TemporarilyUnavailable
+from broker.protocol.errors import (
+    ConsentRequired,
+    LoginRequired,
+    ProtocolError,
+    ServerError,
+    TemporarilyUnavailable,
+)
 from broker.protocol.flow import (
     AuthenticationContext,
     AuthorizeRequest,
@@ -74,6 +81,10 @@ def told_to(asked: AuthorizeRequest) -> Iterator[None]:
             raise TemporarilyUnavailable(reason="store_unavailable", detail=str(error)) from error
         except StoreCorrupt as error:
             raise ServerError(reason="store_corrupt", detail=str(error)) from error
+        except ProtocolError:
+            raise
+        except Exception as error:
+            raise ServerError(reason=type(error).__name__, detail=traced(error)) from error
 
 
 async def current_session(request: web.Request) -> Session | None:

@@ -59,6 +59,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = _unexpected(request, error)
     if shared:
         cors.allow(request, response)
+    response.headers["Server"] = "broker"  # which versions run here is nobody's business
     resource = request.match_info.route.resource
     endpoint = resource.canonical if resource is not None else "unknown"
     outcome = "ok" if response.status < 400 else "refused" if response.status < 500 else "failed"  # noqa: PLR2004
