@@ -54,6 +54,7 @@ class Pages:
             "theme": theme,
             "style_url": self._files.add("page", ".css", style.encode()),
             "script_url": self._files.add("page", ".js", (_HERE / "static" / "page.js").read_bytes()),
+            "brand_logo": self._files.add_image(theme.logo) if theme.logo else None,
             "favicon_url": self._icons["door"],
             "search_from": SEARCH_FROM,
             "person_limit": safety.PERSON_LIMIT,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 AA: Final = 4.5
@@ -28,8 +29,8 @@ class Theme:
 
     name: str = ""
     """Whose sign-in this is; shown above the card."""
-    logo: str | None = None
-    """A path that `Pages.add_static` gave."""
+    logo: Path | None = None
+    """An image file; it stands beside the name."""
     accent: str = "#3056d3"
     radius: int = 14
     """Of the card's corners, in pixels."""
@@ -127,7 +128,7 @@ def stylesheet_head(theme: Theme) -> str:
         f":root{{color-scheme:light dark;--radius:{theme.radius}px;{_properties(light)}}}"
         f"@media(prefers-color-scheme:dark){{:root{{{_properties(dark)}}}}}"
         f"@media({more}){{:root{{{_stronger(light, '#000000')}}}}}"
-        f"@media({more})and(prefers-color-scheme:dark){{:root{{{_stronger(dark, '#ffffff')}}}}}"
+        f"@media({more}) and (prefers-color-scheme:dark){{:root{{{_stronger(dark, '#ffffff')}}}}}"
     )
 
 

@@ -16,6 +16,7 @@ from broker.pages import Pages, View
 from tests.browser.gallery import Gallery
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+HAS_CHROMIUM = Path(CHROMIUM).exists()
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -35,7 +36,7 @@ AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
     """A real Chromium of the test's own."""
-    if not Path(CHROMIUM).exists():
+    if not HAS_CHROMIUM:
         pytest.skip(f"no Chromium at {CHROMIUM}: install Debian's package chromium")
     async with async_playwright() as playwright:
         running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -56,7 +57,7 @@ Show = Callable[..., Awaitable[tuple[Gallery, str]]]
 
 @pytest_asyncio.fixture
 async def show() -> AsyncIterator[Show]:
-    """Serves views: ``gallery, address = await show({"name": view})``."""
+    """Serves views by name; what it gives is the gallery and its address."""
     servers: list[TestServer] = []
 
     async def serve(

@@ -49,7 +49,8 @@ class Gallery:
         return self.answer(request)
 
     async def _get(self, request: web.Request) -> web.Response:
-        self.visited.append(request.path_qs)
+        if request.path != "/favicon.ico":  # browsers ask for it by themselves
+            self.visited.append(request.path_qs)
         return _arrived(request)
 
 

@@ -1,0 +1,244 @@
+"""What a person does on the pages arrives, once, where it should, with and without scripting."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from broker.pages import BounceView, FormPostView, LeavingView
+from tests.pages.samples import CONSENT, ERROR, FIELDS, HANDLE, ORDINARY
+
+pytestmark = [pytest.mark.browser]
+READY = "[data-guarded]:not([data-waiting])"
+HIDDEN = [("csrf", HANDLE), ("flow", HANDLE)]
+
+
+async def test_consent_with_the_keyboard_alone(browser, show):
+    gallery, site = await show({"consent": CONSENT})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/consent")
+    await page.wait_for_selector(READY)
+    visited = []
+    for _ in range(7):
+        await page.keyboard.press("Tab")
+        visited.append(
+            await page.evaluate("document.activeElement.value || document.activeElement.textContent.trim()")
+        )
+        if visited[-1] in {"email", "invoices.pay"}:
+            await page.keyboard.press("Space")
+    assert visited == [
+        "Not you?",
+        "email",
+        "invoices.read",
+        "invoices.pay",
+        "Already allowed (2)",
+        "deny",
+        "allow",
+    ]
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+    answer = [("scope", "invoices.read"), ("scope", "invoices.pay"), ("answer", "allow")]
+    assert gallery.posted == [("/consent", HIDDEN + answer)]
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+@pytest.mark.parametrize(("button", "answer"), [("Allow", "allow"), ("Cancel", "deny")])
+async def test_consent_by_pointer_with_and_without_scripting(browser, show, scripting, button, answer):
+    gallery, site = await show({"consent": CONSENT})
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/consent")
+    await page.get_by_label("Read your invoices").uncheck()
+    await page.get_by_role("button", name=button).click()
+    await page.wait_for_url(f"{site}/consent")
+    assert gallery.posted == [("/consent", [*HIDDEN, ("scope", "email"), ("answer", answer)])]
+
+
+async def test_allow_and_cancel_are_of_the_same_size_on_one_line(browser, show):
+    _, site = await show({"consent": CONSENT})
+    for width in (320, 1280):
+        page = await browser.new_page(viewport={"width": width, "height": 700})
+        await page.goto(f"{site}/page/consent")
+        allow = await page.get_by_role("button", name="Allow").bounding_box()
+        cancel = await page.get_by_role("button", name="Cancel").bounding_box()
+        assert allow is not None
+        assert cancel is not None
+        assert (allow["y"], allow["width"], allow["height"]) == pytest.approx(
+            (cancel["y"], cancel["width"], cancel["height"])
+        )
+
+
+async def test_a_button_that_is_pressed_twice_posts_once(browser, show):
+    gallery, site = await show({"consent": CONSENT})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/consent")
+    await page.wait_for_selector(READY)
+    async with page.expect_navigation():
+        busy = await page.evaluate(
+            "() => { const b = document.querySelector('[data-guarded]'); b.click(); b.click();"
+            " document.querySelector('[value=deny]').click(); return b.getAttribute('aria-busy'); }"
+        )
+    assert busy == "true"
+    assert len(gallery.posted) == 1
+
+
+@pytest.mark.row("CS-19")
+async def test_a_click_just_after_the_window_came_to_the_front_allows_nothing(browser, show):
+    gallery, site = await show({"consent": CONSENT})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/consent")
+    await page.wait_for_selector(READY)
+    for event in (
+        "window.dispatchEvent(new Event('focus'))",
+        "document.dispatchEvent(new Event('visibilitychange'))",
+    ):
+        await page.evaluate(f"() => {{ {event}; document.querySelector('[data-guarded]').click(); }}")
+        assert await page.evaluate("location.pathname") == "/page/consent"
+        await page.wait_for_selector(READY)
+    assert gallery.posted == []
+    await page.get_by_role("button", name="Allow").click()
+    await page.wait_for_url(f"{site}/consent")
+    assert len(gallery.posted) == 1
+
+
+async def test_a_way_to_sign_in_is_a_plain_link(browser, show):
+    gallery, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=False)
+    await page.goto(f"{site}/page/chooser")
+    await page.get_by_role("link", name="University").click()
+    await page.wait_for_url("**/choose?*")
+    assert gallery.visited == ["/choose?flow=x&to=school"]
+
+
+async def test_many_ways_to_sign_in_can_be_searched(browser, show):
+    _, site = await show(ORDINARY)
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/chooser-many")
+    field = page.get_by_role("searchbox", name="Find your way to sign in")
+    await field.fill("PÁRTNER log")
+    assert await page.locator(".choice:visible").all_inner_texts() == ["Partner login"]
+    await field.fill("zzz")
+    assert await page.get_by_role("status").inner_text() == "Nothing has that name."
+    await field.fill("")
+    assert await page.locator(".choice:visible").count() == 10
+
+
+async def test_without_scripting_there_is_nothing_that_needs_it(browser, show):
+    _, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=False)
+    await page.goto(f"{site}/page/chooser-many")
+    assert not await page.get_by_role("searchbox").is_visible()
+    assert await page.locator(".choice:visible").count() == 10
+    await page.goto(f"{site}/page/error")
+    assert not await page.locator("[data-copy]").is_visible()
+
+
+async def test_the_reference_of_an_error_is_copied_with_one_click(browser, show):
+    _, site = await show({"error": ERROR})
+    context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = await context.new_page()
+    await page.goto(f"{site}/page/error")
+    await page.get_by_role("button", name="Copy").click()
+    await page.get_by_role("button", name="Copied").wait_for()
+    assert await page.evaluate("navigator.clipboard.readText()") == ERROR.correlation_id
+    assert await page.get_by_role("status").inner_text() == "Copied"
+
+
+async def test_an_app_is_withdrawn_in_two_steps_without_scripting(browser, show):
+    gallery, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=False)
+    await page.goto(f"{site}/page/grants")
+    await page.get_by_text("Withdraw access of Field maps").click()
+    await page.get_by_role("button", name="Withdraw now").click()
+    await page.wait_for_url(f"{site}/account/withdraw")
+    assert gallery.posted == [("/account/withdraw", [("csrf", HANDLE), ("client_id", "maps")])]
+
+
+@pytest.mark.row("CS-18")
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_a_form_reaches_the_app_at_its_own_origin(browser, show, scripting):
+    app, app_site = await show({})
+    fields = (*FIELDS, ("submit", "a field may have this name"), ("action", "and this"))
+    view = FormPostView(action=f"{app_site}/cb", fields=fields, client_name="Billing")
+    _, site = await show({"post": view})
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/post", wait_until="commit")
+    if not scripting:
+        await page.get_by_role("button", name="Continue").click()
+    await page.wait_for_url(f"{app_site}/cb")
+    assert app.posted == [("/cb", list(fields))]
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_the_same_fields_come_back_from_our_own_site(browser, show, scripting):
+    view = BounceView(action="/callback/staff", fields=FIELDS)
+    gallery, site = await show({"bounce": view})
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/bounce", wait_until="commit")
+    if not scripting:
+        await page.get_by_role("button", name="Continue").click()
+    await page.wait_for_url(f"{site}/callback/staff")
+    assert gallery.posted == [("/callback/staff", list(FIELDS))]
+
+
+@pytest.mark.row("CS-18")
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_an_answer_leaves_for_the_app_although_forms_may_only_go_to_us(browser, show, scripting):
+    app, app_site = await show({})
+    gallery, site = await show({"consent": CONSENT})
+    there = f"{app_site}/cb?code=a&state=b%20c&iss=x"
+    gallery.answer = lambda request: gallery.response(LeavingView(url=there, client_name="Billing"))
+    page = await browser.new_page(java_script_enabled=scripting)
+    blocked = []
+    page.on("console", lambda message: blocked.append(message.text))
+    await page.goto(f"{site}/page/consent")
+    await page.get_by_role("button", name="Allow").click()
+    await page.wait_for_url(there)
+    assert app.visited == ["/cb?code=a&state=b%20c&iss=x"]
+    assert blocked == []
+
+
+async def test_who_comes_back_to_a_page_that_left_by_itself_is_not_sent_away_again(browser, show):
+    app, app_site = await show({})
+    view = FormPostView(action=f"{app_site}/cb", fields=FIELDS, client_name="Billing")
+    _, site = await show({"post": view, "error": ERROR})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/error")
+    await page.goto(f"{site}/page/post", wait_until="commit")
+    await page.wait_for_url(f"{app_site}/cb")
+    await page.go_back()
+    assert page.url == f"{site}/page/error"
+    assert len(app.posted) == 1
+
+
+async def test_an_app_may_answer_the_form_by_sending_the_person_to_a_host_it_named(browser, show):
+    _home, home_site = await show({})
+    app, app_site = await show({})
+    app.answer = lambda request: web.Response(status=303, headers={"Location": f"{home_site}/home"})
+    view = FormPostView(
+        action=f"{app_site}/cb", fields=FIELDS, client_name="Billing", onward=(f"{home_site}/elsewhere",)
+    )
+    _, site = await show({"post": view})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/post", wait_until="commit")
+    await page.wait_for_url(f"{home_site}/home")
+    assert len(app.posted) == 1
+
+
+async def test_a_sign_in_window_keeps_its_opener(browser, show):
+    app, app_site = await show({})
+    _, site = await show({"consent": replace(CONSENT, action="/done")})
+    page = await browser.new_page()
+    await page.goto(app_site)
+    async with page.expect_popup() as opened:
+        await page.evaluate("address => { window.popup = open(address, 'signin'); }", f"{site}/page/consent")
+    popup = await opened.value
+    await popup.wait_for_load_state()
+    arrived = asyncio.create_task(popup.wait_for_url(f"{app_site}/back"))
+    await popup.evaluate("address => { location = address; }", f"{app_site}/back")
+    await arrived
+    assert await popup.evaluate("window.opener !== null")
+    assert await page.evaluate("window.popup.closed") is False
+    assert app.visited
