@@ -119,16 +119,27 @@ def locate(node: Node, steps: Iterator[Any] | tuple[Any, ...]) -> tuple[Node, Pa
 
 
 def _explain(detail: ErrorDetails, kind: Any, node: Node, path: Path, report: Report) -> None:
-    where, taken, whole = locate(node, detail["loc"])
+    where, taken, _ = locate(node, detail["loc"])
     here = (*path, *taken)
-    if detail["type"] == "missing":
+    if detail["type"] == "value_error" and (own := _about_a_key(detail, kind, taken)) is not None:
+        key, message = own
+        below = where.child(key)
+        report.add(below.place if below is not None else where.key_place, (*here, key), message)
+    elif detail["type"] == "missing":
         report.add(where.key_place, (*here, str(detail["loc"][-1])), "missing")
     elif detail["type"] == "extra_forbidden":
         report.add(where.key_place, here, unknown_key(str(detail["loc"][-1]), known_keys(kind, taken[:-1])))
-    elif not whole and detail["type"] == "value_error" and not detail["loc"]:
-        report.add(where.key_place, here, _sentence(detail))
     else:
-        report.add(where.place, here, _sentence(detail))
+        whole_entry = isinstance(where.value, dict)
+        quotes = detail["type"] == "string_type" and isinstance(where.value, int)
+        message = _sentence(detail) + ("; put it in quotes" if quotes else "")
+        report.add(where.key_place if whole_entry else where.place, here, message)
+
+
+def _about_a_key(detail: ErrorDetails, kind: Any, taken: Path) -> tuple[str, str] | None:
+    """The key that a whole model's complaint begins with, as in ``client_secret: missing``, and the rest."""
+    key, colon, message = _sentence(detail).partition(": ")
+    return (key, message) if colon and key in known_keys(kind, taken) else None
 
 
 def unknown_key(key: str, known: frozenset[str]) -> str:

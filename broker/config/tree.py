@@ -127,7 +127,8 @@ def read_text(text: str, source: Source, environ: Mapping[str, str], report: Rep
     except yaml.YAMLError:  # a character that YAML does not allow (YAML 1.2 §5.1)
         report.add(Place(source.name, *_first_forbidden(text)), (), "not YAML: a control character")
         return None
-    return builder.root or Node({}, source, (1, 1))
+    root = builder.root
+    return Node({}, source, (1, 1)) if root is None or root.value is None else root
 
 
 _FORBIDDEN = re.compile("[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -261,7 +262,10 @@ class _Builder:
         path: Path = ()
         if self._stack:
             top = self._stack[-1]
-            path = top.path if top.key is None else (*top.path, top.key)
+            if isinstance(top.node.value, list):
+                path = (*top.path, len(top.node.value))
+            else:
+                path = top.path if top.key is None else (*top.path, top.key)
         self._report.add(Place(self._source.name, *_at(event)), path, message)
 
 

@@ -312,7 +312,7 @@ class BrokerFile(Written):
     """Scopes beside openid, profile, email, address, phone and offline_access; one of those may be named to
     add claims to it or to change its words."""
     lifetimes: Lifetimes = Lifetimes()
-    """How long things live."""
+    """How long logins, tokens, sessions and consents live."""
     outbound: Outbound = Outbound()
     """Calls to upstreams and client apps."""
     include: tuple[Name, ...] = ()

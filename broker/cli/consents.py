@@ -1,0 +1,101 @@
+"""``broker consents``: what a person allowed, and taking it back for them (RFC 7009 §2.1 in spirit)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from broker.cli.operator import (
+    OperatorError,
+    answer,
+    command,
+    config_argument,
+    json_argument,
+    load_config,
+)
+from broker.protocol.flow import Consent
+from broker.store import Store, StoreError, open_store
+
+T = TypeVar("T")
+
+
+def register(commands: Any) -> None:
+    """``consents list|withdraw --config FILE SUBJECT …``."""
+    parser = command(commands, "consents", _list)
+    ways = parser.add_subparsers(title="what to do", metavar="list|withdraw", required=True)
+    listing = ways.add_parser("list", help="what a person allowed", allow_abbrev=False)
+    listing.set_defaults(run=_list)
+    withdrawal = ways.add_parser(
+        "withdraw", help="forget it, and revoke the tokens that stand on it", allow_abbrev=False
+    )
+    withdrawal.set_defaults(run=_withdraw)
+    for way in (listing, withdrawal):
+        way.add_argument("subject", metavar="SUBJECT", help="the person's sub")
+        config_argument(way)
+        json_argument(way)
+    which = withdrawal.add_mutually_exclusive_group(required=True)
+    which.add_argument("--client", metavar="CLIENT_ID", help="for one app")
+    which.add_argument("--all", action="store_true", help="for all apps")
+
+
+def _list(options: argparse.Namespace) -> int:
+    consents = _with_store(options, lambda store: store.list_consents(options.subject))
+    if options.json:
+        answer([_told(consent) for consent in consents])
+        return 0
+    for consent in consents:
+        refused = f" (not {' '.join(consent.refused)})" if consent.refused else ""
+        print(f"{consent.client_id}: {' '.join(consent.granted)}{refused}, since {_day(consent.since)}")
+    return 0
+
+
+def _withdraw(options: argparse.Namespace) -> int:
+    async def withdraw(store: Store) -> list[str]:
+        found = [consent.client_id for consent in await store.list_consents(options.subject)]
+        wanted = found if options.all else [options.client]
+        return [client for client in wanted if await store.withdraw_consent(options.subject, client)]
+
+    withdrawn = _with_store(options, withdraw)
+    if not withdrawn and not options.all:
+        raise OperatorError(f"this person has allowed {options.client} nothing")
+    if options.json:
+        answer({"withdrawn": withdrawn})
+        return 0
+    for client_id in withdrawn:
+        print(f"withdrawn: {client_id}")
+    return 0
+
+
+def _with_store(options: argparse.Namespace, use: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+    """Opens the store that the running broker uses, for one question."""
+    config = load_config(options)
+
+    async def ask() -> T:
+        store = await open_store(config.store, config.state_dir)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(ask())
+    except StoreError as error:
+        raise OperatorError(str(error)) from error
+
+
+def _told(consent: Consent) -> dict[str, Any]:
+    return {
+        "client_id": consent.client_id,
+        "granted": list(consent.granted),
+        "refused": list(consent.refused),
+        "since": consent.since,
+        "last_used": consent.last_used,
+        "expires_at": consent.expires_at,
+    }
+
+
+def _day(instant: float) -> str:
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d")
