@@ -67,7 +67,8 @@ class Browser:
     """One person's browser. ``apps`` are the redirect URIs at which a login ends."""
 
     def __init__(self, *, apps: Iterable[str], sites: Iterable[str]) -> None:
-        self._apps = tuple(apps)
+        self.apps = tuple(apps)
+        """Where it stops."""
         jar = aiohttp.CookieJar(unsafe=True, treat_as_secure_origin=[URL(site) for site in sites])
         self._http = aiohttp.ClientSession(cookie_jar=jar, headers={"Accept": "text/html,*/*;q=0.8"})
         self.visited: list[str] = []
@@ -120,7 +121,7 @@ class Browser:
     ) -> Page | Arrival:
         headers = {"Origin": origin.site} if origin is not None and method == "POST" else {}
         for _ in range(MOST_REDIRECTS):
-            if url.split("?", maxsplit=1)[0] in self._apps:
+            if url.split("?", maxsplit=1)[0] in self.apps:
                 return Arrival(url, None if data is None else dict(data))
             self.visited.append(url)
             request = self._http.request(

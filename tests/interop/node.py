@@ -109,17 +109,17 @@ class ClientApp:
 
 @contextlib.asynccontextmanager
 async def client_app(
-    issuer: str, *, client_id: str, secret: str | None, method: str, redirect_uri: str
+    issuer: str,
+    *,
+    client_id: str,
+    secret: str | None,
+    method: str,
+    redirect_uri: str,
+    metadata: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[ClientApp]:
     """A client app that has read this issuer's metadata."""
     async with _program("client.mjs") as program:
         app = ClientApp(program)
-        await app.do(
-            "discover",
-            issuer=issuer,
-            client_id=client_id,
-            secret=secret,
-            method=method,
-            redirect_uri=redirect_uri,
-        )
+        known = {"client_id": client_id, "secret": secret, "method": method, "redirect_uri": redirect_uri}
+        await app.do("discover", issuer=issuer, metadata=metadata, **known)
         yield app

@@ -37,6 +37,8 @@ const configuration = {
     introspection: { enabled: true },
     revocation: { enabled: true },
   },
+  // Its own fetch refuses loopback, and that is where the keys of our broker are.
+  fetch: (url, { method, headers, signal }) => fetch(url, { method, headers, signal }),
   pkce: { required: () => true },
   ttl: { AccessToken: 300, AuthorizationCode: 60, Grant: 3600, IdToken: 300, Interaction: 300, Session: 3600 },
   findAccount: (_ctx, id) => (id in asked.people
@@ -50,7 +52,7 @@ await once(server, 'listening');
 const issuer = `http://127.0.0.1:${server.address().port}`;
 const provider = new Provider(issuer, configuration);
 for (const failure of ['server_error', 'authorization.error', 'grant.error', 'userinfo.error']) {
-  provider.on(failure, (_ctx, error) => console.error(failure, error.message, error.error_detail ?? ''));
+  provider.on(failure, (_ctx, error) => console.error(failure, error.message, error.error_description ?? '', error.error_detail ?? ''));
 }
 server.on('request', provider.callback());
 console.log(JSON.stringify({ issuer }));
