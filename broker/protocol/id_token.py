@@ -77,11 +77,6 @@ def check_id_token(
     _subject(claims)
 
 
-def auth_time_of(claims: Mapping[str, Any]) -> int | None:
-    """When the person was authenticated, or None where it is not stated; 0 states nothing."""
-    return int(claims.get("auth_time") or 0) or None
-
-
 def _refuse_unless(good: bool, reason: str, detail: str = "") -> None:
     if not good:
         raise IdTokenRefused(reason, detail)

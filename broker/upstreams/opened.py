@@ -198,9 +198,9 @@ class Upstreams(Mapping[str, Upstream]):
         return len(self._found)
 
     @cached_property
-    def enabled(self) -> Mapping[str, Upstream]:
-        """Those that people may sign in through."""
-        return {name: upstream for name, upstream in self._found.items() if upstream.enabled}
+    def enabled(self) -> tuple[str, ...]:
+        """The ids of those that people may sign in through, in the operator's order."""
+        return tuple(name for name, upstream in self._found.items() if upstream.enabled)
 
     def public_jwks(self, connector_id: str) -> dict[str, Any] | None:
         """The key set that we publish for this connector; None for one without a key, or an unknown one."""
