@@ -6,10 +6,12 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -40,6 +42,8 @@ class Demo:
         env: Mapping[str, str] | None = None,
     ) -> Self:
         """Start it and wait for its URL."""
+        if not any(argument.startswith("--port") for argument in more):
+            more = (f"--port={three_ports()}", *more)
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *command, "demo", f"--state={state}", *more,
@@ -88,6 +92,21 @@ class Demo:
                 if word in line and word not in found:
                     found[word] = process
         return found
+
+
+_first = count(20_000 + 900 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), 3)
+
+
+def three_ports() -> int:
+    """The first of three free ports, from a range that is this test process's own."""
+    for first in _first:
+        try:
+            for port in range(first, first + 3):
+                socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return first
+    raise RuntimeError("no free ports")
 
 
 def left_over(state: Path, *, within: float = 10) -> list[str]:

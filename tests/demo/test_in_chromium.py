@@ -1,0 +1,79 @@
+"""The whole demo in a real browser: redirects after POST, cookies on one host, policies, phone width."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.browser.conftest import ARGUMENTS, CHROMIUM
+from tests.demo.running import Demo
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("demo"),
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}"),
+]
+
+SEVEN_STEPS = 90
+
+
+@pytest_asyncio.fixture(loop_scope="session", params=[1280, 360], ids=["desk", "phone"])
+async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """A page in a fresh Chromium; anything that it complains about fails the test."""
+    complaints: list[str] = []
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        context = await chromium.new_context(viewport={"width": request.param, "height": 800})
+        opened = await context.new_page()
+        opened.on("console", lambda message: complaints.append(message.text))
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        yield opened
+        await chromium.close()
+    assert complaints == []
+
+
+async def _fits(page: Page) -> None:
+    """Nothing sticks out at the side."""
+    wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide == 0, page.url
+
+
+async def _press(page: Page, words: str) -> None:
+    target = page.get_by_role("button", name=re.compile(words)).or_(
+        page.get_by_role("link", name=re.compile(words))
+    )
+    await _fits(page)
+    await target.first.click()
+
+
+@pytest.mark.timeout(SEVEN_STEPS)
+async def test_a_person_clicks_through_the_whole_demo(page: Page, demo: Demo) -> None:
+    await page.goto(demo.url)
+    await _press(page, "Sign in to Harbour Notes")
+    await expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
+    await _press(page, "Ada Marlowe")
+    if await page.get_by_role("heading", name="asks for access").count():
+        await _press(page, "Allow")
+    await expect(page.get_by_role("heading", name="Ada Marlowe")).to_be_visible()
+    await expect(page.get_by_text("Buy rope")).to_be_visible()
+    await _press(page, "Refresh tokens")
+    await expect(page.get_by_text("tokens refreshed 1×")).to_be_visible()
+    await _press(page, "Open Harbour Calendar too")
+    await expect(page.get_by_text("is signed in to Harbour Calendar")).to_be_visible()
+    await _press(page, "Your granted apps")
+    await expect(page.get_by_role("heading", name="Harbour Notes", exact=True)).to_be_visible()
+    await page.goto(f"{demo.url}notes/")
+    await _press(page, "Sign in again")
+    await _press(page, "Grace Tanaka")
+    if await page.get_by_role("heading", name="asks for access").count():
+        await _press(page, "Allow")
+    await expect(page.get_by_role("heading", name="grace.tanaka")).to_be_visible()
+    await _press(page, "Sign out")
+    await page.goto(f"{demo.url}notes/")
+    assert page.url == demo.url

@@ -1,0 +1,148 @@
+"""`broker demo` starts everybody quickly, says so when it cannot, and leaves no process behind."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from broker.demo.folder import DemoError, Folder, Ports
+from tests.demo.running import Demo, left_over, three_ports
+
+EVERYBODY = {"broker serve", "broker.demo.provider", "broker.demo.app", "valkey-server"}
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[Path]:
+    """A folder for one demo; whatever still runs there at the end is a failure."""
+    yield tmp_path / "state"
+    assert left_over(tmp_path / "state") == []
+
+
+@contextmanager
+def taken_ports(count: int = 1) -> Iterator[list[int]]:
+    """Ports that somebody else listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    yield [taken.getsockname()[1] for taken in sockets]
+    for taken in sockets:
+        taken.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_being_stopped_ends_everybody(state: Path, how: signal.Signals) -> None:
+    demo = await Demo.start(state)
+    assert not EVERYBODY - demo.children().keys()
+    assert (await demo.stop(how))[0] == 0
+
+
+async def test_exactly_one_address_is_printed(state: Path) -> None:
+    demo = await Demo.start(state)
+    _, rest = await demo.stop()
+    assert (demo.said + rest).count("http") == 1
+    assert str(state) in rest
+
+
+async def test_the_second_start_takes_less_than_three_seconds_and_keeps_the_keys(state: Path) -> None:
+    await (await Demo.start(state)).stop()
+    kept = {path: path.read_bytes() for path in [state / "provider-key.json", *(state / "secrets").iterdir()]}
+    demo = await Demo.start(state)
+    await demo.stop()
+    assert demo.seconds < 3
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+async def test_everybody_goes_even_when_the_launcher_is_killed(state: Path) -> None:
+    demo = await Demo.start(state)
+    everybody = list(demo.children().values())
+    demo.process.kill()
+    await demo.process.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, everybody, timeout=10)
+    assert alive == []
+
+
+@pytest.mark.parametrize("who", sorted(EVERYBODY - {"valkey-server"}))
+async def test_a_party_that_dies_is_named_and_ends_the_demo(state: Path, who: str) -> None:
+    demo = await Demo.start(state)
+    demo.children()[who].kill()
+    code, said = await demo.rest()
+    assert code == 1
+    names = {
+        "broker serve": "broker",
+        "broker.demo.provider": "demo identity provider",
+        "broker.demo.app": "demo app",
+    }
+    assert f"The {names[who]} was killed by SIGKILL" in said
+
+
+async def test_a_party_that_cannot_start_says_why(state: Path) -> None:
+    (state / "state").parent.mkdir(parents=True)
+    (state / "state").write_text("not a folder")
+    with pytest.raises(RuntimeError, match=r"ended with 1") as failure:
+        await Demo.start(state)
+    assert "The broker ended with exit code" in str(failure.value)
+    assert "Traceback" not in str(failure.value).partition("Its last words")[0]
+
+
+async def test_a_wanted_port_that_is_taken_is_named(state: Path) -> None:
+    with taken_ports() as (port,), pytest.raises(RuntimeError, match=f"port {port} is taken"):
+        await Demo.start(state, f"--port={port}")
+
+
+async def test_a_wanted_port_is_the_address_of_the_apps(state: Path) -> None:
+    port = three_ports()
+    demo = await Demo.start(state, f"--port={port}")
+    await demo.stop()
+    assert demo.url == f"http://127.0.0.1:{port}/"
+
+
+async def test_two_demos_do_not_share_a_folder(state: Path) -> None:
+    demo = await Demo.start(state)
+    with pytest.raises(RuntimeError, match=r"is running in .* already"):
+        await Demo.start(state)
+    await demo.stop()
+
+
+async def test_a_port_that_is_not_one_is_a_usage_error(state: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "broker", "demo", "--port=70000", stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert b"65533" in said
+
+
+def test_other_ports_are_taken_when_the_usual_ones_are_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with taken_ports() as (port,):
+        monkeypatch.setattr("broker.demo.folder.USUAL_PORT", port)
+        chosen = Ports.choose(None)
+        assert port not in {chosen.app, chosen.broker, chosen.provider}
+        assert len({chosen.app, chosen.broker, chosen.provider}) == 3
+
+
+def test_the_folder_is_where_such_things_belong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert Folder.usual().path == tmp_path / "federation-broker" / "demo"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert Folder.usual().path == Path.home() / ".local/state/federation-broker/demo"
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DemoError, match="--state DIR"), Folder(tmp_path / "file" / "demo").ours():
+        pass
+
+
+def test_only_the_owner_may_read_what_is_kept(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "demo")
+    with folder.ours():
+        folder.furnish(Ports(app=1, broker=2, provider=3))
+    assert folder.path.stat().st_mode & 0o077 == 0
+    for secret in folder.secrets.iterdir():
+        assert secret.stat().st_mode & 0o077 == 0
