@@ -1,0 +1,123 @@
+"""A session is the browser's alone; its end outlives it. Consent stands until it is withdrawn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from broker.config.settings import StoreConfig
+from broker.store import Store, open_store
+from broker.store.wire import Wire
+from tests.store.samples import consent, grant, session
+
+COOKIE = "our-sid.the-secret"
+
+
+@pytest.fixture
+async def wire(store_config: StoreConfig) -> AsyncIterator[Wire]:
+    opened = Wire(store_config.url)
+    yield opened
+    await opened.close()
+
+
+async def test_a_session_is_found_by_its_cookie_and_not_by_its_sid(store: Store) -> None:
+    await store.put_session(COOKIE, session(), 60)
+    assert await store.read_session(COOKIE, 60) == session()
+    for other in ("our-sid", "our-sid.", "our-sid.another", "another.the-secret"):
+        assert await store.read_session(other, 60) is None
+
+
+async def test_reading_a_session_starts_its_idle_time_anew(
+    store: Store, wire: Wire, store_config: StoreConfig
+) -> None:
+    await store.put_session(COOKIE, session(), 60)
+    await store.read_session(COOKIE, 3600)
+    (name,) = await wire.call("KEYS", f"{store_config.prefix}*")
+    assert await wire.call("PTTL", name) > 3_500_000
+
+
+async def test_an_ended_session_is_gone_and_its_tokens_know(store: Store) -> None:
+    await store.put_session(COOKIE, session(), 60)
+    assert not await store.session_ended("our-sid")
+    assert await store.end_session(COOKIE, 300)
+    assert await store.session_ended("our-sid")
+    assert await store.read_session(COOKIE, 60) is None
+    assert not await store.end_session(COOKIE, 300)
+
+
+async def test_a_session_that_is_read_while_it_ends_does_not_come_back(store: Store) -> None:
+    await store.put_session(COOKIE, session(), 60)
+    reads = [store.read_session(COOKIE, 60) for _ in range(50)]
+    await asyncio.gather(*reads[:25], store.end_session(COOKIE, 300), *reads[25:])
+    assert await store.read_session(COOKIE, 60) is None
+
+
+async def test_a_replaced_cookie_finds_nothing_and_ends_nothing(store: Store) -> None:
+    await store.put_session(COOKIE, session(), 60)
+    assert await store.drop_session(COOKIE)
+    assert await store.read_session(COOKIE, 60) is None
+    assert not await store.session_ended("our-sid")
+    assert not await store.drop_session(COOKIE)
+
+
+async def test_consent_is_remembered_for_each_person_and_app(store: Store) -> None:
+    billing, wiki = consent("billing"), consent("wiki")
+    await store.write_consent("ada", billing, 60)
+    await store.write_consent("ada", wiki, 60)
+    assert await store.read_consent("ada", "billing") == billing
+    assert await store.read_consent("bob", "billing") is None
+    assert await store.list_consents("ada") == (billing, wiki)
+    assert await store.list_consents("bob") == ()
+
+
+async def test_withdrawn_consent_is_gone_and_the_next_has_another_id(store: Store) -> None:
+    first = consent("billing")
+    await store.write_consent("ada", first, 60)
+    assert await store.withdraw_consent("ada", "billing")
+    assert await store.read_consent("ada", "billing") is None
+    assert not await store.withdraw_consent("ada", "billing")
+    await store.write_consent("ada", consent("billing"), 60)
+    second = await store.read_consent("ada", "billing")
+    assert second is not None
+    assert second.id != first.id
+
+
+async def test_a_short_consent_does_not_shorten_the_others(
+    store: Store, wire: Wire, store_config: StoreConfig
+) -> None:
+    await store.write_consent("ada", consent("billing"), 3600)
+    await store.write_consent("ada", consent("wiki"), 60)
+    assert await wire.call("PTTL", f"{store_config.prefix}consents:ada") > 3_500_000
+
+
+async def test_what_a_grant_stands_on_is_told_together(store: Store) -> None:
+    mine, given = grant(), consent("billing")
+    assert await store.standing(mine) == (None, False)
+    await store.write_consent(mine.context.subject, given, 60)
+    await store.end_session(f"{mine.sid}.secret", 60)
+    assert await store.standing(mine) == (given, True)
+
+
+async def test_two_brokers_with_their_own_prefix_do_not_meet(
+    store: Store, store_config: StoreConfig, tmp_path: Path
+) -> None:
+    other = await open_store(replace(store_config, prefix="another:"), tmp_path)
+    await store.put_session(COOKIE, session(), 60)
+    assert await other.read_session(COOKIE, 60) is None
+    await other.close()
+
+
+@pytest.mark.parametrize("seen", [b"", b"nonsense"])
+async def test_signing_keys_are_replaced_only_by_whoever_has_seen_them(store: Store, seen: bytes) -> None:
+    assert await store.read_signing_keys() == (b"", b"")
+    wrote = await asyncio.gather(*(store.replace_signing_keys(b"", b"%d" % n) for n in range(50)))
+    assert wrote.count(True) == 1
+    document, edition = await store.read_signing_keys()
+    assert document == b"%d" % wrote.index(True)
+    assert not await store.replace_signing_keys(seen, b"x")
+    assert await store.replace_signing_keys(edition, b"next")
+    assert (await store.read_signing_keys())[0] == b"next"
