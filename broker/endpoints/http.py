@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from broker.pages import ErrorView, FormPostView, LeavingView, MessageKey, Page, View
-from broker.protocol import forwarded
+from broker.protocol import forwarded, metadata
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown
 from broker.protocol.params import Params
 from broker.protocol.reply import Reply
@@ -149,8 +149,11 @@ def at_client(request: web.Request, reply: Reply) -> web.Response:
     client_name = client.client_name if client is not None else ""
     if reply.response_mode == "form_post":
         fields = tuple(reply.members.items())
-        return page(request, FormPostView(action=reply.redirect_uri, fields=fields, client_name=client_name))
-    if request.method == "POST":
+        # A browser holds form-action against what the app's own answer redirects to as well.
+        onward = (*client.redirect_uris, *client.post_logout_redirect_uris) if client is not None else ()
+        view = FormPostView(action=reply.redirect_uri, fields=fields, client_name=client_name, onward=onward)
+        return page(request, view)
+    if request.method == "POST" and request.path != metadata.AUTHORIZE:
         return page(request, _leaving(reply, client_name))
     return see_other(reply.url)
 

@@ -68,6 +68,7 @@ def validate(params: Params, rules: Rules) -> AuthorizeRequest:
     with reply_to.hears_errors():  # RFC 6749 §4.1.2.1: from here on the client app is told
         params.without_repeats()
         _nothing_too_long(params)
+        _state_is_printable(params)
         _no_request_object(params)
         _response_type_is_code(params)
         _response_mode_is_known(params)
@@ -115,7 +116,7 @@ def _reply_to(params: Params, client: Client, issuer: str) -> ReplyTo:
         redirect_uri=redirect_uri,
         # A mode we do not have is told in the default one of the code flow.
         response_mode=cast("ResponseMode", mode) if mode in _MODES else "query",
-        state=state if state is not None and len(state) <= _MAX["state"] else None,
+        state=state if state is not None and len(state) <= _MAX["state"] and state.isprintable() else None,
         issuer=issuer,
     )
 
@@ -124,6 +125,11 @@ def _nothing_too_long(params: Params) -> None:
     for name, limit in _MAX.items():
         if len(params.get(name) or "") > limit:
             raise InvalidRequest(f"{name} is too long.", reason="parameter_too_long", detail=name)
+
+
+def _state_is_printable(params: Params) -> None:  # RFC 6749 Appendix A.5; a form could not carry others
+    if any(ord(character) < 0x20 for character in params.get("state") or ""):  # noqa: PLR2004
+        raise InvalidRequest("state has a control character.", reason="state_malformed")
 
 
 def _no_request_object(params: Params) -> None:  # Core §3.1.2.6, §6

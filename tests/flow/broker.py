@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,13 +16,13 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import aiohttp
-import yaml
 from aiohttp import web
-from tests.fakes.provider import FakeProvider
+from yarl import URL
 
 from broker.app import Surroundings, build
 from broker.config import StoreConfig, load
 from broker.services import SERVICES, Services
+from tests.fakes.provider import FakeProvider
 
 CALLBACK = "https://billing.example/callback"
 SECRET = "billing-secret-of-some-length-0123456789"
@@ -36,8 +37,6 @@ class Clock:
         self.offset = 0.0
 
     def __call__(self) -> float:
-        import time
-
         return time.time() + self.offset
 
     def forward(self, seconds: float) -> None:
@@ -100,9 +99,9 @@ def config_text(issuer: str, idp: FakeProvider, store: StoreConfig, changes: dic
     for name, entry in changes.get("connectors", {}).items():
         document["connectors"][name] = connector | entry
     for name, entry in changes.get("clients", {}).items():
-        document["clients"][name] = client | entry
+        document["clients"][name] = {k: v for k, v in (client | entry).items() if v is not None}
     document |= changes.get("top", {})
-    return yaml.safe_dump(document)
+    return json.dumps(document, indent=2)  # JSON is YAML, and has no aliases
 
 
 @dataclass
@@ -152,8 +151,6 @@ async def running_broker(
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    for connector in ("staff", *changes.get("connectors", {})):
-        idp.register_redirect_uri(f"{issuer}/callback/{connector}")
     try:
         yield Broker(issuer, app, clock, idp, log)
     finally:
@@ -210,8 +207,6 @@ class Browser:
 
     async def go(self, url: str) -> Landed:
         """Follow redirects until a page, or an address that is neither the broker's nor the upstream's."""
-        from yarl import URL
-
         for _ in range(12):
             landed = await self.step("GET", URL(url, encoded=True))
             if landed.status not in (302, 303):

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import pytest
-from tests.fakes.provider import FakeProvider
 
 from broker.config import StoreConfig
+from tests.fakes.provider import FakeProvider
 from tests.flow.broker import Broker, running_broker
 
 Start = Callable[..., AbstractAsyncContextManager[Broker]]

@@ -28,7 +28,7 @@ def changed(url: str, **changes: str | None) -> str:
 
 
 def token_requests(broker: Broker) -> int:
-    return len([request for request in broker.idp.requests if request.path == "/token"])
+    return len(broker.idp.seen("token"))
 
 
 @pytest.mark.row("CB-01")
