@@ -42,16 +42,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until_connected(port: int, process: subprocess.Popen[Any], log: Path) -> float:
-    """Wait until a port accepts, and say after how many seconds."""
+def until_answered(port: int, process: subprocess.Popen[Any], log: Path) -> float:
+    """Wait until a port answers a request, and say after how many seconds.
+
+    That it accepts is not enough: a socket that is shared with workers accepts before any of them is there.
+    """
     began = time.perf_counter()
     while time.perf_counter() - began < WAIT:
         if process.poll() is not None:
             raise StageError(f"ended with {process.returncode}:\n{log.read_text()[-2000:]}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
-            return time.perf_counter() - began
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), timeout=0.2) as probe,
+        ):
+            probe.settimeout(WAIT)
+            probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            if probe.recv(16).startswith(b"HTTP/1.1 "):
+                return time.perf_counter() - began
         time.sleep(0.002)
-    raise StageError(f"nothing listens on {port} after {WAIT:.0f} s:\n{log.read_text()[-2000:]}")
+    raise StageError(f"nothing answers on {port} after {WAIT:.0f} s:\n{log.read_text()[-2000:]}")
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -76,7 +85,8 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def megabytes(pid: int) -> float:
-    return float(psutil.Process(pid).memory_info().rss) / 2**20
+    """Resident memory of a process, its part of what it shares with others (PSS, proc(5))."""
+    return float(psutil.Process(pid).memory_full_info().pss) / 2**20
 
 
 class Stage:
@@ -160,7 +170,7 @@ class Stage:
         """The stub upstream; the answer is its issuer."""
         port = free_port()
         process = self.python("tests.bench.stub", str(port), name="stub")
-        until_connected(port, process, self.log("stub"))
+        until_answered(port, process, self.log("stub"))
         return f"http://127.0.0.1:{port}"
 
     def driver(self, **plan: Any) -> Driver:
@@ -181,7 +191,7 @@ class Stage:
             "upstream_client_secret": CLIENT_SECRET,
         }
         process = self.python("tests.bench.naive", json.dumps(told), name="naive")
-        seconds = until_connected(port, process, self.log("naive"))
+        seconds = until_answered(port, process, self.log("naive"))
         return Served(process, f"http://127.0.0.1:{port}", seconds)
 
     def broker(self, stub: str, store: Path, *, workers: int = 1, profile: Path | None = None) -> Served:
@@ -194,7 +204,7 @@ class Stage:
             command = ["tests.bench.profiled", str(config), str(profile)]
         # Its events go to standard output and are written in full, but nobody keeps them.
         process = self.python(*command, name=f"broker-{port}", stdout=subprocess.DEVNULL)
-        seconds = until_connected(port, process, self.log(f"broker-{port}"))
+        seconds = until_answered(port, process, self.log(f"broker-{port}"))
         return Served(process, f"http://127.0.0.1:{port}", seconds)
 
 
@@ -212,6 +222,7 @@ class Served:
 
     @property
     def megabytes(self) -> float:
+        """Resident memory of all its processes; what they share counts once."""
         return sum(megabytes(pid) for pid in self.pids)
 
 
