@@ -1,0 +1,65 @@
+"""The store goes away and comes back: a clear answer in time, nothing half done, recovery by itself."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from broker.config import StoreConfig
+from broker.connector import Secret
+from broker.store import start_embedded
+from tests.flow.broker import running_broker
+
+
+@pytest.mark.row("RD-04")
+async def test_a_store_that_is_away_is_told_in_time_and_its_return_is_noticed(idp, tmp_path) -> None:
+    server = start_embedded(tmp_path / "store")
+    config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
+    async with running_broker(idp, config, tmp_path) as broker, broker.browser() as browser:
+        landed = await browser.login()
+        page = await browser.authorize(prompt="consent")
+        departed = await browser.step("GET", browser.authorize_url(prompt="login"))
+        back = (await browser.step("GET", departed.url)).url
+        server.stop()
+
+        began = time.monotonic()
+        told = await browser.authorize()
+        assert told.params["error"] == "temporarily_unavailable"
+        assert told.params["iss"] == broker.issuer
+        assert time.monotonic() - began < 2
+
+        for url in (back, f"{broker.issuer}/account", f"{broker.issuer}/consent?flow={page.field('flow')}"):
+            began = time.monotonic()
+            shown = await browser.step("GET", url)
+            assert (shown.status, shown.headers["Retry-After"]) == (503, "1")
+            assert shown.headers["Content-Type"].startswith("text/html")
+            assert time.monotonic() - began < 2
+        status, body = await browser.token(landed.code)
+        assert (status, body["error"]) == (503, "temporarily_unavailable")
+        status, _ = await browser.post("/revoke", {"token": landed.code})
+        assert status in (200, 503)
+        assert (await browser.step("GET", f"{broker.issuer}/readyz")).status == 503
+        assert (await browser.step("GET", f"{broker.issuer}/healthz")).status == 200
+
+        again = start_embedded(tmp_path / "store")
+        try:
+            assert again.url == server.url
+            assert (await browser.step("GET", f"{broker.issuer}/readyz")).status == 200
+            status, _ = await browser.token(landed.code)
+            assert status == 200  # the code was not spent by the refusal
+        finally:
+            again.stop()
+
+
+@pytest.mark.row("RS-10")
+async def test_a_revocation_that_cannot_be_stored_is_never_called_done(idp, tmp_path) -> None:
+    server = start_embedded(tmp_path / "store")
+    config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
+    async with running_broker(idp, config, tmp_path) as broker, broker.browser() as browser:
+        landed = await browser.login(scope="openid offline_access")
+        _, tokens = await browser.token(landed.code)
+        server.stop()
+        for name in ("refresh_token", "access_token"):
+            status, body = await browser.post("/revoke", {"token": tokens[name]})
+            assert (status, body["error"]) == (503, "temporarily_unavailable")
