@@ -66,6 +66,12 @@ class Demo:
                 return
         raise RuntimeError(f"it ended with {await self.process.wait()} and said: {self.said}")
 
+    def cpu(self) -> float:
+        """Seconds of a processor that everybody has used so far."""
+        launcher = psutil.Process(self.process.pid)
+        times = [one.cpu_times() for one in (launcher, *launcher.children(recursive=True))]
+        return sum(time.user + time.system for time in times)
+
     async def rest(self) -> tuple[int, str]:
         """The exit code, and what was said after the URL."""
         async with asyncio.timeout(PATIENCE):
