@@ -21,7 +21,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.deploy.files import DEPLOY, ROOT, stages, swap
-from tests.interop.processes import free_port
+from tests.interop.processes import free_port, running
 
 BUILD, LAST = stages()
 FOLDERS = ("/src", "/opt/build", "/opt/broker")
@@ -171,6 +171,31 @@ async def test_the_health_check_tells_a_broker_that_serves_from_one_that_does_no
     told["status"] = 503
     assert await check(port) != 0
     assert await check(free_port()) != 0
+
+
+@pytest.mark.timeout(300)
+async def test_the_installed_broker_serves_far_from_the_checkout_and_passes_its_health_check(image, tmp_path):
+    port = free_port()
+    path = tmp_path / "broker.yaml"
+    path.write_text(
+        f"issuer: http://127.0.0.1:{port}\n"
+        f"listen: 127.0.0.1:{port}\n"
+        f"store: {{ url: embedded }}\n"
+        f"state_dir: {tmp_path}/state\n"
+        "connectors:\n"
+        "  staff: { type: oidc, name: Staff, issuer: 'https://idp.example', client_id: b, client_secret: s }\n"
+        "clients:\n"
+        "  app: { client_name: App, client_secret: app-secret, redirect_uris: ['https://app.example/cb'] }\n"
+    )
+    path.chmod(0o600)
+    entry, command = one(LAST, "ENTRYPOINT").command, one(LAST, "CMD").command
+    moved = [_moved(word, image) for word in entry]
+    config = {"BROKER_CONFIG": str(path)}
+    async with running(*moved, *command, env=config, cwd=tmp_path) as serving:
+        await serving.says('"serving"', within=60)
+        check = json.loads(swap(health_check(), {"8080": str(port)}))
+        assert (await asyncio.to_thread(in_image, image, *check)).returncode == 0
+        assert await serving.end() == 0
 
 
 # ── The composition ───────────────────────────────────────────────────────────────────────────
