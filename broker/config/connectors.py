@@ -177,5 +177,6 @@ class ConnectorReader:
         except MapErrors as errors:
             for steps, message in errors.problems:
                 where, _, whole = locate(tree, steps)
-                self._report.add(where.place if whole else where.key_place, (*path, *steps), message)
+                named = not whole or isinstance(where.value, dict)
+                self._report.add(where.key_place if named else where.place, (*path, *steps), message)
             return None

@@ -58,7 +58,7 @@ def read_secret(path: Path, note: Callable[[str], None]) -> str:
     except ValueError as error:
         raise SubstitutionError("the path of the file is not one") from error
     if readable_by_all:
-        note("the file can be read by everybody on this machine; chmod 600 keeps it secret")
+        note(f"{path} can be read by everybody on this machine; chmod 600 keeps it secret")
     if len(data) > _MAX_SECRET:
         raise SubstitutionError(f"the file is larger than {_MAX_SECRET} bytes")
     try:

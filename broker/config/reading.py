@@ -121,6 +121,8 @@ def locate(node: Node, steps: Iterator[Any] | tuple[Any, ...]) -> tuple[Node, Pa
 def _explain(detail: ErrorDetails, kind: Any, node: Node, path: Path, report: Report) -> None:
     where, taken, _ = locate(node, detail["loc"])
     here = (*path, *taken)
+    if detail["type"] == "too_short" and where.value:
+        return  # there are enough; one of them is wrong, and that is said by itself
     if detail["type"] == "value_error" and (own := _about_a_key(detail, kind, taken)) is not None:
         key, message = own
         below = where.child(key)

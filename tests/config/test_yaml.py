@@ -23,7 +23,10 @@ from tests.config.desk import SOUND, Desk
         ),
         (
             "store:\n  <<: {prefix: x}",
-            'broker.yaml:2:3: store."<<": a merge key (<<) is not read here; write the values out, or use include',
+            (
+                'broker.yaml:2:3: store."<<": a merge key (<<) is not read here; write the values out, '
+                "or use include"
+            ),
         ),
         ("listen: a:1\nlisten: b:2", "broker.yaml:2:1: listen: said twice; the first is in line 1"),
         ("clients:\n  12: {}", "broker.yaml:2:3: clients.12: a key must be text; put it in quotes"),
