@@ -183,7 +183,7 @@ async def test_the_installed_broker_serves_far_from_the_checkout_and_passes_its_
         f"store: {{ url: embedded }}\n"
         f"state_dir: {tmp_path}/state\n"
         "connectors:\n"
-        "  staff: { type: oidc, name: Staff, issuer: 'https://idp.example', client_id: b, client_secret: s }\n"
+        "  staff: { type: oidc, name: A, issuer: 'https://idp.example', client_id: b, client_secret: s }\n"
         "clients:\n"
         "  app: { client_name: App, client_secret: app-secret, redirect_uris: ['https://app.example/cb'] }\n"
     )
