@@ -19,7 +19,6 @@ from broker.endpoints import cors, http
 from broker.events import SECONDS, traced
 from broker.pages import MessageKey
 from broker.protocol.errors import (
-    AnsweredAtClient,
     InsufficientScope,
     InvalidClient,
     InvalidToken,
@@ -29,6 +28,7 @@ from broker.protocol.errors import (
     Shown,
     TemporarilyUnavailable,
 )
+from broker.protocol.reply import AnsweredAtClient
 from broker.services import SERVICES
 from broker.store import StoreUnavailable
 

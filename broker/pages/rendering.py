@@ -90,15 +90,6 @@ class Pages:
         """Serve a picture of the configuration at ``path``, the one that views name it by."""
         self._files.keep(path, body, content_type)
 
-    def add_static(self, path: Path) -> str:
-        """Serve an image from the configuration; the path to give to a view.
-
-        Raises:
-            ValueError: it is no image of a kind that browsers show, or too large.
-            OSError: it cannot be read.
-        """
-        return self._files.add_image(path)
-
     def _compile(self, language: words.Language, shared: Mapping[str, Any]) -> Mapping[str, Template]:
         environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),

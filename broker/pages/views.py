@@ -23,7 +23,7 @@ class Choice:
     """A path of ours: it is a link, since `form-action` would stop a form at the upstream."""
     name: str
     icon: str | None = None
-    """A name from `ICONS`, or a path that `Pages.add_static` gave; else the name's first letter."""
+    """A name from `ICONS`, or a path that `Pages.keep_image` serves; else the name's first letter."""
     last_used: bool = False
     unavailable: UnavailableKey | None = None
 

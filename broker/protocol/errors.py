@@ -6,7 +6,7 @@
     │   ├── InvalidRequest, InvalidScope, UnsupportedResponseType, …       RFC 6749 §4.1.2.1, §5.2
     │   ├── LoginRequired, ConsentRequired, InteractionRequired, …         OpenID Connect Core §3.1.2.6
     │   └── InvalidToken, InsufficientScope                                RFC 6750 §3.1
-    └── AnsweredAtClient    an OAuthError together with the `ReplyTo` that may hear it
+    └── AnsweredAtClient    an OAuthError together with the `ReplyTo` that may hear it (`broker.protocol.reply`)
 
 Each speaks to two listeners: ``description`` may leave the house, ``detail`` goes to our log only.
 ``reason`` is the stable word in the audit line.
@@ -14,10 +14,7 @@ Each speaks to two listeners: ``description`` may leave the house, ``detail`` go
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-if TYPE_CHECKING:
-    from broker.protocol.reply import ReplyTo
+from typing import ClassVar, Literal
 
 
 class ProtocolError(Exception):
@@ -73,17 +70,6 @@ class OAuthError(ProtocolError):
         if self.description:
             told["error_description"] = self.description
         return told
-
-
-class AnsweredAtClient(ProtocolError):
-    """An error that the client app hears at its redirect_uri."""
-
-    def __init__(self, reply_to: ReplyTo, error: OAuthError) -> None:
-        super().__init__(error.error)
-        self.reply_to = reply_to
-        self.error = error
-        self.reason = error.reason
-        self.detail = error.detail
 
 
 class InvalidRequest(OAuthError):

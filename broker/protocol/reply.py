@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, urlencode
 
-from broker.protocol.errors import AnsweredAtClient, OAuthError
+from broker.protocol.errors import OAuthError, ProtocolError
 
 ResponseMode = Literal["query", "form_post"]
 
@@ -54,6 +54,17 @@ class ReplyTo:
             yield
         except OAuthError as error:
             raise AnsweredAtClient(self, error) from error
+
+
+class AnsweredAtClient(ProtocolError):
+    """An error that the client app hears at its redirect_uri."""
+
+    def __init__(self, reply_to: ReplyTo, error: OAuthError) -> None:
+        super().__init__(error.error)
+        self.reply_to = reply_to
+        self.error = error
+        self.reason = error.reason
+        self.detail = error.detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

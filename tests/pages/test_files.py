@@ -9,6 +9,7 @@ import pytest
 
 from broker import pages as package
 from broker.pages import ICONS, Pages, Theme
+from broker.pages.files import StaticFiles
 
 ICON_FOLDER = Path(package.__file__).parent / "static" / "icons"
 
@@ -35,29 +36,36 @@ def test_a_name_that_was_not_given_out_is_nothing(name):
     assert Pages().static(name) is None
 
 
-def test_an_image_of_the_configuration_is_served_by_us(tmp_path):
-    pages, logo = Pages(static_prefix="/t/acme/static/"), tmp_path / "Our Logo.SVG"
-    logo.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    path = pages.add_static(logo)
-    assert path.startswith("/t/acme/static/image.")
-    file = pages.static(path.rpartition("/")[2])
+def test_an_image_of_the_configuration_is_served_by_us():
+    pages = Pages(static_prefix="/t/acme/static/")
+    pages.keep_image(
+        "/t/acme/static/images/a1.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"
+    )
+    file = pages.static("images/a1.svg")
     assert file is not None
     assert file.content_type == "image/svg+xml"
-    assert file.body == logo.read_bytes()
-    assert pages.add_static(logo) == path
+    assert file.body.startswith(b"<svg")
+
+
+def test_a_logo_of_the_theme_is_served_under_a_name_made_of_its_content(tmp_path):
+    files, logo = StaticFiles("/static"), tmp_path / "Our Logo.SVG"
+    logo.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    path = files.add_image(logo)
+    assert path.startswith("/static/image.")
+    assert files.add_image(logo) == path
 
 
 @pytest.mark.parametrize("name", ["logo.html", "logo.js", "logo.css", "logo", "logo.svg.html"])
 def test_what_is_no_image_is_not_served(tmp_path, name):
     (tmp_path / name).write_text("x")
     with pytest.raises(ValueError, match="is not an image"):
-        Pages().add_static(tmp_path / name)
+        StaticFiles("/static").add_image(tmp_path / name)
 
 
 def test_an_image_that_is_too_large_is_not_served(tmp_path):
     (tmp_path / "logo.png").write_bytes(b"x" * (512 * 1024 + 1))
     with pytest.raises(ValueError, match="larger than 512 KiB"):
-        Pages().add_static(tmp_path / "logo.png")
+        StaticFiles("/static").add_image(tmp_path / "logo.png")
 
 
 def test_every_connector_of_ours_has_an_icon():

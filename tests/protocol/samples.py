@@ -7,7 +7,6 @@ from typing import Any
 
 from broker.protocol.authorize import Rules, validate
 from broker.protocol.client import Client, ScopeRule, secret_digest
-from broker.protocol.errors import AnsweredAtClient
 from broker.protocol.flow import (
     AuthenticationContext,
     AuthorizeRequest,
@@ -19,7 +18,7 @@ from broker.protocol.flow import (
 )
 from broker.protocol.params import Params
 from broker.protocol.pkce import challenge_of
-from broker.protocol.reply import ReplyTo
+from broker.protocol.reply import AnsweredAtClient, ReplyTo
 
 ISSUER = "https://login.acme.example"
 NOW = 1_800_000_000.0

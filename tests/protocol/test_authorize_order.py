@@ -3,8 +3,9 @@
 import pytest
 
 from broker.protocol.authorize import validate
-from broker.protocol.errors import AnsweredAtClient, OAuthError, Shown
+from broker.protocol.errors import OAuthError, Shown
 from broker.protocol.params import Params
+from broker.protocol.reply import AnsweredAtClient
 from tests.protocol.samples import (
     CHALLENGE,
     ISSUER,
