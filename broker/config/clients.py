@@ -18,6 +18,7 @@ from broker.config.written import ClientEntry
 from broker.protocol.client import Client, secret_digest
 
 # Visible, so that it can be read aloud; without the colon that ends it in HTTP Basic (RFC 7617 §2).
+OWN = "broker."
 CLIENT_ID = re.compile(r"[!-9;-~]{1,200}")
 
 
@@ -36,6 +37,9 @@ class ClientReader:
             path: Path = ("clients", client_id)
             if CLIENT_ID.fullmatch(client_id) is None:
                 message = "a client_id has visible ASCII characters without a colon, at most 200"
+                self._report.add(node.key_place, path, message)
+            if client_id.startswith(OWN):
+                message = f"a client_id that begins with {OWN} is the broker's own"
                 self._report.add(node.key_place, path, message)
             entry = read(ClientEntry, node, path, self._report)
             if entry is not None:

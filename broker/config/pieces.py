@@ -52,7 +52,8 @@ def _included(piece: Node, report: Report) -> Iterator[FilePath]:
         found = sorted(glob(pattern, recursive=True))  # noqa: PTH207  (a pattern may be absolute)
         if not found and escape(entry.value) == entry.value:
             report.add(entry.place, ("include", index), "there is no such file")
-        yield from (FilePath(name) for name in found if not FilePath(name).is_dir())
+        # A pattern may meet folders and devices too; a piece is a file.
+        yield from (FilePath(name) for name in found if FilePath(name).is_file())
 
 
 def _merge(whole: Node, piece: Node, report: Report) -> None:

@@ -168,6 +168,10 @@ def test_the_same_uri_twice_is_a_slip(desk: Desk) -> None:
             '9:3: clients."bill:ing": a client_id has visible ASCII characters without a colon, at most 200',
         ),
         (
+            SOUND.replace("  billing:", "  broker.account:"),
+            '9:3: clients."broker.account": a client_id that begins with broker. is the broker\'s own',
+        ),
+        (
             SOUND.replace("  billing:", "  'bill ing':"),
             '9:3: clients."bill ing": a client_id has visible ASCII characters without a colon, at most 200',
         ),
