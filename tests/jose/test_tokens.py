@@ -218,6 +218,7 @@ def test_a_key_that_the_token_brings_along_is_not_looked_at(member):
         ({"alg": "RS256", "kid": RSA.kid}, '{"aud":"a","x":{"y":1,"y":2}}', "bad_payload"),
         ({"alg": "RS256", "kid": RSA.kid}, '{"iss":"a","\\u0069ss":"b"}', "bad_payload"),
     ],
+    ids=["alg", "kid", "sub", "deep", "escaped"],  # the keys are random, and a test's name must not be
 )
 def test_a_repeated_key_is_refused(header, payload, reason):
     assert refused(forge(RSA, header, payload), TRUSTED) == reason
@@ -427,7 +428,7 @@ ODD_KEYS = [
 
 
 @pytest.mark.row("JW-07")
-@pytest.mark.parametrize("odd", ODD_KEYS, ids=lambda key: json.dumps(key)[:40])
+@pytest.mark.parametrize("odd", ODD_KEYS, ids=map(str, range(len(ODD_KEYS))))
 def test_an_odd_key_is_left_out_and_the_others_stay(odd):
     assert KeySet.from_jwks({"keys": [odd]}).keys == ()
     mixed = KeySet.from_jwks({"keys": [odd, RSA.public_jwk(), odd]})
