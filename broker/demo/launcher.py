@@ -2,7 +2,8 @@
 
 Owns the processes of the demo. Each child runs in a session of its own, so that Ctrl-C reaches the launcher
 alone and everybody is asked to stop in the same way; and each is told by the kernel when the launcher is
-gone, however it went (prctl(2), PR_SET_PDEATHSIG), which `broker/store/launch.py` arranges between fork and exec.
+gone, however it went (prctl(2), PR_SET_PDEATHSIG), which `broker/store/launch.py` arranges between fork and
+exec.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Story:
             sourced=bool(sources),
             person=[
                 Row(claim, _shown(value), *_source(claim, sources))
-                for claim, value in said.items()
+                for claim, value in sorted(said.items(), key=lambda one: one[0] != "sub")
                 if claim != SOURCES
             ],
             protocol=[

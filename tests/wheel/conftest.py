@@ -78,10 +78,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     home = tmp_path_factory.mktemp("far-away")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home / "env")], check=True, timeout=60)
     python = home / "env" / "bin" / "python"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "-q", str(wheel)],
-        check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
+    install = ["install", "--no-deps", "--no-index", "--quiet", str(wheel)]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), *install]
+    subprocess.run(pip, check=True, capture_output=True, timeout=60)
     (packages,) = (home / "env" / "lib").glob("python*/site-packages")
     for name in _needed("federation-broker"):
         _link(metadata.distribution(name), packages)
