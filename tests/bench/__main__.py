@@ -153,7 +153,8 @@ def main() -> int:
             told = soak.run(stage, seconds=asked.seconds, in_flight=asked.in_flight)
             text, bad = soak.table(told), bool(told["growth"]) or told["lost"] > 0
         elif asked.profile:
-            text, told, bad = profiling.run(stage, asked.logins, asked.in_flight), {}, False
+            told = profiling.run(stage, asked.logins, asked.in_flight)
+            text, bad = profiling.report(told), told["lost"] > 0
         else:
             told = measure(stage, asked)
             text, bad = table(told, asked), any(row.get("lost") for row in told.values())

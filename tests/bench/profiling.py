@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
+from collections import Counter
 from typing import Any
 
 from tests.bench.stage import Stage, cpu_seconds
@@ -12,7 +12,8 @@ from tests.bench.stage import Stage, cpu_seconds
 TOP = 90
 
 
-def run(stage: Stage, logins: int, in_flight: int) -> str:
+def run(stage: Stage, logins: int, in_flight: int) -> dict[str, Any]:
+    """The samples, and what a login cost while they were taken."""
     dump = stage.folder / "profile.json"
     stub = stage.stub()
     served = stage.broker(stub, stage.valkey(), profile=dump)
@@ -23,18 +24,24 @@ def run(stage: Stage, logins: int, in_flight: int) -> str:
     told = driver.run(in_flight, logins=logins)
     each = (cpu_seconds(served.pids) - before) / max(1, told["done"]) * 1e6
     stage.end(served.process)
-    return report(dump, each, told)
+    return {**json.loads(dump.read_text()), "us": each, "done": told["done"], "lost": told["lost"]}
 
 
-def report(dump: Path, each: float, told: dict[str, Any]) -> str:
-    counts = json.loads(dump.read_text())
+def report(counts: dict[str, Any]) -> str:
+    each = counts["us"]
     share = each / max(1, counts["samples"])
-    lines = [f"{told['done']} logins, {told['lost']} lost, {each:.0f} µs each; {counts['samples']} samples"]
+    lines = [
+        f"{counts['done']} logins, {counts['lost']} lost, {each:.0f} µs each; {counts['samples']} samples"
+    ]
     titles = {
+        "files": "by the file of ours that was at work",
         "whole": "with everything it calls",
         "own": "by itself, C code included",
         "owner": "by the line of ours that was at work, libraries included",
     }
+    counts["files"] = Counter[str]()
+    for place, count in counts["owner"].items():
+        counts["files"][place.partition(":")[0]] += count
     for kind, title in titles.items():
         lines += ["", f"µs per login, {title}"]
         ranked = sorted(counts[kind].items(), key=lambda entry: -entry[1])[:TOP]
