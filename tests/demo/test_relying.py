@@ -48,10 +48,12 @@ class Stage:
         return web.json_response({"keys": [self.key.as_dict(private=False)]})
 
     async def token(self, request: web.Request) -> web.Response:
-        self.asked = {**dict(await request.post()), "authorization": request.headers["Authorization"]}  # type: ignore[dict-item]
+        posted = {name: str(value) for name, value in (await request.post()).items()}
+        self.asked = {**posted, "authorization": request.headers["Authorization"]}
         half = urlsafe_b64encode(sha256(ACCESS.encode()).digest()[:16]).rstrip(b"=").decode()
         claims = {
-            "iss": self.name, "aud": REGISTERED.client_id, "sub": "s", "nonce": "n", "iat": NOW, "exp": NOW + 60,
+            "iss": self.name, "aud": REGISTERED.client_id, "sub": "s", "nonce": "n",
+            "iat": NOW, "exp": NOW + 60,
             "at_hash": half, **self.says,
         }  # fmt: skip
         signed = jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, self.key)
