@@ -175,10 +175,10 @@ def read_tokens(answer: Answer) -> Tokens:
 
 def _token_error(members: Mapping[str, Json]) -> UpstreamInvalid | UpstreamUnavailable:
     """A refusal here is about us or the code, never the person's own "no": that came on the callback."""
-    error, description = members["error"], printable(str(members.get("error_description", "")))
+    error, description = str(members["error"]), printable(str(members.get("error_description", "")))
     if error in _LATER:
         return UpstreamUnavailable(f"the token endpoint says {error}")
-    known = isinstance(error, str) and re.fullmatch(r"[a-z_]{1,40}", error)
+    known = re.fullmatch(r"[a-z_]{1,40}", error)
     return UpstreamInvalid(f"token_{error}" if known else "token_error", description)
 
 

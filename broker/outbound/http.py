@@ -251,7 +251,9 @@ async def _errors_of(place: str) -> AsyncIterator[None]:
         if _NOT_ALLOWED in str(error.os_error):
             raise UpstreamInvalid("address_not_allowed", f"{place}: {_NOT_ALLOWED}") from None
         raise UpstreamUnavailable(f"{place} cannot be connected to: {type(error).__name__}") from None
-    except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
+    except aiohttp.InvalidURL:  # a host that is neither a name nor an address in its usual spelling
+        raise UpstreamInvalid("bad_url", f"{place} is not a URL that we ask") from None
+    except aiohttp.ClientResponseError as error:
         raise UpstreamInvalid("bad_http", f"{place} did not answer in HTTP: {type(error).__name__}") from None
     except (aiohttp.ClientError, OSError) as error:
         raise UpstreamUnavailable(f"{place} broke off: {type(error).__name__}") from None

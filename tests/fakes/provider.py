@@ -310,7 +310,7 @@ class FakeProvider:
         wrong = self.switches.get("token")
         if wrong == "error_in_200":
             return web.json_response({"error": "bad_verification_code"}, headers=no_store)
-        if wrong in {"no_id_token", "no_token_type"}:
+        if wrong in ("no_id_token", "no_token_type"):
             del answer[wrong.removeprefix("no_")]
         return web.json_response(changed(answer, wrong), headers=no_store)
 
