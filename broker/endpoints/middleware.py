@@ -136,14 +136,15 @@ def _unexpected(request: web.Request, error: Exception) -> web.Response:
 def _log(
     request: web.Request, reason: str, detail: str, *, outcome: str = "refused", client_id: str = ""
 ) -> None:
-    resource = request.match_info.route.resource
-    request.app[SERVICES].events.emit(
+    resource, services = request.match_info.route.resource, request.app[SERVICES]
+    named = request.match_info.get("connector", "")
+    services.events.emit(
         "refusal",
         outcome,
         reason=reason,
         detail=detail,
         client_id=client_id,
-        connector=request.match_info.get("connector", ""),
+        connector=named if named in services.upstreams else "",
         address=http.client_address(request),
         endpoint=resource.canonical if resource is not None else "unknown",
         correlation_id=request[http.CORRELATION],
