@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from broker.demo.folder import DemoError, Folder, Ports
+from tests.demo.helpers import Browser
 from tests.demo.running import Demo, left_over, three_ports
 
 EVERYBODY = {"broker serve", "broker.demo.provider", "broker.demo.app", "valkey-server"}
@@ -58,6 +59,21 @@ async def test_the_second_start_takes_less_than_three_seconds_and_keeps_the_keys
     # A machine that has other things to do takes longer; what the start costs does not change.
     assert min(demo.seconds, cpu) < 3
     assert {path: path.read_bytes() for path in kept} == kept
+
+
+async def test_who_was_signed_in_and_what_was_allowed_survive_a_restart(state: Path) -> None:
+    port = f"--port={three_ports()}"
+    async with Browser() as browser:
+        demo = await Demo.start(state, port)
+        await browser.open(demo.url)
+        await browser.click("Sign in to Harbour Notes")
+        await browser.click("Ada Marlowe")
+        assert "Buy rope" in (await browser.click("Allow")).text
+        await demo.stop()
+        demo = await Demo.start(state, port)
+        await browser.open(demo.url)
+        assert "Buy rope" in (await browser.click("Sign in to Harbour Notes")).text
+        await demo.stop()
 
 
 async def test_everybody_goes_even_when_the_launcher_is_killed(state: Path) -> None:
