@@ -1,0 +1,187 @@
+"""Consent: what is asked, what an answer grants, what is remembered."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.protocol import consent as consents
+from broker.protocol.client import ScopeRule
+from broker.protocol.flow import ClaimAsk
+from tests.protocol.samples import LOOPBACK, NOW, PUBLIC, SCOPES, asked, claims, client, consent, reply_to
+
+PROMPT = {"prompt": frozenset({"consent"})}
+ON_LOOPBACK = {"reply_to": reply_to(redirect_uri="http://127.0.0.1:51004/callback")}
+CUSTOM_SCHEME = {"reply_to": reply_to(redirect_uri="com.example.app:/callback")}
+
+
+def question(*scopes, of=None, remembered=None, **changes):
+    return consents.question(asked(*scopes, **changes), of or client(), remembered, SCOPES)
+
+
+def test_what_is_asked_for_the_first_time_is_asked_and_openid_is_not():
+    found = question("openid", "profile", "email")
+    assert (found.to_ask, found.granted, found.is_needed) == (("profile", "email"), (), True)
+
+
+def test_openid_alone_is_nothing_to_ask():
+    found = question("openid")
+    assert (found.to_ask, found.granted, found.is_needed) == ((), (), False)
+
+
+def test_what_was_granted_before_is_not_asked_again():
+    found = question("openid", "profile", "email", remembered=consent(granted=("email", "profile", "phone")))
+    assert (found.to_ask, found.granted, found.is_needed) == ((), ("profile", "email"), False)
+
+
+def test_a_wider_request_asks_only_for_what_is_new():
+    found = question("openid", "profile", "email", remembered=consent(granted=("profile",)))
+    assert (found.to_ask, found.granted, found.is_needed) == (("email",), ("profile",), True)
+
+
+def test_what_was_refused_once_stays_refused_and_is_not_asked_again():
+    before = consent(granted=("profile",), refused=("email",))
+    found = question("openid", "profile", "email", remembered=before)
+    assert (found.to_ask, found.granted, found.is_needed) == ((), ("profile",), False)
+
+
+def test_a_new_scope_is_asked_without_asking_again_for_a_refused_one():
+    before = consent(granted=("profile",), refused=("email",))
+    found = question("openid", "profile", "email", "account.7", remembered=before)
+    assert (found.to_ask, found.granted) == (("account.7",), ("profile",))
+
+
+@pytest.mark.parametrize(
+    "of", [client(), client(trusted=True), client(**PUBLIC)], ids=["plain", "trusted", "public"]
+)
+def test_prompt_consent_asks_everything_again_over_trust_and_memory(of):
+    before = consent(granted=("profile",), refused=("email",))
+    found = question("openid", "profile", "email", of=of, remembered=before, **PROMPT)
+    assert (found.to_ask, found.granted, found.is_needed) == (("profile", "email"), (), True)
+
+
+def test_prompt_consent_shows_the_page_even_with_nothing_to_tick():
+    assert question("openid", **PROMPT).is_needed
+
+
+def test_a_trusted_client_is_granted_without_asking():
+    found = question("openid", "profile", "account.7", of=client(trusted=True))
+    assert (found.to_ask, found.granted, found.is_needed) == ((), ("profile", "account.7"), False)
+
+
+@pytest.mark.row("CS-09")
+@pytest.mark.parametrize("where", [ON_LOOPBACK, CUSTOM_SCHEME], ids=["loopback", "custom scheme"])
+@pytest.mark.parametrize("scopes", [("openid",), ("openid", "profile")])
+def test_an_app_that_any_other_could_pretend_to_be_is_asked_about_every_time(scopes, where):
+    before = consent(granted=("profile",))
+    found = question(*scopes, of=client(**LOOPBACK), remembered=before, **where)
+    assert (found.to_ask, found.granted, found.is_needed) == (scopes[1:], (), True)
+
+
+def test_unless_the_operator_trusts_it():
+    found = question("openid", "profile", of=client(**LOOPBACK | {"trusted": True}), **ON_LOOPBACK)
+    assert (found.granted, found.is_needed) == (("profile",), False)
+
+
+def test_a_public_client_on_https_and_a_confidential_one_on_the_loopback_are_remembered():
+    before = consent(granted=("profile",))
+    assert not question("openid", "profile", of=client(**PUBLIC), remembered=before).is_needed
+    assert not question("openid", "profile", remembered=before, **ON_LOOPBACK).is_needed
+
+
+@pytest.mark.parametrize("place", ["id_token", "userinfo"])
+def test_a_claim_asked_for_by_name_brings_the_scope_behind_it_into_question(place):
+    found = question("openid", claims=claims(**{place: {"email": ()}}))
+    assert found.to_ask == ("email",)
+
+
+@pytest.mark.parametrize("claim", ["phone_number", "sub", "acr", "unheard_of"])
+def test_a_claim_that_no_scope_of_this_client_releases_is_not_asked_about(claim):
+    assert not question("openid", claims=claims({claim: ClaimAsk(essential=True)})).is_needed
+
+
+def test_a_claim_that_an_asked_scope_releases_anyway_brings_no_other_scope():
+    rules = dict(SCOPES) | {
+        "contact": ScopeRule(name="contact", description="Write to you", claims=("email",))
+    }
+    of = client(scopes=frozenset({"openid", "email", "contact"}))
+    wanted = asked("openid", "email", claims=claims({"email": ()}))
+    assert consents.question(wanted, of, None, rules).to_ask == ("email",)
+
+
+def test_each_scope_is_asked_about_once():
+    found = question("openid", "email", "profile", claims=claims({"email": ()}, {"name": (), "email": ()}))
+    assert found.to_ask == ("email", "profile")
+
+
+@pytest.mark.row("CS-05")
+@pytest.mark.parametrize(
+    ("chosen", "granted"),
+    [
+        (set(), ("terms",)),
+        ({"email"}, ("email", "terms")),
+        ({"terms"}, ("terms",)),
+        ({"profile", "email", "terms"}, ("profile", "email", "terms")),
+        ({"phone", "offline_access", "account.7", "openid"}, ("terms",)),
+        ({"email", "Profile", "*", ""}, ("email", "terms")),
+    ],
+    ids=str,
+)
+def test_an_answer_grants_of_what_was_asked_what_was_ticked_or_cannot_be_unticked(chosen, granted):
+    assert consents.ticked(("profile", "email", "terms"), chosen, SCOPES) == granted
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [("openid", False), ("terms", False), ("email", True), ("account.7", True), ("no longer declared", True)],
+)
+def test_what_the_operator_calls_optional_may_be_refused(name, may):
+    assert consents.may_refuse(name, SCOPES) is may
+
+
+def remembered_after(before, to_ask, granted):
+    fresh = consent(id="fresh", since=NOW, last_used=NOW, expires_at=NOW + 5000)
+    return consents.remember(before, to_ask=to_ask, granted=granted, fresh=fresh)
+
+
+def test_the_first_answer_is_remembered_as_it_was_given():
+    after = remembered_after(None, ("profile", "email"), ("email",))
+    assert (after.id, after.granted, after.refused, after.since) == ("fresh", ("email",), ("profile",), NOW)
+
+
+def test_a_later_answer_adds_to_the_first_and_keeps_its_name_so_that_grants_stand():
+    before = consent(granted=("profile",), refused=("phone",))
+    after = remembered_after(before, ("email", "account.7"), ("email",))
+    assert (after.id, after.since) == ("consent-1", before.since)
+    assert (after.granted, after.refused) == (("profile", "email"), ("phone", "account.7"))
+    assert (after.last_used, after.expires_at) == (NOW, NOW + 5000)
+
+
+def test_a_new_answer_replaces_what_was_said_of_the_same_before():
+    before = consent(granted=("profile", "email"), refused=("phone",))
+    after = remembered_after(before, ("profile", "email", "phone"), ("phone",))
+    assert (after.granted, after.refused) == (("phone",), ("profile", "email"))
+
+
+some = st.lists(st.sampled_from(["profile", "email", "phone", "account.7", "terms"]), unique=True)
+
+
+@given(some, some, some, st.sets(st.sampled_from(["profile", "email", "phone", "account.7"])))
+def test_whatever_was_said_nothing_is_both_granted_and_refused_and_the_last_word_counts(
+    yes, no, to_ask, chosen
+):
+    before = consent(granted=tuple(yes), refused=tuple(n for n in no if n not in yes))
+    granted = consents.ticked(to_ask, chosen, SCOPES)
+    after = remembered_after(before, to_ask, granted)
+    assert not set(after.granted) & set(after.refused)
+    assert set(after.granted) & set(to_ask) == set(granted)
+    assert set(after.granted) - set(to_ask) == set(before.granted) - set(to_ask)
+    assert set(after.granted) | set(after.refused) == set(before.granted) | set(before.refused) | set(to_ask)
+
+
+@given(some, some, some)
+def test_what_is_granted_without_a_question_was_granted_before(wanted, yes, no):
+    before = consent(granted=tuple(yes), refused=tuple(n for n in no if n not in yes))
+    found = consents.question(asked("openid", *wanted), client(), before, SCOPES)
+    assert set(found.granted) <= set(yes)
+    assert not set(found.granted) & set(found.to_ask)
+    assert set(wanted) - set(found.granted) - set(found.to_ask) <= set(before.refused)
