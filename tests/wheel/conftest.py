@@ -85,7 +85,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     for name in _needed("federation-broker"):
         _link(metadata.distribution(name), packages)
     notes = home / "notes"
-    (packages / "sitecustomize.py").write_text(_WATCH.format(notes=str(notes), root=str(ROOT)))
+    # Not sitecustomize: Debian's own Python brings one, which would win.
+    (packages / "watching.py").write_text(_WATCH.format(notes=str(notes), root=str(ROOT)))
+    (packages / "watching.pth").write_text("import watching\n")
     subprocess.run([python, "-c", f"open({str(ROOT / 'README.md')!r}).close()"], check=True)
     assert "README.md" in notes.read_text(), "the watch does not see"
     notes.write_text("")
