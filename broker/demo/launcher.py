@@ -25,7 +25,8 @@ from broker.demo.folder import LOOPBACK, DemoError, Folder, Ports, url
 _WRAPPER = Path(broker.__file__).parent / "store" / "launch.py"
 _PATIENCE = 30.0
 """Seconds until everybody must answer; a loaded machine takes a few."""
-_GOODBYE = 8.0
+# The broker waits for browsers that keep their connections; asked a second time, it does not.
+_GOODBYES = ((signal.SIGTERM, 1.0), (signal.SIGTERM, 6.0), (signal.SIGKILL, None))
 _LAST_LINES = 12
 
 
@@ -176,16 +177,13 @@ async def _all_answer(everybody: Sequence[Running]) -> bool:
 
 
 async def _stop(everybody: Sequence[Running]) -> None:
-    for one in everybody:
-        one.ask_to_stop(signal.SIGTERM)
-    ends = [one.ended for one in everybody]
-    if not ends:
-        return
-    _, late = await asyncio.wait(ends, timeout=_GOODBYE)
-    if late:
-        for one in everybody:
-            one.ask_to_stop(signal.SIGKILL)
-        await asyncio.wait(ends)
+    for how, patience in _GOODBYES:
+        late = [one for one in everybody if not one.ended.done()]
+        if not late:
+            return
+        for one in late:
+            one.ask_to_stop(how)
+        await asyncio.wait([one.ended for one in late], timeout=patience)
 
 
 def _welcome(folder: Folder, ports: Ports) -> None:

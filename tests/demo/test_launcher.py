@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,19 @@ async def test_being_stopped_ends_everybody(state: Path, how: signal.Signals) ->
     demo = await Demo.start(state)
     assert not EVERYBODY - demo.children().keys()
     assert (await demo.stop(how))[0] == 0
+
+
+async def test_a_browser_that_keeps_its_connections_does_not_hold_up_the_end(state: Path) -> None:
+    demo = await Demo.start(state)
+    async with Browser() as browser:
+        await browser.open(demo.url)
+        await browser.click("Sign in to Harbour Calendar")
+        await browser.click("Ada Marlowe")
+        everybody = list(demo.children().values())
+        started = time.monotonic()
+        assert (await demo.stop())[0] == 0
+        assert time.monotonic() - started < 3.5
+    assert not any(one.is_running() for one in everybody)
 
 
 async def test_exactly_one_address_is_printed(state: Path) -> None:
