@@ -1,4 +1,4 @@
-"""A small application under the real supervisor and workers: `python -m tests.cli.little_broker SOCKET WORKERS`."""
+"""A small application under the real supervisor: `python -m tests.cli.little_broker WHERE WORKERS`."""
 
 import asyncio
 import os
@@ -40,7 +40,8 @@ def main(listen: str, workers: str, mode: str = "") -> int:
         work(build, listening, None, parent, tell)
 
     def ready() -> None:
-        print(where(listening, tls=False), flush=True)
+        sys.stdout.write(f"{where(listening, tls=False)}\n")
+        sys.stdout.flush()
 
     return Supervisor(int(workers), be_a_worker, Events(now=time.time)).run(ready)
 
