@@ -1,0 +1,145 @@
+"""What the broker says of itself: true, whole, and nothing that it does not do."""
+
+import json
+from typing import get_args
+from urllib.parse import urlsplit
+
+import pytest
+
+from broker.protocol.authorize import validate
+from broker.protocol.client import AuthMethod, Client, GrantType, SigningAlg
+from broker.protocol.flow import Prompt
+from broker.protocol.metadata import oauth_document, openid_document
+from broker.protocol.params import Params
+from broker.protocol.reply import ResponseMode
+from tests.protocol.samples import ISSUER, SCOPES, ask, client, pairs, refused, rules
+
+OPENID = openid_document(ISSUER, SCOPES, [client(), client(id_token_signed_response_alg="ES256")])
+OAUTH = oauth_document(ISSUER, SCOPES)
+BOTH = pytest.mark.parametrize("document", [OPENID, OAUTH], ids=["openid", "oauth"])
+
+
+@BOTH
+def test_no_member_is_null_empty_or_unwritable(document):
+    assert all(value not in (None, "", [], {}) for value in document.values())
+    assert json.loads(json.dumps(document)) == document
+
+
+@BOTH
+def test_a_list_names_nothing_twice(document):
+    for value in document.values():
+        assert not isinstance(value, list) or len(set(value)) == len(value)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "name",
+    [
+        "issuer",
+        "authorization_endpoint",
+        "token_endpoint",
+        "jwks_uri",
+        "response_types_supported",
+        # Absence would say something else than the truth.
+        "response_modes_supported",
+        "grant_types_supported",
+        "request_parameter_supported",
+        "request_uri_parameter_supported",
+        "token_endpoint_auth_methods_supported",
+        "code_challenge_methods_supported",
+        "authorization_response_iss_parameter_supported",
+    ],
+)
+def test_what_is_always_published_is_there(document, name):
+    assert name in document
+
+
+@pytest.mark.parametrize(
+    "name", ["subject_types_supported", "id_token_signing_alg_values_supported", "userinfo_endpoint"]
+)
+def test_what_discovery_requires_besides_is_there(name):
+    assert name in OPENID
+
+
+def test_both_documents_say_the_same():
+    assert OAUTH.items() <= OPENID.items()
+
+
+@BOTH
+def test_every_endpoint_is_the_issuers_own(document):
+    for name, value in document.items():
+        if name.endswith(("_endpoint", "_uri")):
+            assert value.startswith(ISSUER + "/"), name
+            assert not urlsplit(value).query
+            assert not urlsplit(value).fragment
+
+
+def test_an_issuer_with_a_path_keeps_it():
+    document = openid_document("https://login.example/tenants/a", SCOPES, [])
+    assert document["issuer"] == "https://login.example/tenants/a"
+    assert document["token_endpoint"] == "https://login.example/tenants/a/token"
+
+
+# ── each promise, held against what the protocol does ─────────────────────────────────────────
+
+
+def test_the_response_types_and_modes_are_those_that_are_taken():
+    assert OPENID["response_types_supported"] == ["code"]
+    assert set(OPENID["response_modes_supported"]) == set(get_args(ResponseMode))
+    for mode in OPENID["response_modes_supported"]:
+        assert ask(response_mode=mode).reply_to.response_mode == mode
+
+
+def test_the_prompts_are_those_that_are_taken():
+    assert set(OPENID["prompt_values_supported"]) == set(get_args(Prompt))
+    for prompt in OPENID["prompt_values_supported"]:
+        assert ask(prompt=prompt).prompt == {prompt}
+
+
+def test_grant_types_and_client_authentication_are_those_a_client_can_register():
+    assert set(OPENID["grant_types_supported"]) == set(get_args(GrantType))
+    assert set(OPENID["token_endpoint_auth_methods_supported"]) == set(get_args(AuthMethod))
+    # RFC 7662 §2.1: whoever introspects must prove who they are.
+    assert "none" not in OPENID["introspection_endpoint_auth_methods_supported"]
+
+
+def test_a_request_object_is_refused_as_the_document_says():
+    assert OPENID["request_parameter_supported"] is False
+    assert OPENID["request_uri_parameter_supported"] is False
+    assert refused(request="x").error.error == "request_not_supported"
+    assert refused(request_uri="x").error.error == "request_uri_not_supported"
+
+
+def test_the_claims_parameter_is_read_as_the_document_says():
+    assert OPENID["claims_parameter_supported"] is True
+    assert ask(claims='{"userinfo": {"email": null}}').claims.userinfo
+
+
+def test_every_listed_scope_can_be_asked_for_and_no_pattern_is_listed():
+    every = client(scopes=frozenset(SCOPES))
+    assert "account.*" not in OPENID["scopes_supported"]
+    for name in OPENID["scopes_supported"]:
+        params = Params.of(pairs(scope=name))
+        assert validate(params, rules(every)).scopes == (name,)
+
+
+def test_the_claims_are_those_that_scopes_release_and_those_we_mint():
+    assert {"sub", "iss", "auth_time", "acr", "email", "name", "account_holder"} <= set(
+        OPENID["claims_supported"]
+    )
+    assert "unheard_of" not in OPENID["claims_supported"]
+
+
+@pytest.mark.parametrize("alg", get_args(SigningAlg))
+def test_the_algorithms_are_rs256_and_what_clients_use(alg):
+    def listed(*clients: Client):
+        return openid_document(ISSUER, SCOPES, clients)["id_token_signing_alg_values_supported"]
+
+    assert listed(client(id_token_signed_response_alg=alg)) == sorted({"RS256", alg})
+    assert listed() == ["RS256"]  # Discovery §3
+    assert "none" not in listed(client(id_token_signed_response_alg=alg))
+
+
+def test_only_s256_is_offered():
+    assert OPENID["code_challenge_methods_supported"] == ["S256"]
+    assert refused(code_challenge_method="plain").error.error == "invalid_request"
