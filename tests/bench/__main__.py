@@ -62,6 +62,7 @@ class Subject:
             "bytes_in": last["sent"] / max(1, last["done"]),
             "bytes_out": last["received"] / max(1, last["done"]),
             "started_in_ms": self.served.started_in * 1000,
+            "start_cpu_ms": self.served.start_cpu * 1000,
             "megabytes_idle": self.megabytes_idle,
             "megabytes": self.served.megabytes,
         }
@@ -122,7 +123,8 @@ def table(told: dict[str, Any], asked: argparse.Namespace) -> str:
         if "floor" in told:
             whole = told["floor"]["crypto"] + told["floor"]["sockets"]
             lines.append(f"broker / floor         {row['us']['min'] / whole:.2f}")
-        lines.append(f"time to first answer   {row['started_in_ms']:.0f} ms (store already running)")
+        start = f"{row['started_in_ms']:.0f} ms, {row['start_cpu_ms']:.0f} ms of them CPU"
+        lines.append(f"time to first answer   {start} (store already running)")
         lines.append(
             f"resident memory        {row['megabytes_idle']:.0f} MB, {row['megabytes']:.0f} MB after load"
         )

@@ -3,8 +3,8 @@
     python -m tests.bench.profiled CONFIG DUMP
 
 A timer of the kernel that counts CPU, not time, stops the process; where it stands then is counted. So
-waiting for a core costs nothing, and C code counts for the Python function that called it. SIGTERM ends it;
-then the counts are written.
+waiting for a core costs nothing, and C code counts for the Python function that called it. SIGUSR1 begins
+the counting, SIGUSR2 tells how many tasks there are, SIGTERM ends it; then the counts are written.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ async def serve(config_file: Path) -> None:
     await runner.setup()
     await web.TCPSite(runner, config.listen.host, config.listen.port, backlog=512).start()
     leave = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leave.set)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, sampler_begins)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, leave.set)
+    loop.add_signal_handler(signal.SIGUSR1, sampler_begins)
+    loop.add_signal_handler(signal.SIGUSR2, tell_tasks)
     await leave.wait()
     signal.setitimer(signal.ITIMER_PROF, 0)
     await runner.cleanup()
@@ -80,6 +82,11 @@ SAMPLER = Sampler()
 def sampler_begins() -> None:
     """The parent says when the warm-up is over."""
     signal.setitimer(signal.ITIMER_PROF, EVERY, EVERY)
+
+
+def tell_tasks() -> None:
+    sys.stderr.write(f"tasks {len(asyncio.all_tasks())}\n")
+    sys.stderr.flush()
 
 
 def main(config_file: Path, dump: Path) -> None:

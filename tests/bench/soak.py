@@ -1,7 +1,8 @@
-"""A minute at full speed, and what is left of it: memory, sockets, threads, keys."""
+"""A minute at full speed, refreshes included, and what is left of it: memory, sockets, tasks, keys."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import redis
 from tests.bench.stage import Served, Stage, megabytes
 
 SLICES = 12
+PLAN = {"scope": "openid profile email offline_access", "refresh": True}
 MEMORY_SLOPE = 0.10
 """How much of its size the process may still grow in the second half."""
 
@@ -36,24 +38,44 @@ def look(served: Served, store: Path) -> dict[str, Any]:
 
 
 def run(stage: Stage, *, seconds: float, in_flight: int) -> dict[str, Any]:
-    """Load in slices, with a look after each: the slope is that of the second half."""
+    """Load in slices, with a look after each: what counts is the growth in the second half."""
     stub, store = stage.stub(), stage.valkey()
     served = stage.broker(stub, store)
-    driver = stage.driver(broker=served.url, stub=stub)
+    driver = stage.driver(broker=served.url, stub=stub, **PLAN)
     driver.run(in_flight, logins=500)
-    looks, done, lost, why = [look(served, store)], 0, 0, {}
+    looks, runs = [look(served, store)], []
     for _ in range(SLICES):
-        told = driver.run(in_flight, seconds=seconds / SLICES)
-        done, lost, why = done + told["done"], lost + told["lost"], {**why, **told["why"]}
+        runs.append(driver.run(in_flight, seconds=seconds / SLICES))
         looks.append(look(served, store))
+    stage.end(served.process)
+    tasks = tasks_left(stage, stub, in_flight)
     return {
         "seconds": seconds,
-        "done": done,
-        "lost": lost,
-        "why": why,
+        "done": sum(run["done"] for run in runs),
+        "lost": sum(run["lost"] for run in runs),
+        "why": {reason: count for run in runs for reason, count in run["why"].items()},
         "looks": looks,
-        "growth": growth(looks),
+        "tasks": tasks,
+        "growth": growth(looks) + ([f"tasks: {tasks[0]} → {tasks[1]}"] if tasks[1] > tasks[0] else []),
     }
+
+
+def tasks_left(stage: Stage, stub: str, in_flight: int) -> tuple[int, int]:
+    """Tasks of the event loop after some logins, and after many more, with nobody under way.
+
+    Nobody sees those from outside, so this is the application in a process that tells.
+    """
+    served = stage.broker(stub, stage.valkey(), profile=stage.folder / "unused.json")
+    driver = stage.driver(broker=served.url, stub=stub, **PLAN)
+    told = []
+    for count in (1, 2):
+        driver.run(in_flight, logins=count * 500)
+        served.process.send_signal(signal.SIGUSR2)
+        lines: list[str] = []
+        while len(lines) < count and served.process.poll() is None:
+            lines = [line for line in served.log.read_text().splitlines() if line.startswith("tasks ")]
+        told.append(int(lines[-1].split()[1]))
+    return told[0], told[1]
 
 
 def growth(looks: list[dict[str, Any]]) -> list[str]:
@@ -81,5 +103,6 @@ def table(told: dict[str, Any]) -> str:
             f"{index:<10}{seen['megabytes']:8.1f}{seen['sockets']:9d}{seen['threads']:9d}{seen['store_clients']:7d}"
             f"{seen['keys']:9d}{len(seen['keys_without_ttl']):8d}"
         )
-    lines += ["", *(told["growth"] or ["nothing grows"]), *(f"lost: {reason}" for reason in told["why"])]
+    lines += ["", f"tasks {told['tasks'][0]} → {told['tasks'][1]}"]
+    lines += [*(told["growth"] or ["nothing grows"]), *(f"lost: {reason}" for reason in told["why"])]
     return "\n".join(lines)

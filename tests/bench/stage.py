@@ -192,7 +192,7 @@ class Stage:
         }
         process = self.python("tests.bench.naive", json.dumps(told), name="naive")
         seconds = until_answered(port, process, self.log("naive"))
-        return Served(process, f"http://127.0.0.1:{port}", seconds)
+        return Served(process, f"http://127.0.0.1:{port}", seconds, self.log("naive"))
 
     def broker(self, stub: str, store: Path, *, workers: int = 1, profile: Path | None = None) -> Served:
         """The broker as it is served: ``broker serve`` with a config like an operator's."""
@@ -205,16 +205,18 @@ class Stage:
         # Its events go to standard output and are written in full, but nobody keeps them.
         process = self.python(*command, name=f"broker-{port}", stdout=subprocess.DEVNULL)
         seconds = until_answered(port, process, self.log(f"broker-{port}"))
-        return Served(process, f"http://127.0.0.1:{port}", seconds)
+        return Served(process, f"http://127.0.0.1:{port}", seconds, self.log(f"broker-{port}"))
 
 
 class Served:
-    """A program under measurement."""
+    """A program under measurement, as it was when it first answered."""
 
-    def __init__(self, process: subprocess.Popen[Any], url: str, started_in: float) -> None:
+    def __init__(self, process: subprocess.Popen[Any], url: str, started_in: float, log: Path) -> None:
         self.process = process
         self.url = url
+        self.log = log
         self.started_in = started_in
+        self.start_cpu = cpu_seconds(self.pids)
 
     @property
     def pids(self) -> list[int]:

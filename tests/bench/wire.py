@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
         self._host, self._port = host, port
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
+        self._answered = 0
         self._waiting: asyncio.Future[Answer] | None = None
         self.count_anew()
 
@@ -48,11 +49,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         self._buffer = b""
+        self._answered = 0
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(ConnectionResetError(f"closed after {len(self._buffer)} bytes"))
+            age = "in use" if self._answered else "fresh"
+            detail = f"a connection {age} closed after {len(self._buffer)} bytes"
+            self._waiting.set_exception(ConnectionResetError(detail))
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -69,6 +73,7 @@ class Connection(asyncio.Protocol):
         self.received += end + 4 + length
         if "connection: close" in low:
             self.close()
+        self._answered += 1
         self._waiting.set_result(Answer(int(head[9:12]), head, body))
 
     def close(self) -> None:
