@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, async_playwright, expect
 
-from tests.browser.conftest import ARGUMENTS, CHROMIUM
+from tests.browser.conftest import ARGUMENTS, AXE, CHROMIUM
 from tests.demo.running import Demo
 
 pytestmark = [
@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.xdist_group("demo"),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}"),
+    pytest.mark.skipif(not AXE.exists(), reason="no axe-core: run npm ci in tests/browser"),
 ]
 
 SEVEN_STEPS = 90
@@ -29,7 +30,10 @@ async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
     complaints: list[str] = []
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        context = await chromium.new_context(viewport={"width": request.param, "height": 800})
+        # bypass_csp lets axe-core in; that the pages' own policy holds is seen over HTTP.
+        context = await chromium.new_context(
+            viewport={"width": request.param, "height": 800}, bypass_csp=True
+        )
         opened = await context.new_page()
         opened.on("console", lambda message: complaints.append(message.text))
         opened.on("pageerror", lambda error: complaints.append(str(error)))
@@ -44,11 +48,21 @@ async def _fits(page: Page) -> None:
     assert wide == 0, page.url
 
 
+async def _is_for_everybody(page: Page) -> None:
+    """axe-core finds nothing that keeps anybody out."""
+    await expect(page.locator("[data-waiting]")).to_have_count(0)  # Allow is pale until one had time to read
+    await page.evaluate(AXE.read_text("utf-8"))
+    found = await page.evaluate("axe.run()")
+    said = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
+    assert said == [], page.url
+
+
 async def _press(page: Page, words: str) -> None:
     target = page.get_by_role("button", name=re.compile(words)).or_(
         page.get_by_role("link", name=re.compile(words))
     )
     await _fits(page)
+    await _is_for_everybody(page)
     await target.first.click()
 
 

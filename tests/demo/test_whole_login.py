@@ -138,3 +138,28 @@ async def test_an_answer_that_this_browser_did_not_ask_for_is_not_taken(demo: De
     page = await browser.open(f"{demo.url}notes/callback?code=x&state=y")
     assert page.status == 400
     assert "not started here" in page.text
+
+
+async def test_every_page_has_a_policy_that_lets_nothing_strange_in(demo: Demo, browser: Browser) -> None:
+    pages = [
+        await browser.open(demo.url),
+        await browser.click(NOTES),
+        await allowed(browser, demo, "Ada Marlowe"),
+    ]
+    for page in pages:
+        policy = page.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert "<script" not in page.html
+        assert " style=" not in page.html
+        assert page.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_form_of_another_site_signs_nobody_out(demo: Demo, browser: Browser) -> None:
+    await allowed(browser, demo, "Ada Marlowe")
+    async with browser.http.post(
+        f"{demo.url}notes/sign-out", headers={"Origin": "http://127.0.0.1:9"}
+    ) as answer:
+        assert answer.status == 400
+    assert "Ada Marlowe" in (await browser.open(f"{demo.url}notes/")).text
