@@ -31,7 +31,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from broker.config.settings import EMBEDDED, StoreConfig
-from broker.protocol.flow import Consent, Grant
 from broker.store.consents import Consents
 from broker.store.embedded import Embedded, EmbeddedInUse, join_embedded, start_embedded
 from broker.store.errors import StoreCorrupt, StoreError, StoreMisconfigured, StoreRefused, StoreUnavailable
@@ -78,13 +77,6 @@ class Store(Flows, Sessions, Grants, Consents, Signing):
     def handle_keys(self) -> tuple[bytes, ...]:
         """For `protocol.handles`: the first key tags, all are accepted."""
         return self._vault.handle_keys
-
-    async def standing(self, grant: Grant) -> tuple[Consent | None, bool]:
-        """What a grant stands on: the consent remembered now, and whether its session was ended."""
-        consent, ended = await asyncio.gather(
-            self.read_consent(grant.context.subject, grant.client_id), self.session_ended(grant.sid)
-        )
-        return consent, ended
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` when the store could not serve now."""

@@ -12,6 +12,10 @@ a handle or a password.
 
 from __future__ import annotations
 
+import logging
+
+_log = logging.getLogger(__name__)
+
 
 class StoreError(Exception):
     """Something at the store went wrong; nothing may be concluded about what is stored."""
@@ -39,3 +43,12 @@ class StoreMisconfigured(StoreError):
 
     def __str__(self) -> str:
         return self.detail
+
+
+def alarm(reason: str, detail: str) -> StoreCorrupt:
+    """The error for a value or an answer that is not what it should be, told to whoever watches the log.
+
+    It is a fault of the machine or somebody at work in the store, so it must not drown in a retry.
+    """
+    _log.critical("store: %s: %s", reason, detail)
+    return StoreCorrupt(reason, detail)

@@ -26,7 +26,7 @@ from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
 from broker.protocol.tokens import AccessToken
 from broker.store import grant_scripts as scripts
-from broker.store.errors import StoreCorrupt
+from broker.store.errors import alarm
 from broker.store.records import Room, milliseconds
 
 
@@ -113,7 +113,7 @@ class Grants(Room):
             "HMGET", name, "grant", "spent", "revoked", f"jti:{jti or ''}", at
         )
         if not isinstance(answer, list) or len(answer) != len(("grant", "spent", "revoked", "jti", "at")):
-            raise StoreCorrupt("wrong_answer", f"the answer for {name} is not that of a grant")
+            raise alarm("wrong_answer", f"the answer for {name} is not that of a grant")
         sealed, spent, revoked, jti_revoked, token = answer
         grant = self._open(f"{name}\0grant", Grant, sealed)
         if grant is None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from broker.store.errors import StoreCorrupt
+from broker.store.errors import alarm
 from broker.store.vault import Vault
 from broker.store.wire import Script, Wire
 
@@ -73,13 +73,11 @@ class Room:
         if sealed is None:
             return None
         if not isinstance(sealed, bytes):
-            raise StoreCorrupt("wrong_answer", f"the answer for {name} is not a value")
+            raise alarm("wrong_answer", f"the answer for {name} is not a value")
         try:
             return _decoder(kind).decode(self._vault.open(name, sealed))
         except msgspec.DecodeError as error:
-            raise StoreCorrupt(
-                "not_a_record", f"the value of {name} is no {kind.__name__}: {error}"
-            ) from None
+            raise alarm("not_a_record", f"the value of {name} is no {kind.__name__}: {error}") from None
 
     async def _put(self, name: str, record: object, ttl: float) -> None:
         await self._wire.call("SET", name, self._seal(name, record), "PX", milliseconds(ttl))
@@ -102,5 +100,5 @@ class Room:
         keys = [names] if isinstance(names, str) else names
         answer = await self._wire.run(script, keys, arguments)
         if not isinstance(answer, list) or not answer or answer[0] != keys[0].encode():
-            raise StoreCorrupt("wrong_answer", f"the answer of a script on {keys[0]} is about something else")
+            raise alarm("wrong_answer", f"the answer of a script on {keys[0]} is about something else")
         return answer[1:]

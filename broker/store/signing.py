@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from broker.store.errors import StoreCorrupt
+from broker.store.errors import alarm
 from broker.store.records import Room
 from broker.store.wire import Script
 
@@ -30,7 +30,7 @@ class Signing(Room):
         if edition is None:
             return b"", b""
         if not isinstance(edition, bytes):
-            raise StoreCorrupt("wrong_answer", f"the answer for {name} is not a value")
+            raise alarm("wrong_answer", f"the answer for {name} is not a value")
         return self._vault.open(name, edition), edition
 
     async def replace_signing_keys(self, seen: bytes, document: bytes) -> bool:

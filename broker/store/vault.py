@@ -14,7 +14,6 @@ Redis key, with the field where it is one of a hash, is authenticated with it an
 from __future__ import annotations
 
 import hmac
-import logging
 import os
 from collections.abc import Sequence
 
@@ -24,9 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from broker.connector import Secret
-from broker.store.errors import StoreCorrupt, StoreMisconfigured
-
-_log = logging.getLogger(__name__)
+from broker.store.errors import StoreMisconfigured, alarm
 
 VERSION = b"\x01"
 _ID, _NONCE, _TAG = 4, 12, 16
@@ -97,12 +94,10 @@ class Vault:
 
     def _key(self, name: str, sealed: bytes) -> _Key:
         if len(sealed) < _HEAD + _TAG or sealed[:1] != VERSION:
-            raise StoreCorrupt("not_sealed", f"the value of {name} is not of a version we know")
+            raise alarm("not_sealed", f"the value of {name} is not of a version we know")
         key = self._by_id.get(sealed[1 : 1 + _ID])
         if key is None:
-            raise StoreCorrupt(
-                "unknown_key", f"the value of {name} is sealed under none of store.encryption_keys"
-            )
+            raise alarm("unknown_key", f"the value of {name} is sealed under none of store.encryption_keys")
         return key
 
 
@@ -119,4 +114,4 @@ def _open(key: bytes, name: str, sealed: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[_HEAD - _NONCE : _HEAD], sealed[_HEAD:], name.encode())
     except InvalidTag:
-        raise StoreCorrupt("seal_broken", f"the value of {name} was not stored under this name") from None
+        raise alarm("seal_broken", f"the value of {name} was not stored under this name") from None

@@ -87,6 +87,27 @@ def test_its_folder_socket_and_data_are_the_owners_alone(tmp_path: Path) -> None
     running.stop()
 
 
+@pytest.mark.row("RT-03")
+async def test_what_it_answered_is_on_the_disk(tmp_path: Path) -> None:
+    running = start_embedded(tmp_path)
+    wire = Wire(running.url)
+    assert await wire.call("CONFIG", "GET", "appendfsync") == [b"appendfsync", b"always"]
+    assert await wire.call("CONFIG", "GET", "appendonly") == [b"appendonly", b"yes"]
+    # Killed at any moment, also while an fsync runs, it has all that it said yes to.
+    said_yes = 0
+    for number in range(1, 300):
+        await wire.call("SET", "number", number)
+        said_yes = number
+    os.kill(running.pid, signal.SIGKILL)
+    await wire.close()
+    running.stop()
+    running = start_embedded(tmp_path)
+    wire = Wire(running.url)
+    assert await wire.call("GET", "number") == str(said_yes).encode()
+    await wire.close()
+    running.stop()
+
+
 async def test_it_does_not_evict(tmp_path: Path) -> None:
     running = start_embedded(tmp_path)
     wire = Wire(running.url)

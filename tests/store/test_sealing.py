@@ -149,13 +149,18 @@ async def test_a_consent_that_was_moved_to_another_app_or_person_does_not_open(
 @pytest.mark.row("RD-19")
 @pytest.mark.parametrize("value", [b"", b"{}", b"\x02" + b"x" * 60, b"\x01" + b"x" * 60, b"\x80\x04K*."])
 async def test_a_value_that_we_did_not_write_is_refused(
-    store: Store, store_config: StoreConfig, wire: Wire, value: bytes
+    store: Store,
+    store_config: StoreConfig,
+    wire: Wire,
+    value: bytes,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await store.put_session("sid.cookie", session(), 60)
     (name,) = await _keys(wire, store_config)
     await wire.call("SET", name, value)
     with pytest.raises(StoreCorrupt):
         await store.read_session("sid.cookie", 60)
+    assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
 @pytest.mark.row("RD-03")

@@ -12,7 +12,7 @@ import pytest
 from broker.config.settings import StoreConfig
 from broker.store import Store, open_store
 from broker.store.wire import Wire
-from tests.store.samples import consent, grant, session
+from tests.store.samples import consent, session
 
 COOKIE = "our-sid.the-secret"
 
@@ -92,14 +92,6 @@ async def test_a_short_consent_does_not_shorten_the_others(
     await store.write_consent("ada", consent("billing"), 3600)
     await store.write_consent("ada", consent("wiki"), 60)
     assert await wire.call("PTTL", f"{store_config.prefix}consents:ada") > 3_500_000
-
-
-async def test_what_a_grant_stands_on_is_told_together(store: Store) -> None:
-    mine, given = grant(), consent("billing")
-    assert await store.standing(mine) == (None, False)
-    await store.write_consent(mine.context.subject, given, 60)
-    await store.end_session(f"{mine.sid}.secret", 60)
-    assert await store.standing(mine) == (given, True)
 
 
 async def test_two_brokers_with_their_own_prefix_do_not_meet(
