@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from broker.cli.operator import OperatorError, answer, command, json_argument
 from broker.config import Config, ConfigError, Problem, load
+from broker.connector import Secret, UpstreamInvalid
 
 
 def register(commands: Any) -> None:
@@ -35,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
         return _wrong([_told(problem) for problem in error.problems], list(error.problems), json=options.json)
     material = _key_material(config)
     if material:
-        return _wrong([{"message": line} for line in material], material, json=options.json)
+        lines = [f"{options.config}: {line}" for line in material]
+        return _wrong([{"message": line} for line in material], lines, json=options.json)
     if options.json:
         answer({"ok": True, "notes": [_told(note) for note in config.notes], **_counts(config)})
         return 0
@@ -72,7 +77,7 @@ def _counts(config: Config) -> dict[str, int]:
 
 
 def _key_material(config: Config) -> list[str]:
-    """Keys and certificates are opened here too; when serving that happens at the start."""
+    """What cannot be opened; when serving that would show at the start, or at the first login."""
     wrong: list[str] = []
     if config.tls is not None:
         from broker.cli.listening import tls_context  # noqa: PLC0415  (only where there is TLS)
@@ -82,11 +87,31 @@ def _key_material(config: Config) -> list[str]:
         except OperatorError as error:
             wrong += error.lines
     if config.keys.files:
-        from broker.jose import JoseError, SigningKey  # noqa: PLC0415  (costs 0.1 s)
-
-        for file in config.keys.files:
-            try:
-                SigningKey.from_pem(file.read_bytes())
-            except (JoseError, ValueError, OSError) as error:
-                wrong.append(f"{file}: is not a private key that can sign: {error}")
+        wrong += _signing_keys(config)
+    for connector in config.connectors.values():
+        private_key = getattr(connector.settings, "private_key", None)
+        if isinstance(private_key, Secret):
+            wrong += (f"connectors.{connector.id}.private_key: {line}" for line in _client_key(private_key))
     return wrong
+
+
+def _signing_keys(config: Config) -> list[str]:
+    from broker.keys import KeyRing, KeysMisconfigured  # noqa: PLC0415  (costs 0.1 s)
+
+    # Checking makes nothing, so the subject key that would be made at the first start is another one here.
+    borrowed = replace(config, subject_key=config.subject_key or Secret("x" * 43))
+    try:
+        asyncio.run(KeyRing.open(borrowed, None, now=time.time, watch=False))
+    except KeysMisconfigured as error:
+        return [str(error)]
+    return []
+
+
+def _client_key(private_key: Secret) -> list[str]:
+    from broker.upstreams.tools import ClientKey  # noqa: PLC0415  (costs 0.2 s)
+
+    try:
+        ClientKey(private_key, time.time).public_jwks()
+    except UpstreamInvalid as error:
+        return [error.detail]
+    return []

@@ -25,6 +25,7 @@ from broker.events import Events
 _LIMIT: Final = 10.0
 """Seconds from SIGTERM to the end of the last worker."""
 _TICK: Final = 1.0
+_IMPATIENCE: Final = 1.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -89,9 +90,14 @@ class Supervisor:
             self._signal(signal.SIGKILL)
 
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
-        """SIGTERM lets everybody finish; a second one does not."""
+        """SIGTERM lets everybody finish; one more, a second later or more, does not."""
         now = time.monotonic()
-        self._stop_by = now + _LIMIT if self._stop_by is None else now
+        if self._stop_by is None:
+            self._stop_by = now + _LIMIT
+        elif (
+            now > self._stop_by - _LIMIT + _IMPATIENCE
+        ):  # sooner it is the same wish, by way of somebody else
+            self._stop_by = now
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -125,7 +125,8 @@ class Parts:
             asked.setdefault(client.id_token_signed_response_alg, client.client_id)
             asked.setdefault(client.access_token_signing_alg, client.client_id)
         if written.algorithms is None:
-            algorithms = tuple(dict.fromkeys(("RS256", "ES256", *asked)))
+            usual: tuple[SigningAlg, ...] = ("RS256",) if written.files else ("RS256", "ES256")
+            algorithms = tuple(dict.fromkeys((*usual, *asked)))
             return KeysConfig(files=written.files, algorithms=algorithms, rotate_every=written.rotate_every)
         missing = [name for name in asked if name not in written.algorithms]
         if "RS256" not in written.algorithms:

@@ -79,10 +79,13 @@ StrongSecret = Annotated[Secret, AfterValidator(_long_enough)]
 
 def _network(value: Any) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(value if isinstance(value, str) else "")
+        network = ip_network(value if isinstance(value, str) else "")
     except ValueError as error:
         hint = "; the bits after the prefix must be zero" if "host bits" in str(error) else ""
         raise ValueError(f"expected a network such as 10.0.0.0/8 or fd00::/8{hint}") from None
+    if network.prefixlen == 0:
+        raise ValueError("is everybody; name the networks that are meant")
+    return network
 
 
 Network = Annotated[

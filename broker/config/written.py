@@ -82,7 +82,7 @@ class Keys(Written):
     """Private keys as PEM files; the broker then makes none."""
     algorithms: tuple[SigningAlg, ...] | None = None
     """What tokens are signed with. RS256 must be among them (OpenID Connect Discovery). Without it RS256,
-    ES256, and whatever a client asks for."""
+    whatever a client asks for, and, where the broker makes the keys, ES256."""
     rotate_every: Duration = 90 * 86400
     """How long a key that the broker made signs before the next one does."""
 

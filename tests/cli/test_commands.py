@@ -202,3 +202,28 @@ def test_a_store_that_is_away_is_one_plain_line(run: Run, tmp_path: Path) -> Non
     assert (done.stdout, done.returncode) == ("", 1)
     assert done.stderr.startswith("broker: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("keys: {files: [broker.yaml]}\n", "keys.files: broker.yaml: "),
+        ("tls: {certificate: broker.yaml, key: broker.yaml}\n", "tls: broker.yaml and broker.yaml are not"),
+    ],
+)
+def test_check_opens_keys_and_certificates_too(run: Run, sound: Path, more: str, said: str) -> None:
+    sound.write_text(SOUND + more)
+    done = run("check", "broker.yaml")
+    assert (done.stdout, done.returncode, done.stderr.count("\n")) == ("", 1, 1)
+    assert done.stderr.startswith(f"broker.yaml: {said}")
+    told = json.loads(run("check", "broker.yaml", "--json").stdout)
+    assert told["problems"][0]["message"].startswith(said)
+    assert not (sound.parent / "state").exists()
+
+
+def test_check_tries_the_keys_by_which_upstreams_know_us(run: Run, sound: Path) -> None:
+    entry = "    type: oidc\n    issuer: https://idp.example\n    private_key: not a key\n    name: Staff\n"
+    sound.write_text(SOUND.replace("    type: tests.config.upstream\n    name: Staff\n", entry))
+    done = run("check", "broker.yaml")
+    assert (done.stdout, done.returncode, done.stderr.count("\n")) == ("", 1, 1)
+    assert done.stderr.startswith("broker.yaml: connectors.staff.private_key: ")

@@ -105,6 +105,10 @@ HEAD = "issuer: https://login.acme.example\nstate_dir: state\n"
                 "the bits after the prefix must be zero"
             ),
         ),
+        (
+            "trusted_proxies: {networks: ['::/0']}",
+            "3:30: trusted_proxies.networks[0]: is everybody; name the networks that are meant",
+        ),
         ("trusted_proxies: {networks: []}", "3:29: trusted_proxies.networks: must have at least 1"),
         (
             "trusted_proxies: {networks: [10.0.0.0/8], headers: both}",
