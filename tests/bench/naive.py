@@ -30,7 +30,7 @@ class Naive:
         self.issuer = f"http://127.0.0.1:{told['port']}"
         self.told = told
         self.key = jwk.JWK.generate(kty="EC", crv="P-256", use="sig", alg="ES256", kid="naive-1")
-        self.redis = redis.asyncio.Redis.from_url(told["redis"], max_connections=64)
+        self.redis = redis.asyncio.Redis.from_url(told["redis"])
 
     async def start(self, app: web.Application) -> None:
         self.http = ClientSession()
