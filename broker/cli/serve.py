@@ -10,7 +10,10 @@ import argparse
 import gc
 import os
 import socket
+import ssl
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,38 +58,42 @@ def run(options: argparse.Namespace) -> int:
 def serve(config: Config, workers: int) -> int:
     """Open what is shared, then let the workers work; the answer is the exit code."""
     tls = tls_context(config.tls) if config.tls is not None else None
-    listening = open_socket(config.listen)
-    store = OwnStore(config) if config.store.url == EMBEDDED else None
-    try:
-        from broker.app import build  # noqa: PLC0415  (after the mistakes that are told without it)
-        from broker.jose import JoseError  # noqa: PLC0415
-
+    with ExitStack() as shared:
+        listening = shared.enter_context(open_socket(config.listen))
+        if config.listen.path is not None:
+            shared.callback(config.listen.path.unlink, missing_ok=True)
+        store = OwnStore(config) if config.store.url == EMBEDDED else None
+        if store is not None:
+            shared.callback(store.stop)
+        be_a_worker = _worker(config, listening, tls)
         events = Events(now=time.time)
-        parent = os.getpid()
-
-        def be_a_worker(tell: int) -> None:
-            try:
-                work(lambda: build(config), listening, tls, parent, tell)
-            except (StoreError, JoseError) as error:
-                raise OperatorError(str(error)) from error
 
         def when_ready() -> None:
             events.emit("serving", "ok", detail=where(listening, tls=tls is not None))
             notify("READY=1")
 
+        shared.callback(notify, "STOPPING=1")
         # What is here now is here for good, so no worker's collector needs to touch (and copy) it.
         gc.collect()
         gc.freeze()
-        return Supervisor(workers, be_a_worker, events, store.watch if store is not None else None).run(
-            when_ready
-        )
-    finally:
-        notify("STOPPING=1")
-        listening.close()
-        if config.listen.path is not None:
-            config.listen.path.unlink(missing_ok=True)
-        if store is not None:
-            store.stop()
+        watch = store.watch if store is not None else None
+        return Supervisor(workers, be_a_worker, events, watch).run(when_ready)
+
+
+def _worker(config: Config, listening: socket.socket, tls: ssl.SSLContext | None) -> Callable[[int], None]:
+    """What a worker does. Its imports are done here, before the fork, so that all share them."""
+    from broker.app import build  # noqa: PLC0415  (after the mistakes that are told without it)
+    from broker.jose import JoseError  # noqa: PLC0415
+
+    parent = os.getpid()
+
+    def be_a_worker(tell: int) -> None:
+        try:
+            work(lambda: build(config), listening, tls, parent, tell)
+        except (StoreError, JoseError) as error:
+            raise OperatorError(str(error)) from error
+
+    return be_a_worker
 
 
 class OwnStore:
