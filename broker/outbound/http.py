@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
@@ -154,15 +155,12 @@ class UpstreamClient:
                 keepalive_timeout=IDLE,
                 ttl_dns_cache=60,
             )
-            limit = self._config.timeout
             self._sessions[scheme] = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=limit, connect=limit, sock_connect=limit, sock_read=limit
-                ),
+                timeout=aiohttp.ClientTimeout(total=self._config.timeout),  # waiting, connecting and reading
                 max_headers=MAX_HEADERS,
                 max_line_size=MAX_HEADER_LINE,
                 max_field_size=MAX_HEADER_LINE,
@@ -203,6 +201,7 @@ def _place(url: str) -> str:
     return url.partition("?")[0][:200]
 
 
+@lru_cache(maxsize=1024)
 def _checked(url: str) -> URL:
     """The URL, if it is one that we ask: absolute, http or https, no user, no fragment, nothing hidden."""
     if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(' \\#<>"{}|^`'):
