@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -77,6 +77,14 @@ class _Home:
         except FileNotFoundError:
             return None
 
+    def forget(self, address: Path) -> None:
+        """Remove a socket that nobody listens on, with the folder that was made for it."""
+        self.note.unlink(missing_ok=True)
+        address.unlink(missing_ok=True)
+        if address.parent != self.folder:
+            with suppress(OSError):  # gone already, or not empty and so not only ours
+                address.parent.rmdir()
+
 
 class Embedded:
     """A server that runs. ``url`` is for `open_store`, in this process and its workers."""
@@ -105,10 +113,7 @@ class Embedded:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._home.note.unlink(missing_ok=True)
-        self._address.unlink(missing_ok=True)
-        if self._address.parent != self._home.folder:
-            shutil.rmtree(self._address.parent, ignore_errors=True)
+        self._home.forget(self._address)
 
 
 def start_embedded(state_dir: Path) -> Embedded:
@@ -122,10 +127,16 @@ def start_embedded(state_dir: Path) -> Embedded:
     home.make()
     lock = _lock(home)
     try:
+        left_behind = home.noted()
+        if left_behind is not None:  # by an owner that was killed
+            home.forget(left_behind)
         address = _address(home)
-        process = _launch(home, address, lock)
         home.note.write_text(str(address))
-        return Embedded(process, home, address)
+        try:
+            return Embedded(_launch(home, address, lock), home, address)
+        except BaseException:
+            home.forget(address)
+            raise
     finally:
         # The server has its own copy. Ours would pass to workers and outlive the server with them.
         os.close(lock)

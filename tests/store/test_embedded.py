@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from broker.config.settings import StoreConfig
-from broker.store import EmbeddedInUse, StoreMisconfigured, open_store, server, start_embedded
+from broker.store import EmbeddedInUse, StoreMisconfigured, embedded, open_store, server, start_embedded
 from broker.store.embedded import join_embedded
 from broker.store.server import candidates, new_enough
 from broker.store.wire import Wire
@@ -181,6 +182,25 @@ def test_it_ends_with_its_parent_even_where_that_was_killed(tmp_path: Path) -> N
     assert alive == []
     # And the next one takes over at once, though nobody cleaned up.
     start_embedded(tmp_path).stop()
+
+
+def test_the_folder_of_a_far_socket_is_removed_after_a_kill_and_after_a_failed_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(embedded, "_LONGEST_SOCKET", 10)  # every path is too long for beside the data
+    parent, child = _parent(tmp_path / ("d" * 100))
+    parent.kill()
+    parent.communicate()
+    psutil.wait_procs([child], timeout=5)
+    start_embedded(tmp_path / ("d" * 100)).stop()
+    assert list((tmp_path / "tmp").iterdir()) == []
+    monkeypatch.setattr(embedded, "candidates", lambda: iter(()))
+    with pytest.raises(StoreMisconfigured):
+        start_embedded(tmp_path / "none")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
