@@ -7,6 +7,7 @@ when it is not good). This is the worked example of docs/verify-access-tokens.md
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 from aiohttp import web
@@ -85,7 +86,7 @@ async def me(request: web.Request) -> web.Response:
     try:
         checked = await request.app[TOKENS].check(token, NEEDS)
     except BadToken as bad:
-        more = f', scope="{NEEDS}"' if bad.status == 403 else ""  # noqa: PLR2004 — as RFC 6750 §3.1 has it
+        more = f', scope="{NEEDS}"' if bad.status == HTTPStatus.FORBIDDEN else ""
         said = f'Bearer realm="harbour api", error="{bad.error}", error_description="{bad.description}"{more}'
         return _challenge(bad.status, said)
     except IssuerUnavailable:

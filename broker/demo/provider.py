@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -201,7 +202,7 @@ async def token(request: web.Request) -> web.Response:
         return _json({"error": "invalid_request", "error_description": str(error)}, 400)
     except tokens.TokenRefused as refused:
         response = _json({"error": refused.error}, refused.status)
-        if refused.status == 401:  # noqa: PLR2004 — RFC 6749 §5.2 says so of this one
+        if refused.status == HTTPStatus.UNAUTHORIZED:  # RFC 6749 §5.2
             response.headers["WWW-Authenticate"] = 'Basic realm="demo provider"'
         return response
 

@@ -55,7 +55,7 @@ class Key:
         """The key in that file; made and written there the first time, for its owner alone."""
         if not path.exists():
             fresh = RSAKey.generate_key(2048, auto_kid=True).as_dict(private=True)
-            with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
                 json.dump(fresh, file)
         return cls(RSAKey.import_key(json.loads(path.read_text())))
 

@@ -13,6 +13,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -141,7 +142,7 @@ class RelyingParty:
         """What userinfo says now, for the person of the ID Token (Core §5.3)."""
         endpoint = (await self.issuer.metadata())["userinfo_endpoint"]
         answer = await self.get(endpoint, tokens)
-        if answer.status == 200 and answer.body.get("sub") != tokens.id_token_claims["sub"]:  # noqa: PLR2004
+        if answer.status == HTTPStatus.OK and answer.body.get("sub") != tokens.id_token_claims["sub"]:
             raise SignInFailed("wrong_person", "userinfo speaks of somebody else")  # Core §5.3.2
         return answer
 
@@ -169,7 +170,7 @@ class RelyingParty:
         endpoint = (await self.issuer.metadata())["token_endpoint"]
         async with self._http.post(endpoint, data=form, headers=header, allow_redirects=False) as answer:
             document: dict[str, Any] = await answer.json()
-        if answer.status != 200:  # noqa: PLR2004 — RFC 6749 §5.1
+        if answer.status != HTTPStatus.OK:  # RFC 6749 §5.1
             raise SignInFailed(document.get("error", "server_error"), document.get("error_description", ""))
         return document
 

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from broker.demo import launcher
 from broker.demo.folder import DemoError, Folder, Ports
 from tests.demo.helpers import Browser
 from tests.demo.running import Demo, left_over, three_ports
@@ -44,17 +44,41 @@ async def test_being_stopped_ends_everybody(state: Path, how: signal.Signals) ->
     assert (await demo.stop(how))[0] == 0
 
 
-async def test_a_browser_that_keeps_its_connections_does_not_hold_up_the_end(state: Path) -> None:
-    demo = await Demo.start(state)
-    async with Browser() as browser:
-        await browser.open(demo.url)
-        await browser.click("Sign in to Harbour Calendar")
-        await browser.click("Ada Marlowe")
-        everybody = list(demo.children().values())
-        started = time.monotonic()
-        assert (await demo.stop())[0] == 0
-        assert time.monotonic() - started < 3.5
-    assert not any(one.is_running() for one in everybody)
+STUBBORN = """
+import http.server, signal, sys
+
+def hear(*_):
+    global deaf
+    deaf -= 1
+    if deaf < 0:
+        sys.exit(0)
+
+deaf = {deaf}
+signal.signal(signal.SIGTERM, hear)
+answer = {{"do_GET": lambda self: self.wfile.write(b"HTTP/1.0 200 OK\\r\\n\\r\\n")}}
+handler = type("Handler", (http.server.BaseHTTPRequestHandler,), answer)
+http.server.HTTPServer(("127.0.0.1", {port}), handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize(("deaf", "code"), [(0, 0), (1, 0), (99, -9)], ids=["polite", "asked twice", "deaf"])
+async def test_who_does_not_hear_is_asked_again_and_then_made_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaf: int, code: int
+) -> None:
+    patience = ((signal.SIGTERM, 0.3), (signal.SIGTERM, 3.0 if deaf < 99 else 0.3), (signal.SIGKILL, None))
+    monkeypatch.setattr(launcher, "_GOODBYES", patience)
+    port = three_ports()
+    program = STUBBORN.format(deaf=deaf, port=port)
+    command = [sys.executable, "-c", program]
+    party = launcher.Party(name="stubborn", key="s", command=command, port=port, ready="/")
+    running = await launcher.Running.start(party, tmp_path / "log")
+    try:
+        async with asyncio.timeout(30):
+            await running.answers()
+            await launcher._stop([running])
+    finally:
+        running.ask_to_stop(signal.SIGKILL)
+    assert running.ended.result() == code
 
 
 async def test_exactly_one_address_is_printed(state: Path) -> None:
