@@ -26,9 +26,11 @@ _LIMIT: Final = 10.0
 """Seconds from SIGTERM to the end of the last worker."""
 _TICK: Final = 1.0
 _IMPATIENCE: Final = 1.0
+_YOUNG: Final = 5.0
+"""Who dies sooner than this will likely do so again."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class _Worker:
 
     pid: int
     pipe: int
+    since: float
     ready: bool = False
     leaving: bool = False
 
@@ -121,7 +124,7 @@ class Supervisor:
             os.close(ours)
             self._be_a_worker(theirs)
         os.close(theirs)
-        self._workers[ours] = _Worker(pid, ours)
+        self._workers[ours] = _Worker(pid, ours, time.monotonic())
         self._selector.register(ours, selectors.EVENT_READ)
 
     def _be_a_worker(self, pipe: int) -> None:
@@ -149,7 +152,6 @@ class Supervisor:
             return
         if READY in said:
             worker.ready = True
-            self._failures = 0
         if LEAVING in said:
             worker.leaving = True
 
@@ -165,7 +167,8 @@ class Supervisor:
         if not self._was_ready:  # it cannot even begin: that is for the operator, not for another try
             self._stop_by = time.monotonic() + _LIMIT
             self._signal(signal.SIGTERM)
-        if not worker.ready:
-            pause = min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
-            self._failures += 1
-            self._not_before = time.monotonic() + pause
+        self._failures = self._failures + 1 if time.monotonic() < worker.since + _YOUNG else 0
+        if self._failures:
+            self._not_before = time.monotonic() + min(
+                _FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE
+            )

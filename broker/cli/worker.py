@@ -26,7 +26,7 @@ Build = Callable[[], Awaitable[web.Application]]
 READY, LEAVING = b"r", b"l"
 
 # Together with what the parent allows on top, at most ten seconds.
-_FAREWELL: Final = 4.0
+_FAREWELL: Final = 2.0
 _IN_FLIGHT: Final = 5.0
 _POLL: Final = 0.02
 _KEEP_ALIVE: Final = 75.0
@@ -51,7 +51,7 @@ def work(build: Build, listening: socket.socket, tls: ssl.SSLContext | None, par
 
 async def _serve(build: Build, listening: socket.socket, tls: ssl.SSLContext | None, tell: int) -> None:
     loop, leave = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, leave.set)
     application = await build()
 

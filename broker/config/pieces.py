@@ -15,7 +15,6 @@ from broker.config.problems import Report
 from broker.config.tree import Node, read_tree
 
 SHARED = ("connectors", "clients", "scopes")
-_MAX_FILES = 100_000
 
 
 def read_pieces(path: FilePath, environ: Mapping[str, str], report: Report) -> Node | None:
@@ -30,7 +29,7 @@ def read_pieces(path: FilePath, environ: Mapping[str, str], report: Report) -> N
         _merge(whole, piece, report)
         for named in _included(piece, report):
             real = named.resolve()
-            if real not in seen and len(seen) < _MAX_FILES:
+            if real not in seen:
                 seen.add(real)
                 further = read_tree(named, environ, report)
                 waiting += [further] if further is not None else []

@@ -5,7 +5,7 @@ Owns the words of every mistake about a single key. Nothing outside this module 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -99,7 +99,7 @@ class _Opener:
         self._report.note(self._node.key_place, self._path, message)
 
 
-def locate(node: Node, steps: Iterator[Any] | tuple[Any, ...]) -> tuple[Node, Path, bool]:
+def locate(node: Node, steps: Iterable[Any]) -> tuple[Node, Path, bool]:
     """The deepest node that ``steps`` lead to, the steps that were taken, and whether all were.
 
     Steps that are not in the tree, such as pydantic's names for the branches of a union, are passed over.
@@ -121,7 +121,7 @@ def locate(node: Node, steps: Iterator[Any] | tuple[Any, ...]) -> tuple[Node, Pa
 def _explain(detail: ErrorDetails, kind: Any, node: Node, path: Path, report: Report) -> None:
     where, taken, _ = locate(node, detail["loc"])
     here = (*path, *taken)
-    if detail["type"] == "too_short" and where.value:
+    if detail["type"] == "too_short" and _written(where) >= detail["ctx"]["min_length"]:
         return  # there are enough; one of them is wrong, and that is said by itself
     if detail["type"] == "value_error" and (own := _about_a_key(detail, kind, taken)) is not None:
         key, message = own
@@ -136,6 +136,11 @@ def _explain(detail: ErrorDetails, kind: Any, node: Node, path: Path, report: Re
         quotes = detail["type"] == "string_type" and isinstance(where.value, int)
         message = _sentence(detail) + ("; put it in quotes" if quotes else "")
         report.add(where.key_place if whole_entry else where.place, here, message)
+
+
+def _written(node: Node) -> int:
+    """How many entries a list has in the file; a value that may stand for a list is one."""
+    return len(node.value) if isinstance(node.value, list) else 1
 
 
 def _about_a_key(detail: ErrorDetails, kind: Any, taken: Path) -> tuple[str, str] | None:

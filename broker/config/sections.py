@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path as FilePath
 from typing import Any, get_type_hints
 
 from broker.config.pieces import SHARED
@@ -61,11 +62,6 @@ class Sections:
             node = below or node
         self._report.add(node.place if whole else node.key_place, path, message)
 
-    @property
-    def directory(self) -> Any:
-        """Where the first file is."""
-        return self._tree.source.directory
-
-    def directory_of(self, key: str) -> Any:
+    def directory_of(self, key: str) -> FilePath:
         """Where the file is that says ``key``."""
         return (self._tree.child(key) or self._tree).source.directory

@@ -19,7 +19,7 @@ async def build() -> web.Application:
     app = web.Application()
 
     async def who(request: web.Request) -> web.Response:
-        return web.json_response({"pid": os.getpid(), "parent": os.getppid()})
+        return web.json_response({"pid": os.getpid(), "parent": os.getppid(), "remote": request.remote})
 
     async def slow(request: web.Request) -> web.Response:
         await asyncio.sleep(float(request.query["s"]))

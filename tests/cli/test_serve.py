@@ -144,13 +144,13 @@ async def test_a_worker_that_dies_is_replaced(start: Start) -> None:
     os.kill(victim, signal.SIGKILL)
     await replaced(process, victim)
     async with aiohttp.ClientSession() as session, session.get(f"{url}/who") as answer:
-        assert answer.status == 200
+        assert (await answer.json())["remote"] == "127.0.0.1"
     process.terminate()
     _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert b'"event":"worker","outcome":"failed","reason":"died"' in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_the_end_leaves_no_process(start: Start, number: signal.Signals) -> None:
     process, _ = await start()
     family = children(process)

@@ -292,3 +292,15 @@ def test_the_error_can_be_read_by_a_program_too(desk: Desk) -> None:
 def test_a_line_stays_one_line_whatever_a_key_holds(desk: Desk) -> None:
     (line,) = [line for line in desk.mistakes('"a\\nb\\e[31m": 1') if "unknown" in line]
     assert line == 'broker.yaml:1:1: "a\\nb\\u001b[31m": unknown key'
+
+
+@pytest.mark.row("CF-05")
+@pytest.mark.parametrize("kind", ["oidc", "auth0", "okta", "keycloak"])
+@pytest.mark.parametrize(
+    "entry",
+    ["verify_tls: false", "insecure_skip_verify: true", "insecure: true", "id_token_signing_algs: [none]"],
+)
+def test_nothing_that_turns_a_check_off_is_a_setting(desk: Desk, kind: str, entry: str) -> None:
+    key = entry.partition(":")[0]
+    found = desk.mistakes(SOUND.replace(f"    type: {TYPE}\n", f"    type: {kind}\n    {entry}\n"))
+    assert any(line.startswith("broker.yaml:6:") and f"connectors.staff.{key}" in line for line in found)
