@@ -6,6 +6,7 @@ speaks to an upstream: one that is down delays nobody's start.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -25,8 +26,11 @@ from broker.keys import KeyRing
 from broker.pages import Pages
 from broker.protocol.authorize import Rules
 from broker.services import SERVICES, Services
-from broker.store import Store, open_store
+from broker.store import Store, StoreUnavailable, open_store
 from broker.upstreams import Upstreams
+
+_WAIT_FOR_STORE = 0.5
+"""Seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,7 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
         handler = LogHandler(events)
         logging.getLogger().addHandler(handler)
         store = await open_store(config.store, config.state_dir)
-        keys = await KeyRing.open(config, store, now=around.now)
+        keys = await _key_ring(config, store, around, events)
         upstreams = Upstreams.open(config, now=around.now)
         try:
             services = _services(config, around, events, store, keys, upstreams)
@@ -74,6 +78,16 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
             logging.getLogger().removeHandler(handler)
 
     return run
+
+
+async def _key_ring(config: Config, store: Store, around: Surroundings, events: Events) -> KeyRing:
+    """The signing keys, as soon as they can be had: a store that is away at the start is waited for."""
+    while True:
+        try:
+            return await KeyRing.open(config, store, now=around.now)
+        except StoreUnavailable as error:
+            events.emit("start", "failed", reason="store_unavailable", detail=str(error))
+            await asyncio.sleep(_WAIT_FOR_STORE)
 
 
 def _services(

@@ -8,10 +8,12 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from broker.keys import CACHED
 from broker.protocol import metadata
 from broker.services import SERVICES, Services
 
-_PUBLIC = {"X-Content-Type-Options": "nosniff", "Cache-Control": "public, max-age=300"}
+# A next key is published `keys.AHEAD` of its first signature, longer than this.
+_PUBLIC = {"X-Content-Type-Options": "nosniff", "Cache-Control": f"public, max-age={CACHED}"}
 _encode = msgspec.json.Encoder().encode
 
 Documents = tuple[bytes, bytes]

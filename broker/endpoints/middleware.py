@@ -30,7 +30,7 @@ from broker.protocol.errors import (
 )
 from broker.protocol.reply import AnsweredAtClient
 from broker.services import SERVICES
-from broker.store import StoreUnavailable
+from broker.store import StoreError, StoreUnavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -127,7 +127,8 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamRes
 
 
 def _unexpected(request: web.Request, error: Exception) -> web.Response:
-    _log(request, type(error).__name__, traced(error), outcome="failed")
+    reason = f"store_{error.reason}" if isinstance(error, StoreError) else type(error).__name__
+    _log(request, reason, traced(error), outcome="failed")
     if _is_program(request):
         return http.oauth_error(ServerError())
     return http.error_page(request, "server_error", status=500)

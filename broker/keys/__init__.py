@@ -11,6 +11,6 @@ an ``id_token_hint`` is as long as a session can live. Workers look for news eve
 
 from broker.keys.book import Book, Entry, State
 from broker.keys.errors import KeysMisconfigured
-from broker.keys.ring import AHEAD, EVERY, KeyRing, Known
+from broker.keys.ring import AHEAD, CACHED, EVERY, KeyRing, Known
 
-__all__ = ["AHEAD", "EVERY", "Book", "Entry", "KeyRing", "KeysMisconfigured", "Known", "State"]
+__all__ = ["AHEAD", "CACHED", "EVERY", "Book", "Entry", "KeyRing", "KeysMisconfigured", "Known", "State"]

@@ -25,8 +25,10 @@ from broker.store.kept import kept_secret
 
 _log = logging.getLogger(__name__)
 
-AHEAD = 900.0
-"""Seconds between a key's publication and its first signature; our JWK set may be cached for 300."""
+CACHED = 300
+"""Seconds for which others may keep our key set."""
+AHEAD = 3.0 * CACHED
+"""Seconds between a key's publication and its first signature: longer than any cache keeps the set."""
 EVERY = 5.0
 """Seconds between two looks for news."""
 _TRIES = 8

@@ -6,7 +6,7 @@
     │   ├── InvalidRequest, InvalidScope, UnsupportedResponseType, …       RFC 6749 §4.1.2.1, §5.2
     │   ├── LoginRequired, ConsentRequired, InteractionRequired, …         OpenID Connect Core §3.1.2.6
     │   └── InvalidToken, InsufficientScope                                RFC 6750 §3.1
-    └── AnsweredAtClient    an OAuthError together with the `ReplyTo` that may hear it (`broker.protocol.reply`)
+    └── AnsweredAtClient    an OAuthError with the `ReplyTo` that may hear it (`broker.protocol.reply`)
 
 Each speaks to two listeners: ``description`` may leave the house, ``detail`` goes to our log only.
 ``reason`` is the stable word in the audit line.

@@ -147,7 +147,13 @@ async def running_broker(
     path = folder / f"broker-{port}.yaml"
     path.write_text(config_text(issuer, idp, store, changes))
     clock, log = Clock(), list[bytes]()
-    app = await build(load(path, {}), around=Surroundings(now=clock, log=log.append))
+    on_log = changes.pop("on_log", lambda _line: None)
+
+    def write(line: bytes) -> None:
+        log.append(line)
+        on_log(line)
+
+    app = await build(load(path, {}), around=Surroundings(now=clock, log=write))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -63,3 +65,32 @@ async def test_a_revocation_that_cannot_be_stored_is_never_called_done(idp, tmp_
         for name in ("refresh_token", "access_token"):
             status, body = await browser.post("/revoke", {"token": tokens[name]})
             assert (status, body["error"]) == (503, "temporarily_unavailable")
+
+
+async def test_a_store_that_is_away_at_the_start_is_waited_for(idp, tmp_path) -> None:
+    server = start_embedded(tmp_path / "store")
+    config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
+    server.stop()
+    async with aclosing_broker(idp, config, tmp_path) as (starting, waited):
+        await waited.wait()
+        assert not starting.done()
+        again = start_embedded(tmp_path / "store")
+        try:
+            broker = await starting
+            async with broker.browser() as browser:
+                assert "code" in (await browser.login()).params
+        finally:
+            again.stop()
+
+
+@asynccontextmanager
+async def aclosing_broker(idp, config, folder):
+    """A broker that is starting, and the event that it was told to wait."""
+    waited, stack = asyncio.Event(), AsyncExitStack()
+    telling = running_broker(idp, config, folder, on_log=lambda _line: waited.set())
+    starting = asyncio.create_task(stack.enter_async_context(telling))
+    try:
+        yield starting, waited
+    finally:
+        await starting
+        await stack.aclose()

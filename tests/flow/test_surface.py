@@ -6,6 +6,7 @@ import re
 
 import pytest
 from aiohttp import web
+from authlib.oidc.discovery import OpenIDProviderMetadata
 from yarl import URL
 
 from broker.endpoints.cookies import Flow, Jar
@@ -275,6 +276,7 @@ async def test_metadata_and_keys_are_what_discovery_says(broker: Broker) -> None
             oauth = await answer.json()
         async with browser.session.get(openid["jwks_uri"]) as answer:
             keys = (await answer.json())["keys"]
+    OpenIDProviderMetadata(openid | {"issuer": "https://login.example"}).validate()  # it wants https there
     assert openid["issuer"] == oauth["issuer"] == broker.issuer
     assert oauth.items() <= openid.items()
     assert len({key["kid"] for key in keys}) == len(keys)
