@@ -87,7 +87,7 @@ class Demo:
         """The parties, by what their command says."""
         found = {}
         for process in psutil.Process(self.process.pid).children(recursive=True):
-            line = " ".join(process.cmdline())
+            line = _line(process)
             for word in (
                 "broker serve",
                 "broker.demo.provider",
@@ -118,7 +118,15 @@ def three_ports() -> int:
 def left_over(state: Path, *, within: float = 10) -> list[str]:
     """Processes that still have to do with this folder, after those about to go had time to."""
     _, alive = psutil.wait_procs(_about(state), timeout=within)
-    return [" ".join(process.cmdline()) for process in alive]
+    return [line for process in alive if (line := _line(process))]
+
+
+def _line(process: psutil.Process) -> str:
+    """Its command; nothing when it has gone in the meantime."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _about(state: Path) -> list[psutil.Process]:

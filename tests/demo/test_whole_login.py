@@ -16,7 +16,7 @@ async def sign_in(browser: Browser, demo: Demo, person: str, app: str = NOTES) -
     """From the front page past the provider; the answer is whatever the broker shows then."""
     await browser.open(demo.url)
     await browser.click(app)
-    assert "Who are you?" in browser.page.text
+    assert "Who are you?" in browser.page.text, f"{browser.page.url}: {browser.page.text}"
     return await browser.click(person)
 
 
