@@ -79,7 +79,8 @@ class Supervisor:
         return 0 if self._was_ready else 1
 
     def _turn(self, wake: int, when_ready: Callable[[], None]) -> None:
-        for key, _ in self._selector.select(_TICK):
+        patience = _TICK if self._stop_by is None else min(_TICK, max(self._stop_by - time.monotonic(), 0.01))
+        for key, _ in self._selector.select(patience):
             if key.fd == wake:
                 os.read(wake, 4096)
             else:

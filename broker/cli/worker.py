@@ -27,7 +27,7 @@ READY, LEAVING = b"r", b"l"
 
 # Together with what the parent allows on top, at most ten seconds.
 _FAREWELL: Final = 2.0
-_IN_FLIGHT: Final = 5.0
+_IN_FLIGHT: Final = 3.5  # aiohttp waits twice: for answers, and once more after it has stopped reading
 _POLL: Final = 0.02
 _KEEP_ALIVE: Final = 75.0
 _BREATH: Final = 0.5
