@@ -1,4 +1,4 @@
-"""One `broker demo` for all tests of this folder that only look at it."""
+"""One `broker demo` for each file of this folder, since a demo remembers what a person allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.demo.helpers import Browser
 from tests.demo.running import Demo
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
     """The demo, started from nothing."""
     running = await Demo.start(tmp_path_factory.mktemp("demo") / "state")
