@@ -222,6 +222,10 @@ class UpstreamHTTP(Protocol):
         """A JSON object that rarely changes (discovery): cached, fetched by one task at a time."""
         ...
 
+    async def newer_document(self, url: str) -> Mapping[str, Json]:
+        """The same, asked for anew unless that was done within the last minute."""
+        ...
+
 
 class Verify(Protocol):
     """Checks what an upstream signed: Core §3.1.3.7, RFC 8725."""

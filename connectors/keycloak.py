@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, StrictBool
 
 from broker.connector import Json, SignedClaims, Tools, UpstreamInvalid
 from connectors import claims_map, oauth2, oidc
@@ -33,7 +33,7 @@ class Settings(oidc.Common):
     """Sends people straight to this identity provider of the realm."""
     discovery_url: Url | None = None
     """Where the broker reads the realm's metadata, if not at the address that people see."""
-    roles_from_access_token: bool = False
+    roles_from_access_token: StrictBool = False
     """Reads `realm_access` and `resource_access` from the access token, where Keycloak keeps roles."""
 
     @property

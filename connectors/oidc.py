@@ -115,12 +115,21 @@ class Connector:
 
     async def _discover(self) -> Metadata:
         """What is known of the provider: from its document, or from the settings alone."""
-        document = _NOTHING
-        if self._settings.needs_discovery:
-            try:
-                document = await self._tools.http.document(self._settings.document_url)
-            except UpstreamInvalid as error:
-                raise UpstreamInvalid(f"metadata_{error.reason}", error.detail) from error
+        if not self._settings.needs_discovery:
+            return self._believed(_NOTHING)
+        http, url = self._tools.http, self._settings.document_url
+        try:
+            document = await http.document(url)
+        except UpstreamInvalid as error:
+            raise UpstreamInvalid(f"metadata_{error.reason}", error.detail) from error
+        try:
+            return self._believed(document)
+        except UpstreamInvalid:
+            # What is not believed is not kept for the hours that good metadata is: it may be right by now.
+            return self._believed(await http.newer_document(url))
+
+    def _believed(self, document: Mapping[str, Json]) -> Metadata:
+        """What the document says, read once for each edition of it."""
         known = self._metadata
         if known is None or known.document is not document:
             known = self._metadata = read_metadata(document, self._settings, known)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
 
 from broker.connector import ConnectorSettings, Secret
 from connectors.oauth2 import AuthMethod
@@ -75,7 +75,7 @@ class Common(ConnectorSettings):
     """For `private_key_jwt`: whom the assertion is for. `token_endpoint` only where the upstream insists."""
     scope: Annotated[Text, AfterValidator(_openid)] = "openid profile email"
     """What is asked of the upstream, with a space between the scopes."""
-    get_user_info: bool = False
+    get_user_info: StrictBool = False
     """Pulls the userinfo answer at each login."""
     pkce: Literal["auto", "always", "never"] = "auto"
     """`auto` uses PKCE unless the upstream's metadata lists other methods only."""

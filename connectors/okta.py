@@ -1,7 +1,7 @@
 """Okta: an org's own authorization server, or a custom one of it, each an issuer of its own.
 
 A custom authorization server may leave profile and groups out of the ID Token when it also gives an access
-token, so userinfo is pulled there unless the operator says no. Client assertions are for the token endpoint.
+token; there an operator wants `get_user_info: true`. Client assertions are for the token endpoint.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, StrictBool
 
 from broker.connector import Tools
 from connectors import claims_map, oidc
@@ -35,8 +35,9 @@ class Settings(oidc.Common):
     """The custom authorization server, such as `default`; without it the org's own."""
     idp: Text | None = None
     """Sends people straight to this identity provider of the org."""
-    get_user_info: bool | None = None  # type: ignore[assignment]
-    """Pulls the userinfo answer at each login. Without it: only from a custom authorization server."""
+    get_user_info: StrictBool = False
+    """Pulls the userinfo answer at each login. A custom authorization server may tell name, e-mail and groups
+    only there."""
 
     @property
     def issuer(self) -> str:
@@ -53,15 +54,7 @@ class Connector(oidc.Connector):
     prompts = frozenset({"none", "login", "consent"})
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
-        pull = settings.get_user_info
-        super().__init__(
-            settings.on(
-                settings.issuer,
-                get_user_info=settings.authorization_server_id is not None if pull is None else pull,
-                client_assertion_audience="token_endpoint",
-            ),
-            tools,
-        )
+        super().__init__(settings.on(settings.issuer, client_assertion_audience="token_endpoint"), tools)
         self._idp = settings.idp
 
     def parameters(self) -> Mapping[str, str]:

@@ -40,6 +40,9 @@ class Desk:
     async def document(self, url):
         return self.documents[url]
 
+    async def newer_document(self, url):
+        return self.documents[url]
+
     async def get(self, url, *, bearer=None, accept="application/json"):
         self.got.append(url)
         return Answer(

@@ -180,8 +180,8 @@ def test_okta_has_an_issuer_for_the_org_and_one_for_each_authorization_server():
         settings(okta, domain="acme-admin.okta.com")
 
 
-@pytest.mark.parametrize(("said", "pulled"), [(None, True), (True, True), (False, False)])
-async def test_a_custom_authorization_server_may_send_thin_tokens_so_userinfo_is_pulled(said, pulled):
+@pytest.mark.parametrize(("said", "pulled"), [(None, False), (True, True), (False, False)])
+async def test_a_custom_authorization_server_may_send_thin_tokens_and_userinfo_fills_them(said, pulled):
     more = {} if said is None else {"get_user_info": said}
     connector, desk = made(
         okta, **OKTA, claims="okta/id_token.claims.thin.json", authorization_server_id="default", **more

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from broker.jose.keys import b64decode
-from broker.protocol.errors import OAuthError
+from broker.protocol.errors import OAuthError, TemporarilyUnavailable
 from broker.protocol.flow import ClaimAsk, ClaimsRequest
 from tests.connectors.stage import Clock, on_stage
 from tests.fakes.forging import Key
@@ -614,3 +614,17 @@ async def test_the_time_someone_takes_at_the_upstream_does_not_make_a_login_old(
         now.forward(240)
         idp.switch(iat=int(now()))
         assert (await login.finish(answer)).auth_time == int(login.started)
+
+
+@pytest.mark.row("UP-01")
+async def test_metadata_that_was_wrong_is_believed_once_it_is_right(idp):
+    clock = Clock()
+    idp.switch(discovery={"issuer": "https://somebody.example"})
+    async with on_stage(idp, clock) as stage:
+        with pytest.raises(TemporarilyUnavailable):
+            await stage.login().begin()
+        idp.reset()
+        with pytest.raises(TemporarilyUnavailable):  # asked for anew at most once a minute
+            await stage.login().begin()
+        clock.forward(61)
+        assert (await stage.sign_in()).subject == "ann"
