@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.protocol.client import secret_digest
-from broker.protocol.client_auth import authenticate
+from broker.protocol.client_auth import Credentials, authenticate
 from broker.protocol.errors import InvalidClient, InvalidRequest
 from broker.protocol.params import Params
 from tests.protocol.samples import PUBLIC, SECRET, client
@@ -292,4 +292,5 @@ def test_no_guess_in_a_form_does_more_than_refuse(client_id, secret):
 def test_a_secret_is_kept_and_shown_as_little_as_can_be():
     assert SECRET not in repr(client())
     assert secret_digest(SECRET).hex() not in repr(client())
+    assert SECRET not in repr(Credentials(method="client_secret_post", client_id="app", secret=SECRET))
     assert len({secret_digest("a"), secret_digest("b"), secret_digest("")}) == 3

@@ -140,6 +140,14 @@ def test_the_algorithms_are_rs256_and_what_clients_use(alg):
     assert "none" not in listed(client(id_token_signed_response_alg=alg))
 
 
+@pytest.mark.row("AZ-38")
+def test_every_answer_says_the_issuer_as_the_document_promises():
+    assert OPENID["authorization_response_iss_parameter_supported"] is True
+    assert ask().reply_to.code("c").members["iss"] == OPENID["issuer"]
+    assert refused(scope="phone").reply_to.issuer == OPENID["issuer"]
+    assert OPENID["require_request_uri_registration"] is False
+
+
 def test_only_s256_is_offered():
     assert OPENID["code_challenge_methods_supported"] == ["S256"]
     assert refused(code_challenge_method="plain").error.error == "invalid_request"

@@ -57,6 +57,15 @@ def test_splitting_gives_each_token_once_in_order_or_refuses(text):
     assert names == tuple(dict.fromkeys(part for part in text.split(" ") if part))
 
 
+@pytest.mark.parametrize(
+    "text", ['a"', "a\\", "a\tb", "a\nb", "a b\0", "é", "a\u00a0b", "\x7f", "a \ud800"], ids=ascii
+)
+def test_a_character_that_no_scope_may_have_is_refused(text):
+    with pytest.raises(InvalidScope) as caught:
+        scopes.split(text)
+    assert caught.value.reason == "scope_malformed"
+
+
 def test_a_request_names_at_most_so_many_scopes_and_so_many_characters():
     assert len(scopes.split(" ".join(f"s{n}" for n in range(100)))) == 100
     with pytest.raises(InvalidScope):
