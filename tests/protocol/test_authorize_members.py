@@ -237,6 +237,7 @@ def test_a_connector_that_is_unknown_disabled_or_not_this_clients_is_refused_ali
 @pytest.mark.row("AZ-27")
 def test_a_client_that_names_no_connectors_allows_the_enabled_ones_and_one_with_none_allows_none():
     assert ask(connector="partners").connector == "partners"
+    assert ask(rules(client(connectors=("staff",))), connector="staff").connector == "staff"
     assert refused(rules(client(connectors=())), connector="staff").error.error == "access_denied"
 
 
