@@ -65,9 +65,14 @@ def challenge(verifier: str) -> str:
 
 def authorization_url(endpoint: str, parameters: Mapping[str, str]) -> str:
     """The endpoint with our parameters; a query that it has is kept, but never says what is ours to say."""
-    parts = urlsplit(endpoint)
-    kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in parameters]
-    return parts._replace(query=urlencode([*kept, *parameters.items()], quote_via=quote)).geturl()
+    if "?" in endpoint:
+        parts = urlsplit(endpoint)
+        kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in parameters]
+        return parts._replace(query=urlencode([*kept, *parameters.items()], quote_via=quote)).geturl()
+    # The common case, without taking apart what stays as it is.
+    return f"{endpoint}?" + "&".join(
+        [f"{name}={quote(value, safe='')}" for name, value in parameters.items()]
+    )
 
 
 # ── The way back ──────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import msgspec
 from aiohttp import web
@@ -39,12 +39,28 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _pairs(raw: str) -> list[tuple[str, str]]:
-    if not raw:
-        return []
+    """The pairs of application/x-www-form-urlencoded (RFC 6749 Appendix B; URL Standard §5.1)."""
+    pieces = raw.split("&")
+    if len(pieces) > _MAX_FIELDS:
+        raise InvalidRequest("There are too many parameters.", reason="parameters_malformed")
+    halves = [piece.partition("=") for piece in pieces if piece]
+    return [(_decoded(name), _decoded(value)) for name, _, value in halves]
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
     try:
-        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
-    except ValueError:  # bad UTF-8, or more fields than anybody needs
-        raise InvalidRequest("The parameters are malformed.", reason="parameters_malformed") from None
+        return unquote_plus(text, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidRequest("The parameters are not UTF-8.", reason="parameters_malformed") from None
+
+
+def _query(request: web.Request) -> list[tuple[str, str]]:
+    raw = request.raw_path.partition("?")[2]
+    if not raw.isascii():  # RFC 3986 §2: nothing else is a URL
+        raise InvalidRequest("The parameters are malformed.", reason="parameters_malformed")
+    return _pairs(raw)
 
 
 def read_query(request: web.Request) -> Params:
@@ -54,7 +70,7 @@ def read_query(request: web.Request) -> Params:
         Shown: they are not valid UTF-8, or far too many.
     """
     try:
-        return Params.of(_pairs(request.raw_path.partition("?")[2]))
+        return Params.of(_query(request))
     except InvalidRequest as error:
         raise Shown("bad_request", detail=error.detail) from error
 
@@ -85,7 +101,7 @@ async def read_pairs(request: web.Request) -> list[tuple[str, str]]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest("The body is not UTF-8.", reason="parameters_malformed") from None
-    return _pairs(request.raw_path.partition("?")[2]) + _pairs(text)
+    return _query(request) + _pairs(text)
 
 
 async def read_params(request: web.Request) -> Params:
@@ -172,6 +188,8 @@ def oauth_error(error: OAuthError, *, headers: Mapping[str, str] | None = None) 
 def client_address(request: web.Request) -> str:
     """Whose request this is, for the log: the peer, or whom its trusted proxies vouch for."""
     proxies = request.app[SERVICES].config.trusted_proxies
+    if not proxies.networks:
+        return request.remote or ""
     name = "Forwarded" if proxies.headers == "forwarded" else "X-Forwarded-For"
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     return forwarded.client_address(

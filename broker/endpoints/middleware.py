@@ -16,7 +16,7 @@ from time import perf_counter
 from aiohttp import web
 
 from broker.endpoints import cors, http
-from broker.events import SECONDS, traced
+from broker.events import timed, traced
 from broker.pages import MessageKey
 from broker.protocol.errors import (
     InsufficientScope,
@@ -63,7 +63,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     resource = request.match_info.route.resource
     endpoint = resource.canonical if resource is not None else "unknown"
     outcome = "ok" if response.status < 400 else "refused" if response.status < 500 else "failed"  # noqa: PLR2004
-    SECONDS.labels(endpoint, outcome).observe(perf_counter() - began)
+    timed(endpoint, outcome).observe(perf_counter() - began)
     return response
 
 

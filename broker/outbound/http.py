@@ -182,10 +182,12 @@ class UpstreamClient:
 
 def _basic(credentials: tuple[str, Secret] | None) -> dict[str, str]:
     """RFC 6749 §2.3.1: both halves are form-encoded before they are joined."""
-    if credentials is None:
-        return {}
-    name, secret = credentials
-    return {"Authorization": aiohttp.encode_basic_auth(quote_plus(name), quote_plus(secret.reveal()))}
+    return {} if credentials is None else {"Authorization": _basic_header(*credentials)}
+
+
+@lru_cache(maxsize=1024)
+def _basic_header(name: str, secret: Secret) -> str:
+    return aiohttp.encode_basic_auth(quote_plus(name), quote_plus(secret.reveal()))
 
 
 def _bearer(token: str | None) -> dict[str, str]:

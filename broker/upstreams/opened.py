@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from broker.config import Config, ConnectorConfig
 from broker.connector import (
@@ -216,7 +215,7 @@ def _checked_departure(departure: object) -> Departure:
     """What ``begin`` returned, if it is what it promised to."""
     if not isinstance(departure, Departure) or not isinstance(departure.url, str):
         raise TypeError("begin returned no Departure")
-    if urlsplit(departure.url).scheme not in {"https", "http"} or not departure.url.isprintable():
+    if not departure.url.startswith(("https://", "http://")) or not departure.url.isprintable():
         raise ValueError("begin sent the browser to something that is no URL")
     memory = dict(departure.memory)
     if not all(isinstance(text, str) for pair in memory.items() for text in pair):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -115,6 +116,22 @@ async def test_a_malformed_body_is_an_invalid_request_in_json(broker: Broker, pa
         assert answer.status == 400
         assert answer.headers["Content-Type"].startswith("application/json")
         assert '"invalid_request"' in answer.body
+
+
+@pytest.mark.row("WB-19")
+@pytest.mark.parametrize(
+    "raw",
+    [b"client_id=\xff", b"client_id=%ff", b"client_id=%C0%AF", b"state=%ED%A0%80", b"&".join([b"a=b"] * 200)],
+)
+async def test_a_query_that_is_no_utf8_is_a_page_and_never_a_500(broker: Broker, raw: bytes) -> None:
+    host, port = broker.issuer.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /authorize?" + raw + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.split(b" ")[1] == b"400"
+    assert b"Location" not in answer
 
 
 async def test_a_body_that_is_too_large_is_413(broker: Broker) -> None:
