@@ -36,23 +36,23 @@ bench: .venv/.dev ## measure the CPU of one whole login, and what a start costs
 	@$(BIN)/python -m tests.bench
 
 lock: .venv/.dev ## pin again what the project stands on; UPGRADE=1 takes newer versions
-	@scripts/lock $(if $(UPGRADE),--upgrade)
+	@.ci/lock $(if $(UPGRADE),--upgrade)
 
 clean: ## remove everything that was made here
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find tests -name node_modules -prune -exec rm -rf {} +
 
-.venv/.runtime: requirements.lock requirements-build.lock pyproject.toml scripts/venv
-	@scripts/venv requirements.lock requirements-build.lock
+.venv/.runtime: requirements.lock requirements-build.lock pyproject.toml .ci/venv
+	@.ci/venv requirements.lock requirements-build.lock
 	@touch $@
 
-.venv/.dev: requirements-dev.lock requirements.lock pyproject.toml scripts/venv
-	@scripts/venv requirements-dev.lock
+.venv/.dev: requirements-dev.lock requirements.lock pyproject.toml .ci/venv
+	@.ci/venv requirements-dev.lock
 	@touch $@ .venv/.runtime
 
 # What tests use and Python's packages do not bring: browsers, servers, Node, a JDK.
 machine: .venv/.dev # never stamped: it looks and is done in a moment where nothing lacks
-	@scripts/machine
+	@.ci/machine
 
 tests/%/node_modules/.installed: tests/%/package-lock.json | machine
-	@scripts/node-packages $(<D)
+	@.ci/node-packages $(<D)

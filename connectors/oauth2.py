@@ -31,6 +31,7 @@ MAX_CODE = 4096
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ERROR = re.compile(r"[!#-\[\]-~]{1,64}")  # RFC 6749 §4.1.2.1, without the space
 _CODE = re.compile(rf"[ -~]{{1,{MAX_CODE}}}")  # RFC 6749 Appendix A.11
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986 §2.3: nothing in it to quote
 _LATER = frozenset({"temporarily_unavailable", "slow_down", "too_many_requests"})
 _OK = 200
 
@@ -70,9 +71,12 @@ def authorization_url(endpoint: str, parameters: Mapping[str, str]) -> str:
         kept = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k not in parameters]
         return parts._replace(query=urlencode([*kept, *parameters.items()], quote_via=quote)).geturl()
     # The common case, without taking apart what stays as it is.
-    return f"{endpoint}?" + "&".join(
-        [f"{name}={quote(value, safe='')}" for name, value in parameters.items()]
-    )
+    said = [f"{name}={_quoted(value)}" for name, value in parameters.items()]
+    return f"{endpoint}?{'&'.join(said)}"
+
+
+def _quoted(value: str) -> str:
+    return value if _UNRESERVED.fullmatch(value) else quote(value, safe="")
 
 
 # ── The way back ──────────────────────────────────────────────────────────────────────────────

@@ -128,7 +128,7 @@ def from_our_own_page(request: web.Request, form: Params, secret: str) -> None:
         raise Shown("forbidden", status=403, detail="cross-origin form")
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         raise Shown("forbidden", status=403, detail="cross-site form")
-    if not hmac.compare_digest(form.get("csrf") or "", csrf_token(secret)):
+    if not hmac.compare_digest((form.get("csrf") or "").encode(), csrf_token(secret).encode()):
         raise Shown("forbidden", status=403, detail="form token")
 
 

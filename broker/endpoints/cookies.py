@@ -15,7 +15,7 @@ from aiohttp import web
 from broker.protocol.handles import digest
 
 _MOST_FLOWS = 8
-_FLOW_NAME = re.compile(r"flow-[A-Za-z0-9_-]{8}")
+_FLOW_NAME = re.compile(r"flow-[0-9a-f]{8}")
 _FLOW_VALUE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
 _YEAR = 365 * 86400

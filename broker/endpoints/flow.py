@@ -112,7 +112,7 @@ async def proceed(
     """
     services = request.app[SERVICES]
     allowed = routing.choices(services.clients[asked.client_id], services.upstreams.enabled)
-    if chosen is not None:
+    if chosen is not None and "none" not in asked.prompt:
         return await depart(request, asked, routing.picked(chosen, allowed))
     session = await current_session(request)
     if session is not None and sessions.answers(asked, session, allowed, now=services.now()):

@@ -76,15 +76,17 @@ def read_query(request: web.Request) -> Params:
 
 
 async def read_form(request: web.Request) -> Params:
-    """The parameters of the body and of the URL together, so that one in both is a repeat.
+    """The parameters of the body; none may be in the URL, where secrets would be logged (RFC 6749 §2.3.1).
 
-    Raises: as `read_pairs`.
+    Raises: as `read_pairs`; and InvalidRequest where the URL has a query.
     """
+    if "?" in request.raw_path:
+        raise InvalidRequest("Parameters belong in the body.", reason="parameters_in_url")
     return Params.of(await read_pairs(request))
 
 
 async def read_pairs(request: web.Request) -> list[tuple[str, str]]:
-    """The pairs of the URL and of the body, as they were sent.
+    """The pairs of the URL and of the body together, as they were sent, so that one in both is a repeat.
 
     Raises:
         InvalidRequest: another content type, or a malformed body.
@@ -113,7 +115,7 @@ async def read_params(request: web.Request) -> Params:
     if request.method == "GET":
         return read_query(request)
     try:
-        return await read_form(request)
+        return Params.of(await read_pairs(request))
     except InvalidRequest as error:
         raise Shown("bad_request", detail=error.reason) from error
 

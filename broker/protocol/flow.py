@@ -89,9 +89,9 @@ class PendingLogin:
 
     asked: AuthorizeRequest
     connector: str
-    nonce: str
-    code_verifier: str
-    memory: Mapping[str, str]
+    nonce: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+    memory: Mapping[str, str] = field(repr=False)
     started_at: float
 
 
@@ -107,7 +107,7 @@ class AuthenticationContext:
     """As the upstream stated it; None where it did not and nobody asked."""
     acr: str | None = None
     amr: tuple[str, ...] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
     """Claim → where its value came from, such as ``userinfo: email``."""
     upstream_sid: str | None = None
@@ -159,7 +159,7 @@ class Grant:
     client_id: str
     redirect_uri: str
     code_challenge: str | None
-    nonce: str | None
+    nonce: str | None = field(repr=False)
     scopes: tuple[str, ...]
     """Granted, of those asked for."""
     covered: tuple[str, ...] = ()

@@ -26,8 +26,8 @@ def _b64(data: bytes) -> str:
 
 
 def digest(value: str) -> str:
-    """How a handle is named in the store: SHA-256, base64url, without padding."""
-    return _b64(sha256(value.encode()).digest())
+    """How a handle is named in the store: SHA-256 in hex."""
+    return sha256(value.encode()).hexdigest()
 
 
 def _tag(key: bytes, purpose: Purpose, body: bytes) -> bytes:

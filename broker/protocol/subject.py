@@ -8,11 +8,10 @@ different triples read alike; nothing is folded, trimmed or cut.
 from __future__ import annotations
 
 import hmac
-from base64 import b32encode
 
 
 def mint(*, connector: str, issuer: str, subject: str, key: bytes) -> str:
-    """The ``sub`` of the person whom ``issuer`` calls ``subject``: 52 characters of base32."""
+    """The ``sub`` of the person whom ``issuer`` calls ``subject``: 64 characters of hex."""
     parts = (part.encode("utf-8", "surrogatepass") for part in (connector, issuer, subject))
     message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-    return b32encode(hmac.digest(key, message, "sha256")).rstrip(b"=").decode().lower()
+    return hmac.digest(key, message, "sha256").hex()

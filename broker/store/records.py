@@ -6,7 +6,6 @@ ones have defaults, so two releases can share a store while one replaces the oth
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -47,7 +46,7 @@ def fingerprint(family: str, *parts: str) -> str:
     for part in (family, *parts):
         data = part.encode("utf-8", "surrogatepass")
         hashed.update(len(data).to_bytes(8, "big") + data)
-    return urlsafe_b64encode(hashed.digest()).rstrip(b"=").decode()
+    return hashed.hexdigest()
 
 
 class Room:

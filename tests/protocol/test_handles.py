@@ -127,7 +127,7 @@ def test_rubbish_is_known_for_rubbish_without_asking_the_store(text):
 def test_what_the_store_may_know_is_a_digest_that_names_neither_text_nor_grant():
     handle = one()
     assert handle.digest == digest(handle.text)
-    assert len(handle.digest) == 43
+    assert len(handle.digest) == 64
     assert handle.grant_id not in handle.digest
     assert handle.digest != one("refresh").digest
 
