@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -23,6 +24,8 @@ from aiohttp import web
 
 Build = Callable[[], Awaitable[web.Application]]
 
+_GARBAGE = 10_000, 20, 20
+"""New objects before a collection: a login leaves hardly any circles, and the default looks for them often."""
 READY, LEAVING = b"r", b"l"
 
 # Together with what the parent allows on top, at most ten seconds.
@@ -45,6 +48,7 @@ def end_with_parent(parent: int) -> None:
 def work(build: Build, listening: socket.socket, tls: ssl.SSLContext | None, parent: int, tell: int) -> None:
     """Serve until SIGTERM. ``tell`` is a pipe to the parent."""
     end_with_parent(parent)
+    gc.set_threshold(*_GARBAGE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(build, listening, tls, tell))
 

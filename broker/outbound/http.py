@@ -12,8 +12,7 @@ import asyncio
 import errno
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from urllib.parse import quote_plus, urlencode
 
@@ -21,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from broker.config import OutboundConfig
-from broker.connector import Answer, Json, Secret, UpstreamInvalid, UpstreamUnavailable
+from broker.connector import Answer, Json, Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
 from broker.outbound.addresses import is_allowed, read
 from broker.outbound.documents import Documents
 
@@ -121,28 +120,20 @@ class UpstreamClient:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> tuple[Answer, str]:
         """One request, answered whole or not at all; and what its answer says of caching."""
-        target = _checked(url)
-        with_identity = {**headers, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
-        async with (
-            self._shares(),
-            _errors_of(_place(url)),
-            self._session(target.scheme).request(
-                method, target, headers=with_identity, data=body, allow_redirects=False
-            ) as response,
-        ):
-            _check_status(response, _place(url))
-            content = await _read(response)
-            answer = Answer(response.status, response.content_type, content)
-            return answer, response.headers.get("Cache-Control", "")
-
-    @asynccontextmanager
-    async def _shares(self) -> AsyncIterator[None]:
-        """Refuse at once when this upstream already has more calls waiting than it will ever answer."""
-        if self._under_way >= MAX_WAITING:
+        if self._under_way >= MAX_WAITING:  # at once: more wait for this upstream than it will ever answer
             raise UpstreamUnavailable("too many calls are under way")
+        target, place = _checked(url), _place(url)
+        with_identity = {**headers, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
         self._under_way += 1
         try:
-            yield
+            async with self._session(target.scheme).request(
+                method, target, headers=with_identity, data=body, allow_redirects=False
+            ) as response:
+                _check_status(response, place)
+                answer = Answer(response.status, response.content_type, await _read(response))
+                return answer, response.headers.get("Cache-Control", "")
+        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
+            raise _ours(error, place) from None
         finally:
             self._under_way -= 1
 
@@ -241,20 +232,16 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(content)
 
 
-@asynccontextmanager
-async def _errors_of(place: str) -> AsyncIterator[None]:
-    """Turn the library's errors into ours. Theirs can hold request headers, so they are not passed on."""
-    try:
-        yield
-    except TimeoutError:
-        raise UpstreamUnavailable(f"{place} did not answer in time") from None
-    except aiohttp.ClientConnectorError as error:
+def _ours(error: aiohttp.ClientError | OSError, place: str) -> UpstreamError:
+    """The library's error as ours. Theirs can hold request headers, so they are not passed on."""
+    if isinstance(error, TimeoutError):
+        return UpstreamUnavailable(f"{place} did not answer in time")
+    if isinstance(error, aiohttp.ClientConnectorError):
         if _NOT_ALLOWED in str(error.os_error):
-            raise UpstreamInvalid("address_not_allowed", f"{place}: {_NOT_ALLOWED}") from None
-        raise UpstreamUnavailable(f"{place} cannot be connected to: {type(error).__name__}") from None
-    except aiohttp.InvalidURL:  # a host that is neither a name nor an address in its usual spelling
-        raise UpstreamInvalid("bad_url", f"{place} is not a URL that we ask") from None
-    except aiohttp.ClientResponseError as error:
-        raise UpstreamInvalid("bad_http", f"{place} did not answer in HTTP: {type(error).__name__}") from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise UpstreamUnavailable(f"{place} broke off: {type(error).__name__}") from None
+            return UpstreamInvalid("address_not_allowed", f"{place}: {_NOT_ALLOWED}")
+        return UpstreamUnavailable(f"{place} cannot be connected to: {type(error).__name__}")
+    if isinstance(error, aiohttp.InvalidURL):  # neither a name nor an address in its usual spelling
+        return UpstreamInvalid("bad_url", f"{place} is not a URL that we ask")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return UpstreamInvalid("bad_http", f"{place} did not answer in HTTP: {type(error).__name__}")
+    return UpstreamUnavailable(f"{place} broke off: {type(error).__name__}")

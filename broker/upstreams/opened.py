@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from broker.config import Config, ConnectorConfig
 from broker.connector import (
@@ -34,6 +33,8 @@ from broker.protocol.freshness import Stale, resolve_auth_time
 from broker.upstreams.answers import as_protocol_error
 from broker.upstreams.passing import login_for
 from broker.upstreams.tools import ClientKey, Verifier
+
+T = TypeVar("T")
 
 _MAX_MEMORY = 4096
 """Characters that a connector may want to find again; it is kept for every login under way."""
@@ -80,8 +81,7 @@ class Upstream:
             OAuthError: it cannot be sent there now.
         """
         login = self._login(asked, state, nonce, verifier)
-        async with self._isolated():
-            return _checked_departure(await self._connector.begin(login))
+        return await self._isolated(self._begin(login))
 
     async def finish(self, pending: PendingLogin, state: str, answer: Mapping[str, str]) -> UpstreamIdentity:
         """Who it is, checked to be as fresh and as strong as was asked; ``auth_time`` is what may be told.
@@ -90,9 +90,7 @@ class Upstream:
             OAuthError: it is nobody, or not good enough.
         """
         login = self._login(pending.asked, state, pending.nonce, pending.code_verifier)
-        async with self._isolated():
-            identity = _checked_identity(await self._connector.finish(login, answer, pending.memory))
-            return self._good_enough(identity, pending)
+        return await self._isolated(self._finish(login, pending, answer))
 
     async def ping(self) -> None:
         """Whether it could serve a login now.
@@ -100,8 +98,7 @@ class Upstream:
         Raises:
             OAuthError: it could not; ``reason`` and ``detail`` say why.
         """
-        async with self._isolated():
-            await self._connector.ping()
+        await self._isolated(self._ping())
 
     def public_jwks(self) -> dict[str, Any] | None:
         """The public half of the key by which we prove who we are there; None without one."""
@@ -121,12 +118,23 @@ class Upstream:
         connector: Connector = self._config.module.Connector(self._config.settings, self._tools)
         return connector
 
-    @asynccontextmanager
-    async def _isolated(self) -> AsyncIterator[None]:
+    async def _begin(self, login: Login) -> Departure:
+        return _checked_departure(await self._connector.begin(login))
+
+    async def _finish(
+        self, login: Login, pending: PendingLogin, answer: Mapping[str, str]
+    ) -> UpstreamIdentity:
+        identity = _checked_identity(await self._connector.finish(login, answer, pending.memory))
+        return self._good_enough(identity, pending)
+
+    async def _ping(self) -> None:
+        await self._connector.ping()
+
+    async def _isolated(self, call: Awaitable[T]) -> T:
         """The one gate for everything that a connector may do wrong."""
         try:
             async with asyncio.timeout(self._deadline):
-                yield
+                return await call
         except UpstreamError as error:
             raise as_protocol_error(error) from error
         except TimeoutError as error:
@@ -154,7 +162,7 @@ class Upstream:
         essential = essential_acr(asked.claims)
         if essential and identity.acr not in essential:
             raise UpstreamUnmet("acr_unmet", f"acr {str(identity.acr)[:100]!r}")
-        return replace(identity, auth_time=auth_time)
+        return identity if auth_time == identity.auth_time else replace(identity, auth_time=auth_time)
 
 
 class Upstreams(Mapping[str, Upstream]):
