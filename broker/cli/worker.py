@@ -25,7 +25,7 @@ from aiohttp import web
 Build = Callable[[], Awaitable[web.Application]]
 
 _GARBAGE = 10_000, 20, 20
-"""New objects before a collection: a login leaves hardly any circles, and the default looks for them often."""
+"""New objects before a collection: a login leaves hardly any circles, and the default looks too often."""
 READY, LEAVING = b"r", b"l"
 
 # Together with what the parent allows on top, at most ten seconds.
