@@ -9,7 +9,6 @@ from __future__ import annotations
 from broker.pages.files import STATIC_HEADERS, StaticFile
 from broker.pages.rendering import ICONS, Page, Pages
 from broker.pages.safety import UnsafeAddressError
-from broker.pages.theme import Theme
 from broker.pages.views import (
     BounceView,
     Choice,
@@ -22,8 +21,6 @@ from broker.pages.views import (
     LeavingView,
     ScopeLine,
     SignedOutView,
-    SignInPromptView,
-    SignOutView,
     View,
 )
 from broker.pages.words import MESSAGES, SCOPE_SENTENCES, Message, MessageKey
@@ -47,11 +44,8 @@ __all__ = [
     "Page",
     "Pages",
     "ScopeLine",
-    "SignInPromptView",
-    "SignOutView",
     "SignedOutView",
     "StaticFile",
-    "Theme",
     "UnsafeAddressError",
     "View",
 ]

@@ -1,7 +1,7 @@
 """The files that pages load: each under a name with its own hash, so that it may be kept for ever.
 
-Owns the style sheet with the theme in it, the one script, the icons, and the logos that the configuration
-names. Everything is read once, at the start; nothing is looked up on disk by a name from a request.
+Owns the style sheet, the one script, the icons, and the pictures that the configuration names.
+Everything is read once, at the start; nothing is looked up on disk by a name from a request.
 """
 
 from __future__ import annotations
@@ -9,23 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
 _CONTENT_TYPES: Final = {
-    ".avif": "image/avif",
     ".css": "text/css; charset=utf-8",
-    ".gif": "image/gif",
-    ".ico": "image/x-icon",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
-    ".png": "image/png",
     ".svg": "image/svg+xml",
-    ".webp": "image/webp",
 }
-_IMAGES: Final = frozenset(_CONTENT_TYPES) - {".css", ".js"}
-_LARGEST: Final = 512 * 1024
 
 STATIC_HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "public, max-age=31536000, immutable",
@@ -58,21 +48,6 @@ class StaticFiles:
         self._files[name] = StaticFile(body, _CONTENT_TYPES[suffix])
         return f"{self._prefix}/{name}"
 
-    def add_image(self, path: Path) -> str:
-        """Take an image file in, such as a client app's logo.
-
-        Raises:
-            ValueError: it is no image of a kind that browsers show, or too large.
-            OSError: it cannot be read.
-        """
-        suffix = path.suffix.lower()
-        if suffix not in _IMAGES:
-            raise ValueError(f"{path.name} is not an image; use one of {', '.join(sorted(_IMAGES))}")
-        body = path.read_bytes()
-        if len(body) > _LARGEST:
-            raise ValueError(f"{path.name} is larger than {_LARGEST // 1024} KiB")
-        return self.add("image", suffix, body)
-
     def keep(self, path: str, body: bytes, content_type: str) -> None:
         """Serve a picture of the configuration at a path that is already made of its content."""
         self._files[path.removeprefix(f"{self._prefix}/")] = StaticFile(body, content_type)
@@ -82,5 +57,5 @@ class StaticFiles:
         return self._files.get(name)
 
     def serves(self, path: str) -> bool:
-        """Whether ``path`` is one that `add` gave."""
+        """Whether there is a file at ``path``."""
         return path.startswith(f"{self._prefix}/") and path.removeprefix(f"{self._prefix}/") in self._files

@@ -16,8 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from broker.pages import safety, views, words
+from broker.pages.colors import stylesheet_head
 from broker.pages.files import StaticFile, StaticFiles
-from broker.pages.theme import Theme, stylesheet_head
 
 _HERE: Final = Path(__file__).parent
 ICONS: Final = frozenset(path.stem for path in (_HERE / "static" / "icons").glob("*.svg"))
@@ -40,26 +40,20 @@ class Page:
 class Pages:
     """All pages and the files they load; made once at the start, then only read."""
 
-    def __init__(
-        self, *, static_prefix: str = "/static", theme: Theme | None = None, locale: Path = LOCALE
-    ) -> None:
-        theme = theme or Theme()
+    def __init__(self, *, static_prefix: str = "/static", locale: Path = LOCALE) -> None:
         self._files = StaticFiles(static_prefix)
         self._icons = {
             path.stem: self._files.add(path.stem, ".svg", path.read_bytes())
             for path in sorted((_HERE / "static" / "icons").glob("*.svg"))
         }
-        style = stylesheet_head(theme) + _without_comments((_HERE / "static" / "page.css").read_text("utf-8"))
+        style = stylesheet_head() + _without_comments((_HERE / "static" / "page.css").read_text("utf-8"))
         shared = {
-            "theme": theme,
             "style_url": self._files.add("page", ".css", style.encode()),
             "script_url": self._files.add("page", ".js", (_HERE / "static" / "page.js").read_bytes()),
-            "brand_logo": self._files.add_image(theme.logo) if theme.logo else None,
             "favicon_url": self._icons["door"],
             "search_from": SEARCH_FROM,
             "person_limit": safety.PERSON_LIMIT,
             "messages": words.MESSAGES,
-            "unavailable": words.UNAVAILABLE,
         }
         self._languages = words.load_languages(locale)
         self._templates = {
@@ -107,7 +101,6 @@ class Pages:
         environment.globals.update(shared, lang=language.tag, dir=language.direction)
         environment.filters.update(
             app=safety.app_address,
-            back=safety.back_address,
             own=safety.own_address,
             web=safety.web_address,
             isolated=safety.isolated,

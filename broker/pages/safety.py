@@ -62,11 +62,6 @@ def app_address(url: str, *, custom_scheme: str | None = None) -> str:
     return url
 
 
-def back_address(url: str) -> str:
-    """``url`` if a button may lead there: a path of ours, or an app's address."""
-    return own_address(url) if url[:1] in {"/", "?"} else app_address(url)
-
-
 def web_address(url: str) -> str:
     """``url`` if it is http or https."""
     if not url.lower().startswith(("http://", "https://")):

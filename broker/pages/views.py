@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from broker.pages.words import MessageKey, UnavailableKey
+from broker.pages.words import MessageKey
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -25,7 +25,6 @@ class Choice:
     icon: str | None = None
     """A name from `ICONS`, or a path that `Pages.keep_image` serves; else the name's first letter."""
     last_used: bool = False
-    unavailable: UnavailableKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +34,6 @@ class ChooserView:
     template: ClassVar[str] = "chooser.html"
     client_name: str
     client_logo: str | None = None
-    choices: tuple[Choice, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignInPromptView:
-    """The account page when nobody is signed in: one way in, or a choice."""
-
-    template: ClassVar[str] = "sign_in_prompt.html"
     choices: tuple[Choice, ...]
 
 
@@ -93,9 +84,8 @@ class ErrorView:
     template: ClassVar[str] = "error.html"
     message: MessageKey
     correlation_id: str
-    client_name: str | None = None
     back_url: str | None = None
-    """Where a button may lead: registered with the app, or a path of ours. Never from the request."""
+    """A path of ours where the person may try again. Never from the request."""
     status: int = 400
 
 
@@ -130,27 +120,12 @@ class GrantsView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignOutView:
-    """Asks whether to sign out, where nothing proves the wish. Posts ``csrf`` and ``fields``."""
-
-    template: ClassVar[str] = "sign_out.html"
-    person: str | None
-    action: str
-    csrf: str
-    fields: Fields = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOutView:
-    """What was ended, and what was not."""
+    """The person is signed out here, and what may still be open."""
 
     template: ClassVar[str] = "signed_out.html"
-    ended: bool = True
-    """False when there was nothing to end."""
     upstream: str | None = None
     """The way of signing in whose own session goes on."""
-    client_name: str | None = None
-    back_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,11 +171,9 @@ class LeavingView:
 
 View = (
     ChooserView
-    | SignInPromptView
     | ConsentView
     | ErrorView
     | GrantsView
-    | SignOutView
     | SignedOutView
     | BounceView
     | FormPostView

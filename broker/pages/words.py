@@ -44,18 +44,14 @@ MessageKey = Literal[
     "server_error",
     "store_away",
     "too_large",
-    "too_many",
     "unknown_client",
-    "upstream_failed",
     "upstream_refused",
-    "upstream_unavailable",
 ]
 
 _START_AGAIN = N_("Go back to the app and start signing in again.")
 _DOUBT_THE_LINK = N_(
     "If you do not know where the link came from, stop here. If you do, tell the people who run the app."
 )
-_TELL_THE_APP = N_("Go back and try again. If this keeps happening, tell the people who run the app.")
 
 MESSAGES: Final[Mapping[MessageKey, Message]] = {
     "bad_request": Message(
@@ -113,38 +109,16 @@ MESSAGES: Final[Mapping[MessageKey, Message]] = {
         N_("The request was larger than anything a sign-in needs."),
         _START_AGAIN,
     ),
-    "too_many": Message(
-        N_("Please wait a moment"),
-        N_("There were too many tries in a short time."),
-        N_("Wait a minute, then try again."),
-    ),
     "unknown_client": Message(
         N_("We do not know this app"),
         N_("The app that sent you here is not one of those that may sign people in with us."),
         _DOUBT_THE_LINK,
     ),
-    "upstream_failed": Message(
-        N_("We could not confirm who you are"),
-        N_("The answer from your sign-in service could not be trusted, so you have not been signed in."),
-        _TELL_THE_APP,
-    ),
     "upstream_refused": Message(
         N_("Your sign-in service said no"),
         N_("It ended the sign-in without confirming who you are. Perhaps it was cancelled."),
-        _TELL_THE_APP,
+        N_("Go back and try again. If this keeps happening, tell the people who run the app."),
     ),
-    "upstream_unavailable": Message(
-        N_("Your sign-in service is not answering"),
-        N_("We could not reach it, so you have not been signed in."),
-        N_("Wait a minute, then try again."),
-    ),
-}
-
-UnavailableKey = Literal["not_answering", "maintenance"]
-
-UNAVAILABLE: Final[Mapping[UnavailableKey, str]] = {
-    "not_answering": N_("Not answering right now. You can still try."),
-    "maintenance": N_("Under maintenance. You can still try."),
 }
 
 SCOPE_SENTENCES: Final[Mapping[str, str]] = {

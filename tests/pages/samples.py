@@ -17,8 +17,6 @@ from broker.pages import (
     LeavingView,
     ScopeLine,
     SignedOutView,
-    SignInPromptView,
-    SignOutView,
     View,
 )
 
@@ -31,7 +29,7 @@ HANDLE = "q8JdX1kVv0yVbA7s2mM4m3T1p5nNQe6cW9rYkZtHs0A"
 CHOICES = (
     Choice(url="/choose?flow=x&to=staff", name="Acme staff", icon="company", last_used=True),
     Choice(url="/choose?flow=x&to=partners", name="Partner login", icon="oidc"),
-    Choice(url="/choose?flow=x&to=school", name="University", icon="school", unavailable="not_answering"),
+    Choice(url="/choose?flow=x&to=school", name="University", icon="school"),
     Choice(url="/choose?flow=x&to=plain", name="Contractors"),
 )
 MANY = CHOICES + tuple(
@@ -102,20 +100,13 @@ GRANTS = GrantsView(
     sign_out_action="/account/sign-out",
 )
 
-ERROR = ErrorView(
-    message="login_expired",
-    correlation_id="7KQ4-M2XP-9TBD",
-    client_name="Billing",
-    back_url="https://billing.acme.example/",
-)
+ERROR = ErrorView(message="upstream_refused", correlation_id="7KQ4-M2XP-9TBD", back_url="/account")
 
 FIELDS = (("code", HANDLE), ("state", 'a"b<c>&d'), ("iss", "https://login.acme.example"))
 
 ORDINARY: Mapping[str, View] = {
     "chooser": ChooserView(client_name="Billing", choices=CHOICES),
     "chooser-many": ChooserView(client_name="Billing", choices=MANY),
-    "sign-in-prompt": SignInPromptView(choices=CHOICES),
-    "sign-in-prompt-one": SignInPromptView(choices=CHOICES[:1]),
     "consent": CONSENT,
     "consent-device": replace(CONSENT, client_host="com.acme.billing", on_this_device=True, already=()),
     "error": ERROR,
@@ -123,11 +114,8 @@ ORDINARY: Mapping[str, View] = {
     "grants": GRANTS,
     "grants-withdrawn": replace(GRANTS, withdrawn="Billing", grants=GRANTS.grants[1:]),
     "grants-none": replace(GRANTS, grants=()),
-    "sign-out": SignOutView(person="ada@acme.example", action="/sign-out", csrf=HANDLE, fields=FIELDS[1:2]),
-    "signed-out": SignedOutView(
-        upstream="Acme staff", client_name="Billing", back_url="https://billing.acme.example/"
-    ),
-    "signed-out-nobody": SignedOutView(ended=False),
+    "signed-out": SignedOutView(upstream="Acme staff"),
+    "signed-out-bare": SignedOutView(),
     "bounce": BounceView(action="/callback/staff", fields=FIELDS),
     "form-post": FormPostView(
         action="https://billing.acme.example/callback", fields=FIELDS, client_name="Billing"
@@ -139,7 +127,7 @@ WORST: Mapping[str, View] = {
     "worst-chooser": ChooserView(
         client_name=LONG_NAME,
         choices=tuple(
-            replace(choice, name=name, last_used=True, unavailable="maintenance")
+            replace(choice, name=name, last_used=True)
             for choice, name in zip(MANY, (LONG_NAME, LONG_WORD, LONG_EMAIL) * 4, strict=False)
         ),
     ),
@@ -151,7 +139,7 @@ WORST: Mapping[str, View] = {
         scopes=TWELVE,
     ),
     "worst-consent-word": replace(CONSENT, client_name=LONG_WORD, person="ا" * 70),
-    "worst-error": replace(ERROR, client_name=LONG_WORD, correlation_id="7KQ4M2XP9TBD" * 4),
+    "worst-error": replace(ERROR, correlation_id="7KQ4M2XP9TBD" * 4),
     "worst-grants": replace(
         GRANTS,
         person=LONG_EMAIL,
@@ -161,8 +149,7 @@ WORST: Mapping[str, View] = {
             for line, name in zip(GRANTS.grants, (LONG_NAME, LONG_WORD), strict=True)
         ),
     ),
-    "worst-signed-out": SignedOutView(upstream=LONG_WORD, client_name=LONG_NAME, back_url="/"),
-    "worst-sign-out": SignOutView(person=LONG_EMAIL, action="/x", csrf=HANDLE),
+    "worst-signed-out": SignedOutView(upstream=LONG_WORD),
     "worst-leaving": LeavingView(url="https://billing.acme.example/", client_name=LONG_WORD),
 }
 

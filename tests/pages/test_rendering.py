@@ -10,9 +10,9 @@ from typing import get_args
 
 import pytest
 
-from broker.pages import MESSAGES, ErrorView, MessageKey, Pages, ScopeLine, Theme, View
+from broker.pages import MESSAGES, ErrorView, MessageKey, Pages, ScopeLine, View
 from tests.pages.reading import read
-from tests.pages.samples import ALL, CONSENT, ORDINARY
+from tests.pages.samples import ALL, CONSENT, ERROR, ORDINARY
 
 JARGON = re.compile(
     r"\b(clients?|scopes?|tokens?|oauth|openid|oidc|redirect|uri|url|csrf|pkce|idp|claims?|issuer|callback|"
@@ -150,27 +150,11 @@ def test_a_long_choice_can_be_searched_and_a_short_one_need_not(pages):
     assert not read(pages.render(ORDINARY["chooser"]).html).all("input", type="search")
 
 
-def test_one_way_to_sign_in_is_one_button(pages):
-    page = read(pages.render(ORDINARY["sign-in-prompt-one"]).html)
-    assert "Continue with Acme staff" in page.text
-    assert not page.all("a", **{"class": "choice"})
-
-
-def test_the_theme_names_the_house_and_links_its_help(tmp_path):
-    logo = tmp_path / "acme.svg"
-    logo.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    theme = Theme(
-        logo=logo,
-        name="Acme",
-        help_url="https://acme.example/help",
-        privacy_url="https://acme.example/privacy",
-    )
-    page = read(Pages(theme=theme).render(CONSENT).html)
-    assert page.text.lstrip().startswith("Allow Billing? · Acme")
-    assert page.all("img")[0].attributes["src"].startswith("/static/image.")
-    links = [e.attributes["href"] for e in page.all("a")]
-    assert "https://acme.example/help" in links
-    assert "https://acme.example/privacy" in links
+def test_an_error_offers_to_try_again_only_where_there_is_a_way(pages):
+    with_a_way, without = pages.render(ERROR), pages.render(replace(ERROR, back_url=None))
+    assert read(with_a_way.html).all("a", href="/account")
+    assert "Try again" in read(with_a_way.html).text
+    assert not read(without.html).all("a")
 
 
 @pytest.mark.parametrize("name", ["chooser", "consent", "error", "form-post", "leaving"])

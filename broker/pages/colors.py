@@ -1,47 +1,23 @@
-"""How the pages look, as data: one accent colour, a radius, a name, and the links at the foot.
+"""The colours of the pages, computed from one accent colour.
 
-Owns the colours. An accent is shifted until its contrast with what it stands on passes WCAG 2.2 §1.4.3
-(4.5:1 for text) in the light scheme and in the dark one, so no operator can choose an unreadable page.
+The accent is shifted until its contrast with what it stands on passes WCAG 2.2 §1.4.3 (4.5:1 for text) in the
+light scheme and in the dark one, and §1.4.6 (7:1) for whoever asks for more.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 AA: Final = 4.5
 AAA: Final = 7.0
-LARGEST_RADIUS: Final = 32
+ACCENT: Final = "#3056d3"
 _LINEAR_BELOW: Final = 0.04045
 """Where the sRGB curve is a line (IEC 61966-2-1)."""
 
 Rgb = tuple[int, int, int]
 _BLACK: Final[Rgb] = (0, 0, 0)
 _WHITE: Final[Rgb] = (255, 255, 255)
-_HEX = re.compile(r"#[0-9a-fA-F]{6}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Theme:
-    """What an operator may change of the pages' looks."""
-
-    name: str = ""
-    """Whose sign-in this is; shown above the card."""
-    logo: Path | None = None
-    """An image file; it stands beside the name."""
-    accent: str = "#3056d3"
-    radius: int = 14
-    """Of the card's corners, in pixels."""
-    help_url: str | None = None
-    privacy_url: str | None = None
-    terms_url: str | None = None
-
-    def __post_init__(self) -> None:
-        parse_color(self.accent)
-        if not 0 <= self.radius <= LARGEST_RADIUS:
-            raise ValueError(f"radius is a number of pixels from 0 to {LARGEST_RADIUS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +38,6 @@ class Palette:
 
 def parse_color(text: str) -> Rgb:
     """``#rrggbb`` as numbers."""
-    if not _HEX.fullmatch(text):
-        raise ValueError(f"{text!r} is not a colour such as #3056d3")
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
@@ -99,13 +73,13 @@ def legible(color: str, on: tuple[str, ...], *, ratio: float, towards: Rgb) -> s
     raise ValueError(f"no shade of {color} can be read on {', '.join(on)}")
 
 
-def palette(theme: Theme, *, dark: bool) -> Palette:
-    """The theme's colours for one scheme."""
+def palette(accent: str, *, dark: bool) -> Palette:
+    """The colours of one scheme around an accent."""
     page, card = ("#0f1115", "#181b21") if dark else ("#f3f4f7", "#ffffff")
     towards = _WHITE if dark else _BLACK
-    tint = mix(theme.accent, parse_color(card), 0.84 if dark else 0.92)
-    accent = legible(theme.accent, (page, card, tint), ratio=AA, towards=towards)
-    on_accent = max(("#ffffff", page if dark else "#111318"), key=lambda text: contrast(text, accent))
+    tint = mix(accent, parse_color(card), 0.84 if dark else 0.92)
+    face = legible(accent, (page, card, tint), ratio=AA, towards=towards)
+    on_accent = max(("#ffffff", page if dark else "#111318"), key=lambda text: contrast(text, face))
     return Palette(
         page=page,
         card=card,
@@ -113,19 +87,19 @@ def palette(theme: Theme, *, dark: bool) -> Palette:
         quiet="#a6adba" if dark else "#565d6b",
         line="#2c313a" if dark else "#e2e5eb",
         edge="#7a8290" if dark else "#868d9a",
-        accent=accent,
-        accent_strong=legible(theme.accent, (page, card, tint), ratio=AAA, towards=towards),
+        accent=face,
+        accent_strong=legible(accent, (page, card, tint), ratio=AAA, towards=towards),
         on_accent=on_accent,
         tint=tint,
     )
 
 
-def stylesheet_head(theme: Theme) -> str:
+def stylesheet_head() -> str:
     """The custom properties that the style sheet stands on, for both schemes."""
-    light, dark = palette(theme, dark=False), palette(theme, dark=True)
+    light, dark = palette(ACCENT, dark=False), palette(ACCENT, dark=True)
     more = "prefers-contrast:more"
     return (
-        f":root{{color-scheme:light dark;--radius:{theme.radius}px;{_properties(light)}}}"
+        f":root{{color-scheme:light dark;{_properties(light)}}}"
         f"@media(prefers-color-scheme:dark){{:root{{{_properties(dark)}}}}}"
         f"@media({more}){{:root{{{_stronger(light, '#000000')}}}}}"
         f"@media({more}) and (prefers-color-scheme:dark){{:root{{{_stronger(dark, '#ffffff')}}}}}"
