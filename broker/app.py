@@ -10,8 +10,10 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -19,7 +21,7 @@ from broker.config import Config
 from broker.endpoints import account, cors, discovery, flow
 from broker.endpoints.cookies import Jar
 from broker.endpoints.http import MAX_FORM
-from broker.endpoints.middleware import gate
+from broker.endpoints.middleware import gate, nameless
 from broker.endpoints.routes import ROUTES
 from broker.events import Events, LogHandler
 from broker.keys import KeyRing
@@ -31,6 +33,14 @@ from broker.upstreams import Upstreams
 
 _WAIT_FOR_STORE = 0.5
 """Seconds."""
+
+
+SERVER: Final[Mapping[str, Any]] = {
+    "access_log": None,
+    "auto_decompress": False,  # nobody sends us a compressed body, and a small one can hold a very large one
+    "lingering_time": 2.0,
+}
+"""How the application wants to be served, for ``web.AppRunner``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +61,7 @@ async def build(config: Config, *, around: Surroundings | None = None) -> web.Ap
     """
     around = around or Surroundings()
     app = web.Application(middlewares=[gate], client_max_size=MAX_FORM)
+    app.on_response_prepare.append(nameless)
     app.add_routes(ROUTES)
     app[flow.JAR] = Jar.of(config.issuer)
     app[cors.ORIGINS] = cors.origins(config.clients_by_id.values())
@@ -62,20 +73,19 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
     async def run(app: web.Application) -> AsyncIterator[None]:
         events = Events(now=around.now, write=around.log)
         handler = LogHandler(events)
-        logging.getLogger().addHandler(handler)
-        store = await open_store(config.store, config.state_dir)
-        keys = await _key_ring(config, store, around, events)
-        upstreams = Upstreams.open(config, now=around.now)
-        try:
+        async with AsyncExitStack() as stack:
+            logging.getLogger().addHandler(handler)
+            stack.callback(logging.getLogger().removeHandler, handler)
+            store = await open_store(config.store, config.state_dir)
+            stack.push_async_callback(store.close)
+            keys = await _key_ring(config, store, around, events)
+            stack.push_async_callback(keys.close)
+            upstreams = Upstreams.open(config, now=around.now)
+            stack.push_async_callback(upstreams.close)
             services = _services(config, around, events, store, keys, upstreams)
             app[SERVICES] = services
             app[discovery.DOCUMENTS] = discovery.documents(services)
             yield
-        finally:
-            await upstreams.close()
-            await keys.close()
-            await store.close()
-            logging.getLogger().removeHandler(handler)
 
     return run
 

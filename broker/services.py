@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -36,10 +37,22 @@ class Services:
     chance: Callable[[int], bytes] = secrets.token_bytes
     """So many fresh random bytes."""
 
+    def fresh(self) -> str:
+        """A secret that nobody can guess: 256 bits of chance as 43 characters."""
+        return _text(self.chance(32))
+
+    def fresh_name(self) -> str:
+        """A name that nothing else has, and that opens nothing: 128 bits of chance as 22 characters."""
+        return _text(self.chance(16))
+
     @property
     def issuer(self) -> str:
         """Our issuer identifier."""
         return self.config.issuer
+
+
+def _text(chance: bytes) -> str:
+    return urlsafe_b64encode(chance).rstrip(b"=").decode()
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

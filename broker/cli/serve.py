@@ -82,14 +82,14 @@ def serve(config: Config, workers: int) -> int:
 
 def _worker(config: Config, listening: socket.socket, tls: ssl.SSLContext | None) -> Callable[[int], None]:
     """What a worker does. Its imports are done here, before the fork, so that all share them."""
-    from broker.app import build  # noqa: PLC0415  (after the mistakes that are told without it)
+    from broker.app import SERVER, build  # noqa: PLC0415  (after the mistakes that are told without it)
     from broker.jose import JoseError  # noqa: PLC0415
 
     parent = os.getpid()
 
     def be_a_worker(tell: int) -> None:
         try:
-            work(lambda: build(config), listening, tls, parent, tell)
+            work(lambda: build(config), SERVER, listening, tls, parent, tell)
         except (StoreError, JoseError) as error:
             raise OperatorError(str(error)) from error
 

@@ -16,13 +16,14 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 import uvloop
 from aiohttp import web
 
 Build = Callable[[], Awaitable[web.Application]]
+Options = Mapping[str, Any]
 
 _GARBAGE = 10_000, 20, 20
 """New objects before a collection: a login leaves hardly any circles, and the default looks too often."""
@@ -45,15 +46,24 @@ def end_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def work(build: Build, listening: socket.socket, tls: ssl.SSLContext | None, parent: int, tell: int) -> None:
-    """Serve until SIGTERM. ``tell`` is a pipe to the parent."""
+def work(
+    build: Build,
+    options: Options,
+    listening: socket.socket,
+    tls: ssl.SSLContext | None,
+    parent: int,
+    tell: int,
+) -> None:
+    """Serve until SIGTERM. ``options`` are for the application's runner, ``tell`` is a pipe to the parent."""
     end_with_parent(parent)
     gc.set_threshold(*_GARBAGE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(build, listening, tls, tell))
+        runner.run(_serve(build, options, listening, tls, tell))
 
 
-async def _serve(build: Build, listening: socket.socket, tls: ssl.SSLContext | None, tell: int) -> None:
+async def _serve(
+    build: Build, options: Options, listening: socket.socket, tls: ssl.SSLContext | None, tell: int
+) -> None:
     loop, leave = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, leave.set)
@@ -67,7 +77,7 @@ async def _serve(build: Build, listening: socket.socket, tls: ssl.SSLContext | N
     application.on_response_prepare.append(say_farewell)
     runner = web.AppRunner(
         application,
-        access_log=None,
+        **options,
         handle_signals=False,
         keepalive_timeout=_KEEP_ALIVE,
         shutdown_timeout=_IN_FLIGHT,

@@ -6,13 +6,13 @@ comes to it by the same way as to any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from broker.endpoints import flow, http
-from broker.endpoints.consent import csrf_token, from_our_own_page, person_in_words
-from broker.endpoints.cookies import fresh
+from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.pages import GrantLine, GrantsView, SignedOutView
 from broker.protocol import scopes
 from broker.protocol.client import Client
@@ -23,7 +23,8 @@ from broker.protocol.params import Params
 from broker.protocol.pkce import challenge_of
 from broker.services import SERVICES, Services
 
-ACCOUNT, BACK, WITHDRAW, SIGN_OUT = "/account", "/account/back", "/account/withdraw", "/account/sign-out"
+ACCOUNT = flow.ACCOUNT
+BACK, WITHDRAW, SIGN_OUT = f"{ACCOUNT}/back", f"{ACCOUNT}/withdraw", f"{ACCOUNT}/sign-out"
 CLIENT_ID = "broker.account"
 
 
@@ -43,22 +44,25 @@ async def show(request: web.Request) -> web.Response:
     """GET /account: the page, or the way to sign in."""
     session = await flow.current_session(request)
     if session is None:
-        return http.see_other(_sign_in(request.app[SERVICES].issuer))
+        return http.see_other(_sign_in(request.app[SERVICES]))
     return await _page(request, session)
 
 
-async def back(_request: web.Request) -> web.Response:
+async def back(request: web.Request) -> web.Response:
     """GET /account/back: signed in. The session is what counts; the code is left to expire."""
+    refused = http.read_query(request).get("error")
+    if refused is not None:  # not to /account again, which would only ask once more
+        raise Shown("upstream_refused", detail="the sign-in for the account page failed", back_url=ACCOUNT)
     return http.see_other(ACCOUNT)
 
 
-def _sign_in(issuer: str) -> str:
+def _sign_in(services: Services) -> str:
     asked = {
         "client_id": CLIENT_ID,
-        "redirect_uri": issuer + BACK,
+        "redirect_uri": services.issuer + BACK,
         "response_type": "code",
         "scope": "openid",
-        "code_challenge": challenge_of(fresh()),
+        "code_challenge": challenge_of(services.fresh()),
         "code_challenge_method": "S256",
     }
     return f"{AUTHORIZE}?{urlencode(asked)}"
@@ -76,7 +80,7 @@ async def withdraw(request: web.Request) -> web.Response:
         subject=session.context.subject,
         correlation_id=request[http.CORRELATION],
     )
-    return http.see_other(ACCOUNT)
+    return http.see_other(f"{ACCOUNT}?{urlencode({'withdrawn': client_id})}")
 
 
 async def sign_out(request: web.Request) -> web.Response:
@@ -85,7 +89,7 @@ async def sign_out(request: web.Request) -> web.Response:
     services, jar = request.app[SERVICES], request.app[flow.JAR]
     cookie = jar.session(request)
     if cookie is not None:
-        await services.store.end_session(cookie, services.config.lifetimes.access_token)
+        await services.store.end_session(cookie, http.longest_token_life(services))
     services.events.emit(
         "sign_out",
         "ok",
@@ -126,8 +130,17 @@ async def _page(request: web.Request, session: Session) -> web.Response:
         csrf=csrf_token(cookie or ""),
         withdraw_action=WITHDRAW,
         sign_out_action=SIGN_OUT,
+        withdrawn=_withdrawn(services, request, live),
     )
     return http.page(request, view)
+
+
+def _withdrawn(services: Services, request: web.Request, live: Sequence[Consent]) -> str | None:
+    """The app whose access has just been taken back, by its own name; nothing else is repeated."""
+    client_id = http.read_query(request).get("withdrawn")
+    known = services.clients.get(client_id or "")
+    gone = known is not None and all(consent.client_id != client_id for consent in live)
+    return known.client_name if known is not None and gone else None
 
 
 def _line(services: Services, consent: Consent) -> GrantLine:

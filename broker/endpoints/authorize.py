@@ -45,6 +45,5 @@ async def _kept(request: web.Request, flow_id: str) -> AuthorizeRequest:
     pending = await services.store.read_request(flow_id, secret)
     if pending is None:
         raise Shown("login_expired", detail="no request is kept under this id")
-    if pending.asked.client_id not in services.clients:
-        raise Shown("unknown_client", detail="the client is gone since")
+    flow.client_of(services, pending.asked)
     return pending.asked

@@ -27,9 +27,11 @@ async def handle(request: web.Request) -> web.Response:
         raise Shown("bad_request", detail="a parameter is sent more than once")
     answer = dict(params.values)
     state, connector = answer.get("state", ""), request.match_info["connector"]
+    if connector not in request.app[SERVICES].upstreams.enabled:
+        raise Shown("not_found", status=404, detail="no such connector")
     secret = request.app[flow.JAR].flow(request, state)
     if secret is None and request.method == "POST" and BOUNCED not in answer:
-        return _bounce(request, answer)
+        return _bounce(request, connector, answer)
     pending = await _take(request, state, secret, connector)
     request[http.CORRELATION] = pending.asked.correlation_id
     with flow.told_to(pending.asked):
@@ -42,23 +44,20 @@ async def handle(request: web.Request) -> web.Response:
     return response
 
 
-def _bounce(request: web.Request, answer: dict[str, str]) -> web.Response:
+def _bounce(request: web.Request, connector: str, answer: dict[str, str]) -> web.Response:
     """A form_post from the upstream's site brings no Lax cookie; the same post from ours does."""
-    return http.page(request, BounceView(action=request.path, fields=(*answer.items(), (BOUNCED, "1"))))
+    fields = (*answer.items(), (BOUNCED, "1"))
+    return http.page(request, BounceView(action=f"/callback/{connector}", fields=fields))
 
 
 async def _take(request: web.Request, state: str, secret: str | None, connector: str) -> PendingLogin:
     services = request.app[SERVICES]
-    if connector not in services.upstreams.enabled:
-        raise Shown("not_found", status=404, detail="no such connector")
     if secret is None:  # another browser: the login stays as it is, for its owner
         raise Shown("browser_mismatch", detail="no flow cookie in this browser")
     pending = await services.store.take_login(state, secret, connector)
     if pending is None:
         raise Shown("login_expired", detail="used before, expired, or another connector's")
-    client = services.clients.get(pending.asked.client_id)
-    if client is None or not flow.may_reply(pending.asked, client):
-        raise Shown("unknown_client", detail="the client or its redirect_uri is gone since")
+    flow.client_of(services, pending.asked)
     return pending
 
 
@@ -85,7 +84,6 @@ def _context(services: Services, pending: PendingLogin, identity: UpstreamIdenti
         amr=identity.amr,
         claims=mapped.claims,
         sources=mapped.sources,
-        upstream_sid=identity.sid,
     )
 
 
@@ -93,9 +91,9 @@ async def _begin_session(request: web.Request, context: AuthenticationContext) -
     """A new session under a new cookie; whatever cookie the browser brought is never adopted."""
     services = request.app[SERVICES]
     lifetimes, now = services.config.lifetimes.session, services.now()
-    sid = await _replace_old_session(request, context) or cookies.fresh()[:22]
+    sid = await _replace_old_session(request, context) or services.fresh_name()
     session = Session(sid=sid, context=context, started_at=now, ends_at=now + lifetimes.absolute)
-    cookie = cookies.session_cookie(sid)
+    cookie = cookies.session_cookie(sid, services.fresh())
     await services.store.put_session(cookie, session, min(lifetimes.idle, lifetimes.absolute))
     services.events.emit(
         "login",
@@ -118,7 +116,7 @@ async def _replace_old_session(request: web.Request, context: AuthenticationCont
     if old.context.subject == context.subject:
         await services.store.drop_session(old_cookie)
         return old.sid
-    await services.store.end_session(old_cookie, services.config.lifetimes.access_token)
+    await services.store.end_session(old_cookie, http.longest_token_life(services))
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from broker.endpoints import http
 from broker.protocol.client import Client
 from broker.protocol.client_auth import authenticate
 from broker.protocol.errors import InvalidClient
@@ -20,4 +21,6 @@ def authenticated(request: web.Request, params: Params) -> Client:
     headers = request.headers.getall("Authorization", [])
     if len(headers) > 1:
         raise InvalidClient(reason="two_authorization_headers")
-    return authenticate(headers[0] if headers else None, params, request.app[SERVICES].clients)
+    client = authenticate(headers[0] if headers else None, params, request.app[SERVICES].clients)
+    http.concerns_client(request, client)
+    return client

@@ -7,17 +7,16 @@ page was shown to.
 
 from __future__ import annotations
 
-import hmac
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from broker.endpoints import cookies, flow, http
+from broker.endpoints import flow, http
+from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.pages import ConsentView, ScopeLine
 from broker.protocol import consent, redirects, scopes
 from broker.protocol.errors import AccessDenied, InvalidRequest, Shown
-from broker.protocol.flow import AuthenticationContext, Consent, PendingConsent
-from broker.protocol.handles import digest
+from broker.protocol.flow import Consent, PendingConsent
 from broker.protocol.params import Params
 from broker.services import SERVICES, Services
 
@@ -30,7 +29,8 @@ async def show(request: web.Request) -> web.Response:
     if pending is None:
         raise Shown("consent_gone", detail="answered before, or expired")
     request[http.CORRELATION] = pending.asked.correlation_id
-    await _same_session(request, pending)
+    flow.client_of(request.app[SERVICES], pending.asked)
+    await _same_person(request, pending)
     view = _view(request.app[SERVICES], pending, flow_id, csrf_token(secret))
     return http.page(request, view, ui_locales=pending.asked.ui_locales)
 
@@ -46,7 +46,8 @@ async def answer(request: web.Request) -> web.Response:
     if shown is None:
         raise Shown("consent_gone", detail="answered before, or expired")
     request[http.CORRELATION] = shown.asked.correlation_id
-    await _same_session(request, shown)
+    flow.client_of(services, shown.asked)
+    await _same_person(request, shown)
     pending = await services.store.take_consent_page(flow_id, secret)  # of many answers one wins
     if pending is None:
         raise Shown("consent_gone", detail="answered at the same time")
@@ -60,26 +61,28 @@ async def answer(request: web.Request) -> web.Response:
 
 
 async def _allow(request: web.Request, pending: PendingConsent, chosen: frozenset[str]) -> web.Response:
-    services = request.app[SERVICES]
-    granted = consent.ticked(pending.to_ask, chosen, services.scopes)
-    client = services.clients[pending.asked.client_id]
-    if not flow.may_reply(pending.asked, client):
-        raise Shown("unknown_client", detail="the redirect_uri is gone since")
-    before = await flow.remembered_consent(services, pending.context.subject, client.client_id)
+    services, client_id = request.app[SERVICES], pending.asked.client_id
+    ticked = consent.ticked(pending.to_ask, chosen, services.scopes)
     now, lives = services.now(), services.config.lifetimes.consent
     fresh = Consent(
-        id=cookies.fresh()[:22],
-        client_id=client.client_id,
+        id=services.fresh_name(),
+        client_id=client_id,
         granted=(),
         since=now,
         last_used=now,
         expires_at=now + lives,
     )
-    given = consent.remember(before, to_ask=pending.to_ask, granted=granted, fresh=fresh)
-    await services.store.write_consent(pending.context.subject, given, lives)
+
+    def answered(before: Consent | None) -> Consent:
+        still = before if before is not None and now < before.expires_at else None
+        return consent.remember(still, to_ask=pending.to_ask, granted=ticked, fresh=fresh)
+
+    given = await services.store.change_consent(pending.context.subject, client_id, answered, lives)
     _log(services, pending, "ok", "")
     who = flow.SignedIn(context=pending.context, sid=pending.sid)
-    return await flow.issue(request, pending.asked, who, (*pending.granted, *granted), given)
+    # What was granted before the page was shown may have been taken back since.
+    earlier = tuple(name for name in pending.granted if name in given.granted)
+    return await flow.issue(request, pending.asked, who, (*earlier, *ticked), given)
 
 
 def _secret(request: web.Request, flow_id: str) -> str:
@@ -89,13 +92,11 @@ def _secret(request: web.Request, flow_id: str) -> str:
     return secret
 
 
-async def _same_session(request: web.Request, pending: PendingConsent) -> None:
-    """That nobody else has signed in here since the page was made."""
+async def _same_person(request: web.Request, pending: PendingConsent) -> None:
+    """That nobody has signed out, and nobody else in, since the page was made."""
     session = await flow.current_session(request)
-    if session is None or session.sid != pending.sid:
-        raise Shown("forbidden", status=403, detail="the session changed")
-    if session.context.subject != pending.context.subject:
-        raise Shown("forbidden", status=403, detail="the person changed")
+    if session is None or session.context.subject != pending.context.subject:
+        raise Shown("forbidden", status=403, detail="somebody else is signed in, or nobody")
 
 
 async def _read(request: web.Request) -> tuple[Params, frozenset[str]]:
@@ -106,39 +107,6 @@ async def _read(request: web.Request) -> tuple[Params, frozenset[str]]:
     except InvalidRequest as error:
         raise Shown("forbidden", status=403, detail=error.reason) from error
     return form, frozenset(value for name, value in pairs if name == "scope")
-
-
-def csrf_token(secret: str) -> str:
-    """What a form of ours carries to show that it is: it hangs on a cookie no other site can read."""
-    return digest(f"form\0{secret}")
-
-
-def from_our_own_page(request: web.Request, form: Params, secret: str) -> None:
-    """That the form was on a page of ours, in this browser.
-
-    Raises:
-        Shown: 403, it was not.
-    """
-    issuer = request.app[SERVICES].issuer
-    split = urlsplit(issuer)
-    origin = request.headers.get("Origin", "")
-    # "null" is what a browser says for our own pages, whose Referrer-Policy is no-referrer (Fetch, "append a
-    # request Origin header"). It proves nothing either way; Sec-Fetch-Site and the form token do.
-    if origin not in ("", "null", f"{split.scheme}://{split.netloc}"):
-        raise Shown("forbidden", status=403, detail="cross-origin form")
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        raise Shown("forbidden", status=403, detail="cross-site form")
-    if not hmac.compare_digest((form.get("csrf") or "").encode(), csrf_token(secret).encode()):
-        raise Shown("forbidden", status=403, detail="form token")
-
-
-def person_in_words(context: AuthenticationContext) -> str:
-    """How the page addresses who is signed in."""
-    for name in ("email", "preferred_username", "name"):
-        value = context.claims.get(name)
-        if isinstance(value, str) and value:
-            return value
-    return context.subject[:8]
 
 
 def _view(services: Services, pending: PendingConsent, flow_id: str, csrf: str) -> ConsentView:
@@ -157,7 +125,7 @@ def _view(services: Services, pending: PendingConsent, flow_id: str, csrf: str) 
         flow=flow_id,
         scopes=lines,
         already=tuple(scopes.in_words(name, rules) for name in pending.granted),
-        account_url="/account",
+        account_url=flow.ACCOUNT,
     )
 
 
@@ -196,6 +164,7 @@ async def not_you(request: web.Request) -> web.Response:
     pending = await request.app[SERVICES].store.take_consent_page(flow_id, _secret(request, flow_id))
     if pending is None:
         raise Shown("consent_gone", detail="answered before, or expired")
+    flow.client_of(request.app[SERVICES], pending.asked)
     with flow.told_to(pending.asked):
         asked = flow.asking_again(pending.asked)
         return await flow.wait_for_get(request, asked)

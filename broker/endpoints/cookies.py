@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -19,6 +19,7 @@ _FLOW_NAME = re.compile(r"flow-[0-9a-f]{8}")
 _FLOW_VALUE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
 _YEAR = 365 * 86400
+_COOKIES: web.RequestKey[Mapping[str, str]] = web.RequestKey("cookies", Mapping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,6 @@ class Flow:
 
     id: str
     secret: str = field(repr=False)
-
-    @classmethod
-    def begin(cls) -> Flow:
-        """A new one."""
-        return cls(fresh(), fresh())
-
-
-def fresh() -> str:
-    """256 bits of chance as 43 characters."""
-    return secrets.token_urlsafe(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ class Jar:
 
     def flow(self, request: web.Request, flow_id: str) -> str | None:
         """This browser's secret for the login ``flow_id``; None when it is another browser."""
-        match = _FLOW_VALUE.fullmatch(request.cookies.get(self.prefix + _flow_name(flow_id), ""))
+        match = _FLOW_VALUE.fullmatch(_sent(request).get(self.prefix + _flow_name(flow_id), ""))
         return match[2] if match else None
 
     def set_flow(
@@ -85,7 +76,7 @@ class Jar:
 
     def _flows(self, request: web.Request) -> list[tuple[int, str]]:
         found = []
-        for full_name, value in request.cookies.items():
+        for full_name, value in _sent(request).items():
             name = full_name.removeprefix(self.prefix)
             if full_name.startswith(self.prefix) and _FLOW_NAME.fullmatch(name):
                 match = _FLOW_VALUE.fullmatch(value)
@@ -96,7 +87,7 @@ class Jar:
 
     def session(self, request: web.Request) -> str | None:
         """The session's cookie, if the browser has one of the right form."""
-        value = request.cookies.get(self.prefix + "session", "")
+        value = _sent(request).get(self.prefix + "session", "")
         return value if _SESSION.fullmatch(value) else None
 
     def set_session(self, response: web.StreamResponse, cookie: str, *, ttl: int) -> None:
@@ -111,16 +102,36 @@ class Jar:
 
     def last_connector(self, request: web.Request) -> str | None:
         """The connector this browser used last. A preference only: it proves nothing."""
-        return request.cookies.get(self.prefix + "last")
+        return _sent(request).get(self.prefix + "last")
 
     def set_last_connector(self, response: web.StreamResponse, connector: str) -> None:
         """Remember the choice for a year."""
         self._set(response, "last", connector, _YEAR)
 
 
-def session_cookie(sid: str) -> str:
-    """A new cookie for the session ``sid``: the sid for the store to find it by, and a fresh secret."""
-    return f"{sid}.{fresh()}"
+def _sent(request: web.Request) -> Mapping[str, str]:
+    """The cookies of a request, name for name as the browser holds them (RFC 6265bis §5.8.3).
+
+    Nothing is repaired: a lenient reader finds our name inside a cookie that a sibling host may set, and
+    the ``__Host-`` prefix is worth nothing. A name that comes twice is nobody's.
+    """
+    if _COOKIES not in request:
+        found: dict[str, str] = {}
+        twice: set[str] = set()
+        for header in request.headers.getall("Cookie", ()):
+            for piece in header.split(";"):
+                name, equals, value = piece.strip(" \t").partition("=")
+                if equals and name in found:
+                    twice.add(name)
+                elif equals:
+                    found[name] = value
+        request[_COOKIES] = {name: value for name, value in found.items() if name not in twice}
+    return request[_COOKIES]
+
+
+def session_cookie(sid: str, secret: str) -> str:
+    """The cookie of the session ``sid``: the sid for the store to find it by, and a fresh secret."""
+    return f"{sid}.{secret}"
 
 
 def _flow_name(flow_id: str) -> str:

@@ -19,8 +19,8 @@ _PATHS = frozenset(
         metadata.USERINFO,
         metadata.REVOKE,
         metadata.JWKS,
-        "/.well-known/openid-configuration",
-        "/.well-known/oauth-authorization-server",
+        metadata.OPENID_CONFIGURATION,
+        metadata.OAUTH_METADATA,
     }
 )
 _PREFLIGHT = {

@@ -28,6 +28,7 @@ from broker.protocol.errors import (
     LoginRequired,
     ProtocolError,
     ServerError,
+    Shown,
     TemporarilyUnavailable,
 )
 from broker.protocol.flow import (
@@ -44,7 +45,9 @@ from broker.protocol.redirects import is_registered
 from broker.services import SERVICES, Services
 from broker.store import StoreCorrupt, StoreUnavailable
 
+ACCOUNT = "/account"
 CONTINUE, CONSENT, NOT_YOU = "/continue", "/consent", "/not-you"
+_AN_HOUR = 3600
 JAR: web.AppKey[cookies.Jar] = web.AppKey("cookies", cookies.Jar)
 
 
@@ -61,9 +64,23 @@ class SignedIn:
         return cls(context=session.context, sid=session.sid)
 
 
-def may_reply(asked: AuthorizeRequest, client: Client) -> bool:
-    """Whether the client app may still be answered where it asked to be."""
-    return client.enabled and is_registered(asked.reply_to.redirect_uri, client)
+def client_of(services: Services, asked: AuthorizeRequest) -> Client:
+    """The client app of a kept request, which may have changed since.
+
+    Raises:
+        Shown: it is gone, or its redirect_uri is, so nobody is redirected there.
+    """
+    client = services.clients.get(asked.client_id)
+    if client is None or not client.enabled:
+        raise Shown("unknown_client", detail="the client is gone since")
+    if not is_registered(asked.reply_to.redirect_uri, client):
+        raise Shown("unknown_client", detail="the redirect_uri is gone since")
+    return client
+
+
+def new_flow(services: Services) -> cookies.Flow:
+    """Something to be kept for one browser."""
+    return cookies.Flow(services.fresh(), services.fresh())
 
 
 def asking_again(asked: AuthorizeRequest) -> AuthorizeRequest:
@@ -93,7 +110,10 @@ async def current_session(request: web.Request) -> Session | None:
     cookie = request.app[JAR].session(request)
     if cookie is None:
         return None
-    session = await services.store.read_session(cookie, services.config.lifetimes.session.idle)
+    try:
+        session = await services.store.read_session(cookie, services.config.lifetimes.session.idle)
+    except StoreCorrupt:  # told as an alarm already; whoever holds this cookie signs in anew
+        return None
     if session is None or services.now() >= session.ends_at:
         return None
     return session
@@ -113,7 +133,8 @@ async def proceed(
     services = request.app[SERVICES]
     allowed = routing.choices(services.clients[asked.client_id], services.upstreams.enabled)
     if chosen is not None and "none" not in asked.prompt:
-        return await depart(request, asked, routing.picked(chosen, allowed))
+        offered = allowed if asked.connector is None else (asked.connector,)
+        return await depart(request, asked, routing.picked(chosen, offered))
     session = await current_session(request)
     if session is not None and sessions.answers(asked, session, allowed, now=services.now()):
         return await conclude(request, asked, SignedIn.by(session))
@@ -132,7 +153,8 @@ async def depart(request: web.Request, asked: AuthorizeRequest, connector: str) 
     """Send the browser to the upstream, and remember what must come back."""
     services = request.app[SERVICES]
     ttl = services.config.lifetimes.login
-    begun, nonce, verifier = cookies.Flow.begin(), cookies.fresh(), cookies.fresh()
+    begun, nonce, verifier = new_flow(services), services.fresh(), services.fresh()
+    request[http.CONCERNS]["connector"] = connector
     departure = await services.upstreams[connector].begin(asked, begun.id, nonce, verifier)
     pending = PendingLogin(
         asked=asked,
@@ -155,7 +177,7 @@ async def wait_for_get(request: web.Request, asked: AuthorizeRequest) -> web.Res
     """Keep the request for a GET of our own, bound to this browser."""
     services = request.app[SERVICES]
     ttl = services.config.lifetimes.login
-    kept = cookies.Flow.begin()
+    kept = new_flow(services)
     await services.store.put_request(kept.id, kept.secret, PendingRequest(asked=asked), ttl)
     response = http.see_other(f"{CONTINUE}?{urlencode({'flow': kept.id})}")
     request.app[JAR].set_flow(request, response, kept, now=services.now(), ttl=ttl)
@@ -210,7 +232,7 @@ async def ask_consent(
     """On to the consent page, whose answer only this browser can give."""
     services = request.app[SERVICES]
     ttl = services.config.lifetimes.login
-    kept = cookies.Flow.begin()
+    kept = new_flow(services)
     pending = PendingConsent(
         asked=asked,
         context=who.context,
@@ -234,6 +256,8 @@ async def issue(
     """Answer the client app with a code for what was granted."""
     services = request.app[SERVICES]
     store = services.store
+    if stands_on is not None:
+        await used(services, who.context.subject, stands_on)
     grant = grant_for(services, asked, who, granted, stands_on)
     code = handles.mint("code", grant.id, services.chance(handles.SECRET_BYTES), store.handle_keys[0])
     await store.put_grant(grant, code, services.config.lifetimes.code)
@@ -249,6 +273,19 @@ async def issue(
         correlation_id=asked.correlation_id,
     )
     return http.at_client(request, asked.reply_to.code(code.text))
+
+
+async def used(services: Services, subject: str, stands_on: Consent) -> None:
+    """Note that a consent was used, to the hour: the account page says so, and not every login writes."""
+    now = services.now()
+    if now - stands_on.last_used < _AN_HOUR:
+        return
+
+    def noted(before: Consent | None) -> Consent | None:
+        return replace(before, last_used=now) if before is not None else None
+
+    ttl = stands_on.expires_at - now
+    await services.store.change_consent(subject, stands_on.client_id, noted, ttl)
 
 
 def grant_for(
@@ -269,7 +306,6 @@ def grant_for(
         nonce=asked.nonce,
         scopes=scopes,
         covered=tuple(granted),
-        scopes_differ=asked.scopes_dropped or scopes != asked.scopes,
         claims=asked.claims,
         context=who.context,
         sid=who.sid,

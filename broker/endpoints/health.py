@@ -12,6 +12,8 @@ from broker.endpoints import http
 from broker.services import SERVICES
 from broker.store import StoreUnavailable
 
+HEALTHZ, READYZ, METRICS = "/healthz", "/readyz", "/metrics"
+
 
 async def healthz(_request: web.Request) -> web.Response:
     """The process answers."""

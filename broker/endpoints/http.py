@@ -6,6 +6,7 @@ Nothing here knows what a parameter means.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,17 +17,26 @@ from aiohttp import web
 
 from broker.pages import ErrorView, FormPostView, LeavingView, MessageKey, Page, View
 from broker.protocol import forwarded, metadata
+from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown
+from broker.protocol.flow import Grant
 from broker.protocol.params import Params
 from broker.protocol.reply import Reply
-from broker.services import SERVICES
+from broker.services import SERVICES, Services
 
 CORRELATION: web.RequestKey[str] = web.RequestKey("correlation", str)
+CONCERNS: web.RequestKey[dict[str, str]] = web.RequestKey("concerns", dict[str, str])
+"""Whom and what the request turned out to be about, for its line in the log should it be refused."""
 
 MAX_FORM = 64 * 1024
 _MAX_FIELDS = 100
+_BODY_DEADLINE = 10.0
+"""Seconds in which a body must have come."""
 _FORM = "application/x-www-form-urlencoded"
-_LANGUAGE = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*")
+_LANGUAGE = re.compile(
+    r"([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,7})(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?"
+)
+_LONGEST_LANGUAGE = 100
 _MAX_LANGUAGES = 20
 
 NO_STORE = {
@@ -96,9 +106,13 @@ async def read_pairs(request: web.Request) -> list[tuple[str, str]]:
     charset = parameters.strip().lower()
     if kind.strip().lower() != _FORM or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
         raise InvalidRequest("The body must be form-encoded.", reason="content_type")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if any(coding.lower() != "identity" for coding in request.headers.getall("Content-Encoding", ())):
         raise InvalidRequest("The body must not be compressed.", reason="content_encoding")
-    body = await request.read()
+    try:
+        async with asyncio.timeout(_BODY_DEADLINE):
+            body = await request.read()
+    except (TimeoutError, web.RequestPayloadError, ConnectionError) as error:
+        raise InvalidRequest("The body did not arrive whole.", reason="body_incomplete") from error
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -124,7 +138,7 @@ def languages(request: web.Request, ui_locales: Sequence[str] = ()) -> tuple[str
     """What the person reads, best first: ``ui_locales``, then Accept-Language (RFC 9110 §12.5.4)."""
     offered: list[tuple[float, str]] = []
     for item in request.headers.get("Accept-Language", "").split(",")[:_MAX_LANGUAGES]:
-        match = _LANGUAGE.fullmatch(item)
+        match = _LANGUAGE.fullmatch(item.strip(" \t")) if len(item) < _LONGEST_LANGUAGE else None
         if match is not None:
             offered.append((float(match[2] or 1), match[1]))
     offered.sort(key=lambda entry: -entry[0])
@@ -151,9 +165,11 @@ def page(
     return web.Response(body=rendered.html, status=status, headers=rendered.headers)
 
 
-def error_page(request: web.Request, message: MessageKey, *, status: int) -> web.Response:
+def error_page(
+    request: web.Request, message: MessageKey, *, status: int, back_url: str | None = None
+) -> web.Response:
     """The plain page that says what happened, what to do now, and the correlation id."""
-    view = ErrorView(message=message, correlation_id=request[CORRELATION], status=status)
+    view = ErrorView(message=message, correlation_id=request[CORRELATION], status=status, back_url=back_url)
     return page(request, view, status=status)
 
 
@@ -185,6 +201,27 @@ def _leaving(reply: Reply, client_name: str) -> LeavingView:
 def oauth_error(error: OAuthError, *, headers: Mapping[str, str] | None = None) -> web.Response:
     """An error answer of RFC 6749 §5.2: JSON whatever ``Accept`` says."""
     return json(error.body(), status=error.status, headers=NO_STORE | dict(headers or {}))
+
+
+def concerns_client(request: web.Request, client: Client) -> None:
+    """Note which client app this request is from."""
+    request[CONCERNS]["client_id"] = client.client_id
+
+
+def concerns_grant(request: web.Request, grant: Grant) -> None:
+    """Note which grant this request is about, and go on under the name of its login."""
+    request[CORRELATION] = grant.correlation_id
+    request[CONCERNS].update(
+        client_id=grant.client_id,
+        connector=grant.context.connector,
+        subject=grant.context.subject,
+        grant_id=grant.id,
+    )
+
+
+def longest_token_life(services: Services) -> int:
+    """For how many seconds a session's end is remembered: a code may still become a token, and that live."""
+    return services.config.lifetimes.code + services.config.lifetimes.access_token
 
 
 def client_address(request: web.Request) -> str:

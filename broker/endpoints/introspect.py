@@ -28,20 +28,32 @@ async def introspect(request: web.Request) -> web.Response:
     try:
         token, grant = await bearer.resolve(services, text)
     except InvalidToken as refusal:
-        services.events.emit("introspection", "refused", reason=refusal.reason, client_id=client.client_id)
-        return http.json({"active": False})
+        return _inactive(request, refusal.reason)
     if not _may_know(client, token, grant):
-        services.events.emit(
-            "introspection", "refused", reason="token_for_others", client_id=client.client_id
-        )
-        return http.json({"active": False})
-    return http.json(tokens.introspection(token, grant, issuer=services.issuer))
+        return _inactive(request, "token_for_others")
+    return http.json(tokens.introspection(token, grant, services.scopes, issuer=services.issuer))
+
+
+def _inactive(request: web.Request, reason: str) -> web.Response:
+    _log(request, "introspection", reason)
+    return http.json({"active": False})
+
+
+def _log(request: web.Request, event: str, reason: str) -> None:
+    request.app[SERVICES].events.emit(
+        event,
+        "refused" if reason else "ok",
+        reason=reason,
+        correlation_id=request[http.CORRELATION],
+        address=http.client_address(request),
+        **request[http.CONCERNS],
+    )
 
 
 def _may_know(client: Client, token: AccessToken, grant: Grant) -> bool:
-    """Whether the token was given to this client, or is meant for it (RFC 7662 §4)."""
-    audiences = {client.client_id, client.audience} - {None}
-    return grant.client_id == client.client_id or token.audience in audiences
+    """Whether the token was given to this client, or this is the API that it is meant for (RFC 7662 §4)."""
+    is_the_api = not client.grant_types and token.audience in (client.audience, client.client_id)
+    return is_the_api or grant.client_id == client.client_id
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -51,12 +63,7 @@ async def revoke(request: web.Request) -> web.Response:
     client = authenticated(request, params)
     text = params.require("token")
     revoked = await _revoke_refresh(services, client, text) or await _revoke_access(services, client, text)
-    services.events.emit(
-        "revocation",
-        "ok" if revoked else "refused",
-        reason="" if revoked else "token_unknown",
-        client_id=client.client_id,
-    )
+    _log(request, "revocation", "" if revoked else "token_unknown")
     return web.Response(status=200, headers=http.NO_STORE)
 
 

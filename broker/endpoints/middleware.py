@@ -15,13 +15,12 @@ from time import perf_counter
 
 from aiohttp import web
 
-from broker.endpoints import cors, http
+from broker.endpoints import cors, health, http
 from broker.events import timed, traced
 from broker.pages import MessageKey
+from broker.protocol import metadata
 from broker.protocol.errors import (
-    InsufficientScope,
     InvalidClient,
-    InvalidToken,
     OAuthError,
     ProtocolError,
     ServerError,
@@ -34,7 +33,19 @@ from broker.store import StoreError, StoreUnavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_FOR_PROGRAMS = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/jwks", "/healthz", "/readyz"})
+_FOR_PROGRAMS = frozenset(
+    {
+        metadata.TOKEN,
+        metadata.USERINFO,
+        metadata.INTROSPECT,
+        metadata.REVOKE,
+        metadata.JWKS,
+        metadata.OPENID_CONFIGURATION,
+        metadata.OAUTH_METADATA,
+        health.HEALTHZ,
+        health.READYZ,
+    }
+)
 _MESSAGES: dict[int, MessageKey] = {
     403: "forbidden",
     404: "not_found",
@@ -46,20 +57,17 @@ _MESSAGES: dict[int, MessageKey] = {
 @web.middleware
 async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer the request, whatever happens."""
-    request[http.CORRELATION] = secrets.token_hex(8)
+    request[http.CORRELATION], request[http.CONCERNS] = secrets.token_hex(8), {}
     began = perf_counter()
     shared = cors.is_shared(request)
     if shared and request.method == "OPTIONS":
         return cors.preflight(request)
     try:
-        response = await handler(request)
-    except (ProtocolError, StoreUnavailable, web.HTTPException) as error:
-        response = _answer(request, error)
+        response = await _answered(request, handler)
     except Exception as error:  # noqa: BLE001  (the gate: nothing passes it unanswered)
         response = _unexpected(request, error)
     if shared:
         cors.allow(request, response)
-    response.headers["Server"] = "broker"  # which versions run here is nobody's business
     resource = request.match_info.route.resource
     endpoint = resource.canonical if resource is not None else "unknown"
     outcome = "ok" if response.status < 400 else "refused" if response.status < 500 else "failed"  # noqa: PLR2004
@@ -67,8 +75,20 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except (ProtocolError, StoreUnavailable, web.HTTPException) as error:
+        return _answer(request, error)
+
+
+async def nameless(_request: web.Request, response: web.StreamResponse) -> None:
+    """Which versions run here is nobody's business."""
+    response.headers["Server"] = "broker"
+
+
 def _is_program(request: web.Request) -> bool:
-    return request.path in _FOR_PROGRAMS or request.path.startswith("/.well-known/")
+    return request.path in _FOR_PROGRAMS
 
 
 def _answer(
@@ -79,7 +99,7 @@ def _answer(
         return http.at_client(request, error.reply_to.error(error.error))
     if isinstance(error, Shown):
         _log(request, error.reason, error.detail)
-        return http.error_page(request, error.message, status=error.status)
+        return http.error_page(request, error.message, status=error.status, back_url=error.back_url)
     if isinstance(error, OAuthError):
         return _told(request, error)
     if isinstance(error, StoreUnavailable):
@@ -97,7 +117,7 @@ def _told(request: web.Request, error: OAuthError) -> web.Response:
     headers = {}
     if isinstance(error, InvalidClient) and "Authorization" in request.headers:  # RFC 6749 §5.2
         headers["WWW-Authenticate"] = 'Basic realm="client", charset="UTF-8"'
-    if isinstance(error, InvalidToken | InsufficientScope):  # RFC 6750 §3
+    if request.path == metadata.USERINFO:  # RFC 6750 §3
         headers["WWW-Authenticate"] = f'Bearer error="{error.error}", error_description="{error.description}"'
     if isinstance(error, TemporarilyUnavailable):
         headers["Retry-After"] = "1"
@@ -139,14 +159,14 @@ def _log(
 ) -> None:
     resource, services = request.match_info.route.resource, request.app[SERVICES]
     named = request.match_info.get("connector", "")
+    known = {"client_id": client_id, "connector": named if named in services.upstreams else ""}
     services.events.emit(
         "refusal",
         outcome,
         reason=reason,
         detail=detail,
-        client_id=client_id,
-        connector=named if named in services.upstreams else "",
         address=http.client_address(request),
         endpoint=resource.canonical if resource is not None else "unknown",
         correlation_id=request[http.CORRELATION],
+        **(known | request[http.CONCERNS]),
     )

@@ -124,6 +124,7 @@ async def may_be_used(
     if grant.consent_id is not None:
         consent = await store.read_consent(grant.context.subject, grant.client_id)
     circumstances = policy.Circumstances(
+        now=services.now(),
         client=services.clients.get(grant.client_id),
         connectors=services.upstreams.enabled,
         consent=consent,

@@ -22,9 +22,8 @@ from broker.endpoints.minting import (
 from broker.protocol import grants, handles
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidGrant, UnsupportedGrantType
-from broker.protocol.flow import Grant
 from broker.protocol.params import Params
-from broker.services import SERVICES, Services
+from broker.services import SERVICES
 from broker.store import Spent
 
 
@@ -37,23 +36,20 @@ async def handle(request: web.Request) -> web.Response:
     if redeem is None:
         raise UnsupportedGrantType(reason="grant_type_unknown")
     grants.may_use(client, grant_type)
-    grant, body = await redeem(request.app[SERVICES], client, params)
-    request[http.CORRELATION] = grant.correlation_id
+    body = await redeem(request, client, params)
     request.app[SERVICES].events.emit(
         "token",
         "ok",
-        client_id=client.client_id,
-        connector=grant.context.connector,
-        subject=grant.context.subject,
-        grant_id=grant.id,
         grant_type=grant_type,
-        correlation_id=grant.correlation_id,
+        correlation_id=request[http.CORRELATION],
+        **request[http.CONCERNS],
     )
     return http.json(body)
 
 
-async def _code(services: Services, client: Client, params: Params) -> tuple[Grant, dict[str, object]]:
+async def _code(request: web.Request, client: Client, params: Params) -> dict[str, object]:
     """authorization_code (RFC 6749 §4.1.3)."""
+    services = request.app[SERVICES]
     store, now = services.store, services.now()
     code = handles.parse("code", params.require("code"), store.handle_keys)
     state = await store.read_grant(code.grant_id) if code is not None else None
@@ -61,6 +57,7 @@ async def _code(services: Services, client: Client, params: Params) -> tuple[Gra
         raise InvalidGrant(reason="code_unknown")
     grant = state.grant
     grants.is_for(grant, client)
+    http.concerns_grant(request, grant)
     if state.spent:
         await store.revoke_grant(grant.id)  # RFC 6749 §4.1.2: what it gave is revoked
         raise InvalidGrant(reason="code_replayed")
@@ -78,11 +75,12 @@ async def _code(services: Services, client: Client, params: Params) -> tuple[Gra
     if spent is not Spent.WON:
         raise InvalidGrant(reason="code_replayed" if spent is Spent.REPLAYED else "code_gone")
     refresh_text = refresh.text if refresh is not None else None
-    return grant, answer(services, grant, client, token, refresh=refresh_text, nonce=grant.nonce)
+    return answer(services, grant, client, token, refresh=refresh_text, nonce=grant.nonce)
 
 
-async def _refresh(services: Services, client: Client, params: Params) -> tuple[Grant, dict[str, object]]:
+async def _refresh(request: web.Request, client: Client, params: Params) -> dict[str, object]:
     """refresh_token (RFC 6749 §6), rotated at each use (RFC 9700 §4.14.2)."""
+    services = request.app[SERVICES]
     store, now, lifetimes = services.store, services.now(), services.config.lifetimes.refresh_token
     presented = handles.parse("refresh", params.require("refresh_token"), store.handle_keys)
     state = await store.read_grant(presented.grant_id) if presented is not None else None
@@ -90,7 +88,8 @@ async def _refresh(services: Services, client: Client, params: Params) -> tuple[
         raise InvalidGrant(reason="refresh_token_unknown")
     grant = state.grant
     grants.is_for(grant, client)
-    scopes = grants.narrowed(grant, params)
+    http.concerns_grant(request, grant)
+    scopes = grants.narrowed(grant, client, params, services.scopes)
     await may_be_used(services, state, refusal=InvalidGrant)
     token = access_token(services, grant, client, scopes)
     rotation = await store.rotate_refresh(
@@ -105,7 +104,7 @@ async def _refresh(services: Services, client: Client, params: Params) -> tuple[
     if rotation.refresh_token is None:
         raise InvalidGrant(reason=f"refresh_token_{rotation.turn.value}")
     # Core §12.2: a refreshed ID Token says no nonce, and the auth_time of the first login.
-    return grant, answer(services, grant, client, token, refresh=rotation.refresh_token, nonce=None)
+    return answer(services, grant, client, token, refresh=rotation.refresh_token, nonce=None)
 
 
 _GRANTS = {"authorization_code": _code, "refresh_token": _refresh}

@@ -122,12 +122,12 @@ MESSAGES: Final[Mapping[MessageKey, Message]] = {
 }
 
 SCOPE_SENTENCES: Final[Mapping[str, str]] = {
-    "openid": N_("Know that it is you"),
-    "profile": N_("See your name and picture"),
-    "email": N_("See your e-mail address"),
+    "openid": N_("Know that it is you when you sign in"),
+    "profile": N_("See your name and profile picture"),
+    "email": N_("See your email address"),
     "address": N_("See your postal address"),
     "phone": N_("See your phone number"),
-    "offline_access": N_("Keep its access while you are away"),
+    "offline_access": N_("Keep this access while you are away"),
 }
 """The standard scopes as sentences; a sentence of the operator's that equals one is translated too."""
 

@@ -28,7 +28,6 @@ from broker.protocol.reply import ReplyTo, ResponseMode
 
 _PROMPTS = frozenset(get_args(Prompt))
 _MODES = frozenset(get_args(ResponseMode))
-_DISPLAYS = frozenset({"page", "popup", "touch", "wap"})
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 _UNTELLABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,7}")
@@ -73,7 +72,7 @@ def validate(params: Params, rules: Rules) -> AuthorizeRequest:
         _no_request_object(params)
         _response_type_is_code(params)
         _response_mode_is_known(params)
-        asked_scopes, dropped = _scopes(params, client, rules.scopes)
+        asked_scopes = scopes.allowed(scopes.split(params.get("scope") or ""), client, rules.scopes)
         code_challenge = pkce.read_challenge(params, required=client.require_pkce or client.is_public)
         prompt = _prompt(params)
         max_age = _max_age(params)
@@ -84,7 +83,6 @@ def validate(params: Params, rules: Rules) -> AuthorizeRequest:
         client_id=client.client_id,
         reply_to=reply_to,
         scopes=asked_scopes,
-        scopes_dropped=dropped,
         nonce=params.get("nonce"),
         code_challenge=code_challenge,
         prompt=prompt,
@@ -92,7 +90,6 @@ def validate(params: Params, rules: Rules) -> AuthorizeRequest:
         login_hint=params.get("login_hint"),
         acr_values=_words(params, "acr_values"),
         ui_locales=tuple(tag for tag in _words(params, "ui_locales") if _LANGUAGE.fullmatch(tag)),
-        display=_display(params),
         claims=claims,
         connector=connector,
         subject=subject,
@@ -115,8 +112,8 @@ def _reply_to(params: Params, client: Client, issuer: str) -> ReplyTo:
     return ReplyTo(
         client_id=client.client_id,
         redirect_uri=redirect_uri,
-        # A mode we do not have is told in the default one of the code flow.
-        response_mode=cast("ResponseMode", mode) if mode in _MODES else "query",
+        # A mode that cannot be had is told in the default one of the code flow.
+        response_mode=cast("ResponseMode", mode) if _mode_fits(mode, redirect_uri) else "query",
         state=state if state is not None and _can_be_told(state) else None,
         issuer=issuer,
     )
@@ -155,12 +152,13 @@ def _response_type_is_code(params: Params) -> None:
 
 def _response_mode_is_known(params: Params) -> None:
     mode = params.get("response_mode")
-    if mode is not None and mode not in _MODES:
-        raise InvalidRequest("response_mode must be query or form_post.", reason="response_mode")
+    if mode is not None and not _mode_fits(mode, params.get("redirect_uri") or ""):
+        raise InvalidRequest("response_mode must be query, or form_post on the web.", reason="response_mode")
 
 
-def _scopes(params: Params, client: Client, rules: Mapping[str, ScopeRule]) -> tuple[tuple[str, ...], bool]:
-    return scopes.allowed(scopes.split(params.get("scope") or ""), client, rules)
+def _mode_fits(mode: str | None, redirect_uri: str) -> bool:
+    """Whether we have the mode and can answer there by it: no form is posted to an app's own scheme."""
+    return mode == "query" or (mode in _MODES and redirect_uri.startswith(("https://", "http://")))
 
 
 def _prompt(params: Params) -> frozenset[Prompt]:
@@ -183,11 +181,6 @@ def _max_age(params: Params) -> int | None:
 
 def _words(params: Params, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((params.get(name) or "").split()))
-
-
-def _display(params: Params) -> str | None:
-    display = params.get("display")
-    return display if display in _DISPLAYS else None
 
 
 def _connector(params: Params, client: Client, enabled: Collection[str]) -> str | None:

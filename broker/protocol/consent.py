@@ -76,12 +76,17 @@ def may_refuse(name: str, rules: Mapping[str, ScopeRule]) -> bool:
 def remember(
     before: Consent | None, *, to_ask: Collection[str], granted: Collection[str], fresh: Consent
 ) -> Consent:
-    """The consent after an answer: what was asked anew replaces what was said of it before."""
+    """The consent after an answer: what was asked anew replaces what was said of it before.
+
+    Something taken back makes it another consent, so that the grants which stood on the old one end.
+    """
     kept = before or fresh
+    taken_back = [n for n in kept.granted if n in to_ask and n not in granted]
     said_yes = [n for n in kept.granted if n not in to_ask] + list(granted)
     said_no = [n for n in kept.refused if n not in to_ask] + [n for n in to_ask if n not in granted]
     return replace(
         kept,
+        id=fresh.id if taken_back else kept.id,
         granted=tuple(dict.fromkeys(said_yes)),
         refused=tuple(dict.fromkeys(said_no)),
         last_used=fresh.last_used,

@@ -33,6 +33,7 @@ Message = Literal[
     "not_found",
     "redirect_uri_unregistered",
     "unknown_client",
+    "upstream_refused",
 ]
 
 
@@ -42,8 +43,12 @@ class Shown(ProtocolError):
     ``message`` names a text of the page catalogue; it never echoes what was sent.
     """
 
-    def __init__(self, message: Message, *, status: int = 400, detail: str = "") -> None:
+    def __init__(
+        self, message: Message, *, status: int = 400, detail: str = "", back_url: str | None = None
+    ) -> None:
         super().__init__(message)
+        self.back_url = back_url
+        """A path of ours to try again at."""
         self.message = message
         self.status = status
         self.reason = message

@@ -49,8 +49,6 @@ class AuthorizeRequest:
     """The permission to redirect: made only from a registered redirect_uri."""
     scopes: tuple[str, ...]
     """Asked for, declared and assigned to the client; in the order asked."""
-    scopes_dropped: bool = False
-    """Whether undeclared ones were left out, so that the difference is told (RFC 6749 §3.3)."""
     nonce: str | None = None
     code_challenge: str | None = None
     """S256 only; None only where the client need not use PKCE."""
@@ -59,7 +57,6 @@ class AuthorizeRequest:
     login_hint: str | None = None
     acr_values: tuple[str, ...] = ()
     ui_locales: tuple[str, ...] = ()
-    display: str | None = None
     claims: ClaimsRequest = ClaimsRequest()
     connector: str | None = None
     """The upstream the client hints at, already known to be one it allows."""
@@ -69,11 +66,6 @@ class AuthorizeRequest:
     """False after an ``id_token_hint`` that is not a good one of ours."""
     correlation_id: str = ""
     """Names this login in the log from its first request to its last token."""
-
-    @property
-    def offline(self) -> bool:
-        """Whether a refresh token is asked for (Core §11)."""
-        return "offline_access" in self.scopes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +102,6 @@ class AuthenticationContext:
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
     """Claim → where its value came from, such as ``userinfo: email``."""
-    upstream_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +155,6 @@ class Grant:
     """Granted, of those asked for."""
     covered: tuple[str, ...] = ()
     """Granted scopes that stand behind claims asked for by name (Core §5.5)."""
-    scopes_differ: bool
-    """Whether they differ from what was asked, so that the answer must say so (RFC 6749 §5.1)."""
     claims: ClaimsRequest
     context: AuthenticationContext
     sid: str

@@ -6,8 +6,10 @@ here is the proving, and it changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from broker.protocol import pkce, scopes
-from broker.protocol.client import Client
+from broker.protocol.client import Client, ScopeRule
 from broker.protocol.errors import InvalidGrant, InvalidScope, UnauthorizedClient
 from broker.protocol.flow import Grant
 from broker.protocol.params import Params
@@ -48,18 +50,18 @@ def prove_code(grant: Grant, params: Params, *, now: float) -> None:
     pkce.prove(params.get("code_verifier"), grant.code_challenge)
 
 
-def narrowed(grant: Grant, params: Params) -> tuple[str, ...]:
+def narrowed(grant: Grant, client: Client, params: Params, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:
     """The scopes of a refreshed access token: those granted, or fewer when fewer are asked (§6).
+
+    What the client no longer has is left out, whatever was granted; the answer says so.
 
     Raises:
         InvalidScope: more is asked than was granted.
     """
     asked = scopes.split(params.get("scope") or "")
-    if not asked:
-        return grant.scopes
     if not set(asked) <= set(grant.scopes):
         raise InvalidScope("More scope is asked than was granted.", reason="scope_widened")
-    return asked
+    return scopes.still_assigned(asked or grant.scopes, client, rules)
 
 
 def gives_refresh_token(grant: Grant, client: Client) -> bool:

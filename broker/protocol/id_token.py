@@ -22,7 +22,7 @@ _NOT_SECONDS = 1e11
 """An instant beyond this is in milliseconds, or nonsense."""
 _LONGEST_SUBJECT = 255
 
-_HASHES = {
+HASHES = {
     **dict.fromkeys(("RS256", "PS256", "ES256"), "sha256"),
     **dict.fromkeys(("RS384", "PS384", "ES384"), "sha384"),
     **dict.fromkeys(("RS512", "PS512", "ES512", "EdDSA", "Ed25519"), "sha512"),
@@ -142,7 +142,7 @@ def _hash(claims: Mapping[str, Any], name: str, value: str | None, alg: str) -> 
     """The left half of the hash, when the claim is there; without a known hash it cannot fit."""
     if name not in claims:
         return
-    said, algorithm = claims[name], _HASHES.get(alg)
+    said, algorithm = claims[name], HASHES.get(alg)
     fits = isinstance(said, str) and value is not None and algorithm is not None
     _refuse_unless(
         fits and compare_digest(said.encode(), half_hash(value or "", algorithm or "").encode()),

@@ -13,6 +13,8 @@ from broker.protocol.client import Client, ScopeRule
 
 AUTHORIZE, TOKEN, USERINFO = "/authorize", "/token", "/userinfo"
 INTROSPECT, REVOKE, JWKS = "/introspect", "/revoke", "/jwks"
+OPENID_CONFIGURATION = "/.well-known/openid-configuration"
+OAUTH_METADATA = "/.well-known/oauth-authorization-server"
 
 _AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 _OWN_CLAIMS = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]

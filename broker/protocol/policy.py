@@ -17,6 +17,8 @@ from broker.protocol.redirects import is_registered
 class Circumstances:
     """All that bears on a grant at this moment."""
 
+    now: float
+    """Seconds since the epoch."""
     client: Client | None
     connectors: Collection[str]
     """The enabled ones."""
@@ -40,8 +42,12 @@ def objection(grant: Grant, now_is: Circumstances) -> str | None:
         return "connector_not_allowed"
     if now_is.revoked:
         return "grant_revoked"
-    if grant.consent_id is not None and (now_is.consent is None or now_is.consent.id != grant.consent_id):
-        return "consent_withdrawn"
+    if grant.consent_id is not None:
+        consent = now_is.consent
+        if consent is None or consent.id != grant.consent_id:
+            return "consent_withdrawn"
+        if now_is.now >= consent.expires_at:
+            return "consent_expired"
     # offline_access outlives the session (Back-Channel Logout §2.7).
     if now_is.session_ended and "offline_access" not in grant.scopes:
         return "session_ended"

@@ -44,10 +44,8 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def allowed(
-    names: Sequence[str], client: Client, rules: Mapping[str, ScopeRule]
-) -> tuple[tuple[str, ...], bool]:
-    """Those of ``names`` that are declared, and whether any was left out.
+def allowed(names: Sequence[str], client: Client, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:
+    """Those of ``names`` that are declared. The token answer always says which were granted.
 
     Raises:
         InvalidScope: one is declared but not assigned to this client, or none is left.
@@ -60,7 +58,13 @@ def allowed(
             )
     if not declared:
         raise InvalidScope("No scope is left that could be granted.", reason="scope_empty")
-    return tuple(name for name, _ in declared), len(declared) < len(names)
+    return tuple(name for name, _ in declared)
+
+
+def still_assigned(names: Iterable[str], client: Client, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:
+    """Those of granted scopes that are the client's now; the operator may have taken some away."""
+    found = ((name, rule_for(name, rules)) for name in names)
+    return tuple(name for name, rule in found if rule is not None and rule.name in client.scopes)
 
 
 def claims_of(names: Iterable[str], rules: Mapping[str, ScopeRule]) -> frozenset[str]:

@@ -5,18 +5,15 @@ OpenID Connect Core §2, §3.1.3.6, §5.3.2, §5.4, §5.5; RFC 9068 §2.2; RFC 7
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256, sha512
 from typing import Any
 
 from broker.mapping import PROTOCOL_CLAIMS
 from broker.protocol import scopes
 from broker.protocol.client import Client, ScopeRule, SigningAlg
 from broker.protocol.flow import AuthenticationContext, Grant
-
-_HASHES = {"RS256": sha256, "PS256": sha256, "ES256": sha256, "EdDSA": sha512, "Ed25519": sha512}
+from broker.protocol.id_token import HASHES, half_hash
 
 CLAIM_SOURCES = "claim_sources"
 """Released like any claim: where the value of each of the others came from."""
@@ -38,8 +35,7 @@ class AccessToken:
 
 def at_hash(access_token: str, alg: SigningAlg) -> str:
     """The left half of the token's hash, by the ID Token's algorithm (Core §3.1.3.6)."""
-    digest = _HASHES[alg](access_token.encode()).digest()
-    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    return half_hash(access_token, HASHES[alg])
 
 
 def _released(
@@ -114,12 +110,19 @@ def access_token(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, 
     return said | _authentication(grant.context)
 
 
-def introspection(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, Any]:
+def introspection(
+    token: AccessToken, grant: Grant, rules: Mapping[str, ScopeRule], *, issuer: str
+) -> dict[str, Any]:
     """What an API hears of a token that is active (RFC 7662 §2.2).
 
-    No ``username``: a name is released by a scope, and the API was granted none.
+    ``username`` is the person's own only where the token's scopes release it; many clients want one.
     """
-    return access_token(token, grant, issuer=issuer) | {"active": True, "token_type": "Bearer"}
+    released = _released(grant, scopes.claims_of(token.scopes, rules) & {"preferred_username"}, {}, rules)
+    return access_token(token, grant, issuer=issuer) | {
+        "active": True,
+        "token_type": "Bearer",
+        "username": released.get("preferred_username", grant.context.subject),
+    }
 
 
 def audience(client: Client, issuer: str) -> str:

@@ -7,16 +7,24 @@ withdrawing deletes that, and a later consent has another id (RFC 6749 §10.2; R
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from broker.protocol.flow import Consent
+from broker.store.errors import StoreUnavailable
 from broker.store.records import Room, milliseconds
 from broker.store.wire import Script
 
-# The hash lives as long as its longest entry: a TTL is only ever extended.
+# Written only over what was read: of two answers the later adds to the earlier, and none undoes a
+# withdrawal. The hash lives as long as its longest entry: a TTL is only ever extended.
 _WRITE = Script("""
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[4] then return {KEYS[1], 0} end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-return {KEYS[1]}
+return {KEYS[1], 1}
 """)
+_TRIES = 16
+T = TypeVar("T", Consent, Consent | None)
 _WITHDRAW = Script("return {KEYS[1], redis.call('HDEL', KEYS[1], ARGV[1])}")
 
 
@@ -28,11 +36,24 @@ class Consents(Room):
         name = self._consents(subject)
         return self._open(_field(name, client_id), Consent, await self._wire.call("HGET", name, client_id))
 
-    async def write_consent(self, subject: str, consent: Consent, ttl: float) -> None:
-        """Remember it, in place of what was remembered for this app."""
+    async def change_consent(
+        self, subject: str, client_id: str, change: Callable[[Consent | None], T], ttl: float
+    ) -> T:
+        """Remember what ``change`` makes of what is remembered for this app, in one step; None leaves it.
+
+        ``change`` is asked again where somebody else was faster, so it must do nothing but answer.
+        """
         name = self._consents(subject)
-        sealed = self._seal(_field(name, consent.client_id), consent)
-        await self._run(_WRITE, name, consent.client_id, sealed, milliseconds(ttl))
+        for _ in range(_TRIES):
+            before: bytes | None = await self._wire.call("HGET", name, client_id)
+            consent = change(self._open(_field(name, client_id), Consent, before))
+            if consent is None:
+                return consent
+            sealed = self._seal(_field(name, client_id), consent)
+            (written,) = await self._run(_WRITE, name, client_id, sealed, milliseconds(ttl), before or b"")
+            if written:
+                return consent
+        raise StoreUnavailable("contended", "too many answers about one consent at once")
 
     async def list_consents(self, subject: str) -> tuple[Consent, ...]:
         """All that this person allows, ordered by app."""

@@ -22,10 +22,6 @@ class Flows(Room):
         """The request, which stays: a page may be loaded again."""
         return await self._read(self._request(request_id, browser), PendingRequest)
 
-    async def drop_request(self, request_id: str, browser: str) -> None:
-        """Forget a request that was answered."""
-        await self._wire.call("DEL", self._request(request_id, browser))
-
     async def put_login(self, state: str, browser: str, pending: PendingLogin, ttl: float) -> None:
         """Keep a login while the person is at the upstream."""
         await self._put(self._login(state, browser, pending.connector), pending, ttl)

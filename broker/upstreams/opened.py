@@ -36,6 +36,8 @@ from broker.upstreams.tools import ClientKey, Verifier
 
 T = TypeVar("T")
 
+_MAX_FACT, _MAX_METHODS = 255, 32
+"""Characters of an `acr`, a `sid`, one `amr`; and how many of the last."""
 _MAX_MEMORY = 4096
 """Characters that a connector may want to find again; it is kept for every login under way."""
 
@@ -60,9 +62,9 @@ class Upstream:
         return self._config.name
 
     @property
-    def icon(self) -> str | None:
-        """The path of its picture."""
-        return self._config.icon
+    def icon(self) -> str:
+        """The path of its picture, or the kind of upstream it is, for which there may be one of ours."""
+        return self._config.icon or self._config.type
 
     @property
     def enabled(self) -> bool:
@@ -243,6 +245,11 @@ def _checked_identity(identity: object) -> UpstreamIdentity:
     optional = (identity.acr, identity.sid)
     if not all(text is None or isinstance(text, str) for text in (*optional, *identity.amr)):
         raise TypeError("finish says acr, amr or sid that is not text")
+    if any(len(text) > _MAX_FACT or not text.isprintable() for text in optional if text is not None):
+        raise ValueError("finish says an acr or sid that is too long, or not plain text")
+    plain = all(len(method) <= _MAX_FACT and method.isprintable() for method in identity.amr)
+    if len(identity.amr) > _MAX_METHODS or not plain:
+        raise ValueError("finish says too many ways of signing in, or some that are not plain text")
     if not isinstance(identity.auth_time, int | None) or isinstance(identity.auth_time, bool):
         raise TypeError("finish says an auth_time that is no whole number")
     if not isinstance(identity.id_token, Mapping) or not isinstance(identity.userinfo, Mapping):

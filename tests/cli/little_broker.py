@@ -37,7 +37,7 @@ def main(listen: str, workers: str, mode: str = "") -> int:
     def be_a_worker(tell: int) -> None:
         if mode == "broken":
             raise RuntimeError("cannot begin")
-        work(build, listening, None, parent, tell)
+        work(build, {}, listening, None, parent, tell)
 
     def ready() -> None:
         sys.stdout.write(f"{where(listening, tls=False)}\n")

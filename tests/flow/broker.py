@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from broker.app import Surroundings, build
+from broker.app import SERVER, Surroundings, build
 from broker.config import StoreConfig, load
 from broker.services import SERVICES, Services
 from tests.fakes.provider import FakeProvider
@@ -154,7 +154,7 @@ async def running_broker(
         on_log(line)
 
     app = await build(load(path, {}), around=Surroundings(now=clock, log=write))
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, **SERVER)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:

@@ -10,7 +10,8 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 
 from broker import pages as package
-from broker.pages import Pages, ScopeLine
+from broker.config.scopes import BUILT_IN
+from broker.pages import SCOPE_SENTENCES, Pages, ScopeLine
 from broker.pages.words import Language, choose_language, load_languages
 from tests.pages.catalogues import template_catalogue, write_catalogue
 from tests.pages.reading import read
@@ -92,3 +93,7 @@ def _strings(value: object) -> list[str]:
         return [text for each in value for text in _strings(each)]
     names = getattr(value, "__slots__", ())
     return [text for name in names for text in _strings(getattr(value, name))]
+
+
+def test_the_standard_scopes_have_the_sentences_that_the_configuration_gives_them():
+    assert {name: rule.description for name, rule in BUILT_IN.items()} == SCOPE_SENTENCES

@@ -193,7 +193,6 @@ def grant(**changes: Any) -> Grant:
         "nonce": "n-0S6_WzA2Mj",
         "scopes": ("openid", "profile"),
         "covered": ("profile",),
-        "scopes_differ": False,
         "claims": ClaimsRequest(),
         "context": context(),
         "sid": "sid",

@@ -7,7 +7,7 @@ import pytest
 from broker.protocol import grants
 from broker.protocol.errors import InvalidGrant, InvalidScope, UnauthorizedClient
 from broker.protocol.params import Params
-from tests.protocol.samples import NOW, REDIRECT_URI, VERIFIER, client, grant
+from tests.protocol.samples import NOW, REDIRECT_URI, SCOPES, VERIFIER, client, grant
 
 RIGHT = {"redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER}
 
@@ -127,7 +127,7 @@ GRANTED = ("openid", "profile", "email", "offline_access")
 )
 def test_a_refreshed_token_may_have_fewer_scopes(asked, given):
     params = Params.of([] if asked is None else [("scope", asked)])
-    assert grants.narrowed(grant(scopes=GRANTED), params) == given
+    assert grants.narrowed(grant(scopes=GRANTED), client(), params, SCOPES) == given
 
 
 @pytest.mark.row("RT-05")
@@ -137,14 +137,14 @@ def test_a_refreshed_token_may_have_fewer_scopes(asked, given):
 )
 def test_a_refreshed_token_never_has_more(asked):
     with pytest.raises(InvalidScope):
-        grants.narrowed(grant(scopes=GRANTED), Params.of([("scope", asked)]))
+        grants.narrowed(grant(scopes=GRANTED), client(), Params.of([("scope", asked)]), SCOPES)
 
 
 @pytest.mark.row("RT-05")
 def test_to_narrow_and_then_widen_is_measured_against_the_grant_and_not_the_last_token():
     whole = grant(scopes=GRANTED)
-    assert grants.narrowed(whole, Params.of([("scope", "openid")])) == ("openid",)
-    assert grants.narrowed(whole, Params.of([])) == GRANTED
+    assert grants.narrowed(whole, client(), Params.of([("scope", "openid")]), SCOPES) == ("openid",)
+    assert grants.narrowed(whole, client(), Params.of([]), SCOPES) == GRANTED
 
 
 @pytest.mark.row("RT-10")
@@ -158,3 +158,12 @@ def test_to_narrow_and_then_widen_is_measured_against_the_grant_and_not_the_last
 )
 def test_a_refresh_token_needs_both_its_scope_and_its_grant_type(scopes, grant_types, gives):
     assert grants.gives_refresh_token(grant(scopes=scopes), client(grant_types=grant_types)) is gives
+
+
+@pytest.mark.row("RT-07")
+def test_what_the_client_no_longer_has_is_left_out_whatever_was_granted():
+    fewer = client(scopes=frozenset({"openid", "offline_access"}))
+    assert grants.narrowed(grant(scopes=GRANTED), fewer, Params.of([]), SCOPES) == (
+        "openid",
+        "offline_access",
+    )

@@ -3,9 +3,10 @@
 import pytest
 
 from broker.protocol.policy import Circumstances, objection
-from tests.protocol.samples import client, consent, context, grant
+from tests.protocol.samples import NOW, client, consent, context, grant
 
 GOOD = {
+    "now": NOW,
     "client": client(),
     "connectors": ("staff", "partners"),
     "consent": None,
@@ -29,6 +30,8 @@ REASONS = [
     ({}, STANDS_ON, "consent_withdrawn"),
     ({"consent": consent(id="given-anew")}, STANDS_ON, "consent_withdrawn"),
     ({}, STANDS_ON | OFFLINE, "consent_withdrawn"),
+    ({"consent": consent(expires_at=NOW)}, STANDS_ON, "consent_expired"),
+    ({"consent": consent(expires_at=NOW)}, STANDS_ON | OFFLINE, "consent_expired"),
     ({"session_ended": True}, {}, "session_ended"),
 ]
 

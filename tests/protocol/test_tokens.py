@@ -107,12 +107,12 @@ def test_userinfo_tells_what_the_scopes_of_the_access_token_release(granted, tol
 def test_nothing_else_of_a_person_is_in_any_token_of_ours():
     person = set(context().claims)
     everything = {**id_token(), **tokens.access_token(ACCESS, grant(), issuer=ISSUER)}
-    everything |= tokens.introspection(ACCESS, grant(), issuer=ISSUER)
+    everything |= tokens.introspection(ACCESS, grant(), SCOPES, issuer=ISSUER)
     assert not person & set(everything)
     assert not set(context().claims.values()) - {True} & {
         v for v in everything.values() if isinstance(v, str)
     }
-    assert "username" not in everything
+    assert everything["username"] == everything["sub"]
 
 
 def test_userinfo_says_whose_it_is():
@@ -158,7 +158,7 @@ def test_an_upstreams_word_never_takes_the_place_of_a_minted_claim(name):
         id_token(of, client(id_token_claims=True), rules, nonce=None),
         userinfo(of, ("openid", "evil"), rules),
         tokens.access_token(ACCESS, of, issuer=ISSUER),
-        tokens.introspection(ACCESS, of, issuer=ISSUER),
+        tokens.introspection(ACCESS, of, SCOPES, issuer=ISSUER),
     ):
         assert "forged" not in said.values()
 
@@ -212,11 +212,21 @@ def test_an_access_token_says_what_rfc_9068_asks_for():
 
 
 def test_introspection_says_the_same_and_that_it_is_active():
-    assert tokens.introspection(ACCESS, grant(), issuer=ISSUER) == {
+    assert tokens.introspection(ACCESS, grant(), SCOPES, issuer=ISSUER) == {
         **tokens.access_token(ACCESS, grant(), issuer=ISSUER),
         "active": True,
         "token_type": "Bearer",
+        "username": "ada",  # the sub: the scopes release no name of the person's own
     }
+
+
+def test_introspection_tells_the_persons_own_name_only_where_the_scopes_release_it():
+    of = grant(context=context(claims={"preferred_username": "ada.l"}))
+    rules = dict(SCOPES) | {
+        "profile": ScopeRule(name="profile", description="", claims=("preferred_username",))
+    }
+    assert tokens.introspection(ACCESS, of, rules, issuer=ISSUER)["username"] == "ada.l"
+    assert tokens.introspection(ACCESS, of, SCOPES, issuer=ISSUER)["username"] == "ada"
 
 
 def test_an_access_token_is_for_the_api_its_client_names_or_for_us():

@@ -57,7 +57,6 @@ def context() -> AuthenticationContext:
         amr=("pwd", "otp"),
         claims={"email": EMAIL, "groups": ["a", "b"], "address": {"country": "DE"}, "n": 1.5},
         sources={"email": "userinfo: email"},
-        upstream_sid="upstream sid",
     )
 
 
@@ -111,7 +110,6 @@ def grant(**changes: Any) -> Grant:
         "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
         "nonce": "the app's nonce",
         "scopes": ("openid", "offline_access"),
-        "scopes_differ": False,
         "claims": asked().claims,
         "context": context(),
         "sid": "our-sid",
@@ -136,3 +134,8 @@ def access_token(of: Grant, lifetime: int = 300, **changes: Any) -> AccessToken:
         "expires_at": int(NOW) + lifetime,
     }
     return AccessToken(**members | changes)
+
+
+async def remember(store: Store, subject: str, given: Consent, ttl: float) -> None:
+    """Put this consent there, whatever was there before."""
+    await store.change_consent(subject, given.client_id, lambda _before: given, ttl)

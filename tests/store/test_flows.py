@@ -37,13 +37,11 @@ async def test_another_state_browser_or_connector_finds_and_consumes_nothing(
     assert await store.take_login("state", "browser", "staff") == pending_login()
 
 
-async def test_a_request_may_be_read_again_until_it_is_dropped(store: Store) -> None:
+async def test_a_request_may_be_read_again(store: Store) -> None:
     await store.put_request("id", "browser", pending_request(), 60)
     assert await store.read_request("id", "browser") == pending_request()
     assert await store.read_request("id", "browser") == pending_request()
     assert await store.read_request("id", "another") is None
-    await store.drop_request("id", "browser")
-    assert await store.read_request("id", "browser") is None
 
 
 async def test_a_consent_page_may_be_read_again_and_is_answered_once(store: Store) -> None:

@@ -28,6 +28,7 @@ from tests.store.samples import (
     pending_consent,
     pending_login,
     pending_request,
+    remember,
     session,
 )
 
@@ -67,7 +68,7 @@ async def _fill(store: Store) -> list[str]:
     fresh = handle(store, "refresh", mine)
     await store.rotate_refresh(refresh, fresh, now=NOW, grace=10, idle_until=NOW + 100, ttl=600)
     await store.revoke_jti(mine.id, "a-jti", expires_at=NOW + 300, now=NOW)
-    await store.write_consent("subject-of-ada", consent(), 60)
+    await remember(store, "subject-of-ada", consent(), 60)
     await store.replace_signing_keys(b"", b'{"d":"private part"}')
     handles = [code.text, refresh.text, opaque.text, fresh.text]
     cookies = ["request-id", "browser-cookie", "the-state", "page-id", "session-cookie"]
@@ -133,7 +134,7 @@ async def test_a_value_that_was_copied_to_another_name_does_not_open(
 async def test_a_consent_that_was_moved_to_another_app_or_person_does_not_open(
     store: Store, store_config: StoreConfig, wire: Wire
 ) -> None:
-    await store.write_consent("ada", consent("billing"), 60)
+    await remember(store, "ada", consent("billing"), 60)
     (name,) = await _keys(wire, store_config)
     sealed = await wire.call("HGET", name, "billing")
     await wire.call("HSET", name, "evil", sealed)
@@ -172,8 +173,8 @@ async def test_two_answers_that_changed_places_are_refused(store_config: StoreCo
         mine, other = grant(), grant()
         for each in (mine, other):
             await store.put_grant(each, handle(store, "code", each), 60)
-        await store.write_consent("ada", consent(), 60)
-        await store.write_consent("bob", consent(), 60)
+        await remember(store, "ada", consent(), 60)
+        await remember(store, "bob", consent(), 60)
         await store.session_ended("one")  # the server knows the scripts now
         await store.revoke_grant(mine.id)
         swapped: list[tuple[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]]]] = [

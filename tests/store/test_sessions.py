@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from broker.config.settings import StoreConfig
+from broker.protocol.flow import Consent
 from broker.store import Store, open_store
 from broker.store.wire import Wire
-from tests.store.samples import consent, session
+from tests.store.samples import consent, remember, session
 
 COOKIE = "our-sid.the-secret"
 
@@ -66,8 +67,8 @@ async def test_a_replaced_cookie_finds_nothing_and_ends_nothing(store: Store) ->
 
 async def test_consent_is_remembered_for_each_person_and_app(store: Store) -> None:
     billing, wiki = consent("billing"), consent("wiki")
-    await store.write_consent("ada", billing, 60)
-    await store.write_consent("ada", wiki, 60)
+    await remember(store, "ada", billing, 60)
+    await remember(store, "ada", wiki, 60)
     assert await store.read_consent("ada", "billing") == billing
     assert await store.read_consent("bob", "billing") is None
     assert await store.list_consents("ada") == (billing, wiki)
@@ -76,11 +77,11 @@ async def test_consent_is_remembered_for_each_person_and_app(store: Store) -> No
 
 async def test_withdrawn_consent_is_gone_and_the_next_has_another_id(store: Store) -> None:
     first = consent("billing")
-    await store.write_consent("ada", first, 60)
+    await remember(store, "ada", first, 60)
     assert await store.withdraw_consent("ada", "billing")
     assert await store.read_consent("ada", "billing") is None
     assert not await store.withdraw_consent("ada", "billing")
-    await store.write_consent("ada", consent("billing"), 60)
+    await remember(store, "ada", consent("billing"), 60)
     second = await store.read_consent("ada", "billing")
     assert second is not None
     assert second.id != first.id
@@ -89,8 +90,8 @@ async def test_withdrawn_consent_is_gone_and_the_next_has_another_id(store: Stor
 async def test_a_short_consent_does_not_shorten_the_others(
     store: Store, wire: Wire, store_config: StoreConfig
 ) -> None:
-    await store.write_consent("ada", consent("billing"), 3600)
-    await store.write_consent("ada", consent("wiki"), 60)
+    await remember(store, "ada", consent("billing"), 3600)
+    await remember(store, "ada", consent("wiki"), 60)
     assert await wire.call("PTTL", f"{store_config.prefix}consents:ada") > 3_500_000
 
 
@@ -113,3 +114,45 @@ async def test_signing_keys_are_replaced_only_by_whoever_has_seen_them(store: St
     assert not await store.replace_signing_keys(seen, b"x")
     assert await store.replace_signing_keys(edition, b"next")
     assert (await store.read_signing_keys())[0] == b"next"
+
+
+async def test_an_answer_that_was_read_before_a_withdrawal_does_not_undo_it(store: Store) -> None:
+    given = consent("billing")
+    await remember(store, "ada", given, 60)
+    seen: list[Consent | None] = []
+    original = store._wire.call
+
+    async def withdrawn_after_reading(*command: object) -> object:
+        answer = await original(*command)
+        if command[0] == "HGET" and not seen:
+            await store.withdraw_consent("ada", "billing")
+        return answer
+
+    def answered(before: Consent | None) -> Consent:
+        seen.append(before)
+        return replace(before or given, id="the same person's next answer" if before is None else before.id)
+
+    store._wire.call = withdrawn_after_reading  # type: ignore[method-assign, assignment]
+    written = await store.change_consent("ada", "billing", answered, 60)
+    assert seen == [given, None]
+    assert written.id != given.id
+
+
+async def test_of_many_answers_at_once_none_is_lost(store: Store) -> None:
+    def granting(scope: str):
+        def change(before: Consent | None) -> Consent:
+            kept = before or replace(consent("billing"), granted=())
+            return replace(kept, granted=(*kept.granted, scope))
+
+        return change
+
+    names = [f"scope-{number}" for number in range(12)]
+    await asyncio.gather(*(store.change_consent("ada", "billing", granting(n), 60) for n in names))
+    kept = await store.read_consent("ada", "billing")
+    assert kept is not None
+    assert sorted(kept.granted) == sorted(names)
+
+
+async def test_a_change_that_says_none_leaves_what_is_there(store: Store) -> None:
+    assert await store.change_consent("ada", "billing", lambda _before: None, 60) is None
+    assert await store.read_consent("ada", "billing") is None
