@@ -8,10 +8,9 @@ import os
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from broker.cli.operator import OperatorError, answer, command, json_argument
+from broker.cli.operator import OperatorError, answer, command, file_name, json_argument
 from broker.config import Config, ConfigError, Problem, load
 from broker.connector import Secret, UpstreamInvalid
 
@@ -23,6 +22,7 @@ def register(commands: Any) -> None:
         "config",
         metavar="FILE",
         nargs="?",
+        type=file_name,
         default=os.environ.get("BROKER_CONFIG") or None,
         help="the configuration (default: the environment's BROKER_CONFIG)",
     )
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if options.config is None:
         options.parser.error("FILE is needed, or BROKER_CONFIG in the environment")
     try:
-        config = load(Path(options.config), os.environ)
+        config = load(options.config, os.environ)
     except ConfigError as error:
         return _wrong([_told(problem) for problem in error.problems], list(error.problems), json=options.json)
     material = _key_material(config)
@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for note in config.notes:
         print(note, file=sys.stderr)
-    print(f"{options.config}: ok: " + ", ".join(f"{n} {word}" for word, n in _counts(config).items()))
+    counted = (f"{n} {word if n != 1 else word.removesuffix('s')}" for word, n in _counts(config).items())
+    print(f"{options.config}: ok: {', '.join(counted)}")
     return 0
 
 

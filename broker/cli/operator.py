@@ -37,12 +37,19 @@ def command(commands: Any, name: str, run: Callable[[argparse.Namespace], int]) 
     return parser
 
 
+def file_name(text: str) -> Path:
+    """What names a file; an empty text, as from a variable that is not set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of a file is needed, and this is empty")
+    return Path(text)
+
+
 def config_argument(parser: argparse.ArgumentParser) -> None:
     """``--config FILE``; ``BROKER_CONFIG`` stands for it."""
     parser.add_argument(
         "--config",
         metavar="FILE",
-        type=Path,
+        type=file_name,
         default=os.environ.get("BROKER_CONFIG") or None,
         help="the configuration (default: the environment's BROKER_CONFIG)",
     )
@@ -64,7 +71,7 @@ def load_config(options: argparse.Namespace) -> Config:
     if options.config is None:
         options.parser.error("--config FILE is needed, or BROKER_CONFIG in the environment")
     try:
-        config = load(Path(options.config), os.environ)
+        config = load(options.config, os.environ)
     except ConfigError as error:
         raise OperatorError(*map(str, error.problems), ours=False) from error
     for note in config.notes:

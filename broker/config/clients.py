@@ -1,25 +1,29 @@
 """Client apps: what several of a client's keys say together, and the `Client` that comes of it.
 
-RFC 7591 §2; RFC 6749 §2.1 (public and confidential), Appendix A.1 (client_id); RFC 7636; RFC 8252.
+RFC 7591 §2; RFC 6749 §2.1 (public and confidential), Appendix A.1 (client_id); RFC 7636; RFC 8252. An entry
+without a grant type is an API that asks about tokens (RFC 7662 §2.1).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 from broker.config.images import Images
+from broker.config.partly import Partly, read_partly
 from broker.config.problems import Path, Report, did_you_mean
-from broker.config.reading import read
 from broker.config.tree import Node
-from broker.config.uris import check_redirect_uri
+from broker.config.uris import ApplicationType, check_own_query, check_redirect_uri
 from broker.config.written import ClientEntry
-from broker.protocol.client import Client, secret_digest
+from broker.protocol.client import Client, SigningAlg, secret_digest
 
 # Visible, so that it can be read aloud; without the colon that ends it in HTTP Basic (RFC 7617 §2).
 OWN = "broker."
 CLIENT_ID = re.compile(r"[!-9;-~]{1,200}")
+
+_METHOD = "token_endpoint_auth_method"
+_REDIRECT_CHECKS = (check_redirect_uri, check_own_query)
 
 
 class ClientReader:
@@ -29,6 +33,8 @@ class ClientReader:
         self, scopes: Collection[str], connectors: Collection[str], images: Images, report: Report
     ) -> None:
         self._scopes, self._connectors, self._images, self._report = scopes, connectors, images, report
+        self.algorithms: dict[SigningAlg, str] = {}
+        """What tokens are to be signed with, each with the first client that asks for it."""
 
     def read(self, section: Node | None) -> Mapping[str, Client]:
         """Every client by its ``client_id``."""
@@ -41,11 +47,15 @@ class ClientReader:
             if client_id.startswith(OWN):
                 message = f"a client_id that begins with {OWN} is the broker's own"
                 self._report.add(node.key_place, path, message)
-            entry = read(ClientEntry, node, path, self._report)
-            if entry is not None:
-                logo = self._images.take(entry.logo, node, (*path, "logo"))
-                _Checks(entry, node, path, self._report).all(self._scopes, self._connectors)
-                clients[client_id] = _client(client_id, entry, logo)
+            part = read_partly(ClientEntry, node, path, self._report)
+            if part is None:
+                continue
+            logo = self._images.take(part.entry.logo, node, (*path, "logo"))
+            _Checks(part, node, path, self._report).all(self._scopes, self._connectors)
+            self.algorithms.setdefault(part.entry.id_token_signed_response_alg, client_id)
+            self.algorithms.setdefault(part.entry.access_token_signing_alg, client_id)
+            if not part.unread:
+                clients[client_id] = _client(client_id, part.entry, logo)
         return MappingProxyType(clients)
 
 
@@ -74,58 +84,81 @@ def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
 
 
 class _Checks:
-    """What one entry says in several places."""
+    """What one entry says in several places, as far as each of them could be read."""
 
-    def __init__(self, entry: ClientEntry, node: Node, path: Path, report: Report) -> None:
-        self._entry, self._node, self._path, self._report = entry, node, path, report
-        self._public = entry.token_endpoint_auth_method == "none"
+    def __init__(self, part: Partly[ClientEntry], node: Node, path: Path, report: Report) -> None:
+        self._entry, self._knows = part.entry, part.knows
+        self._node, self._path, self._report = node, path, report
+        self._public = self._knows(_METHOD) and self._entry.token_endpoint_auth_method == "none"
 
     def all(self, scopes: Collection[str], connectors: Collection[str]) -> None:
         """Every rung; each reports by itself."""
         self._secret()
         self._pkce()
-        self._uris("redirect_uris", self._entry.redirect_uris)
-        self._uris("post_logout_redirect_uris", self._entry.post_logout_redirect_uris)
-        self._known("connectors", self._entry.connectors or (), connectors, "no connector has this id")
+        if self._knows("grant_types"):
+            self._signs_in() if self._entry.grant_types else self._introspects()
+        self._uris("redirect_uris", *_REDIRECT_CHECKS)
+        self._uris("post_logout_redirect_uris", check_redirect_uri)
+        self._connectors(connectors)
         self._scope(scopes)
 
     def _secret(self) -> None:
-        if self._public and self._entry.client_secret is not None:
+        written = self._node.child("client_secret")
+        has_one = written is not None and written.value is not None
+        if self._public and has_one:
             self._wrong("client_secret", "a public client (token_endpoint_auth_method: none) has no secret")
-        if not self._public and self._entry.client_secret is None:
-            path = (*self._path, "client_secret")
-            message = "missing; an app that cannot keep one has token_endpoint_auth_method: none"
-            self._report.add(self._node.key_place, path, message)
+        if self._knows(_METHOD) and not self._public and not has_one:
+            advice = f"; an app that cannot keep one has {_METHOD}: none"
+            self._wrong("client_secret", "missing" + (advice if self._entry.grant_types else ""))
 
     def _pkce(self) -> None:
         # RFC 9700 §2.1.1: nothing else binds a public client's code to the app that asked for it.
         if self._public and not self._entry.require_pkce:
             self._wrong("require_pkce", "a public client always needs PKCE")
 
-    def _uris(self, key: str, uris: tuple[str, ...]) -> None:
-        for index, uri in enumerate(uris):
+    def _signs_in(self) -> None:
+        if self._knows("redirect_uris") and not self._entry.redirect_uris:
+            written = self._node.child("redirect_uris") is not None
+            self._wrong("redirect_uris", "must have at least 1" if written else "missing")
+
+    def _introspects(self) -> None:
+        """An API that only asks about tokens: who it is must be proven, and known by name (RFC 7662 §2.1)."""
+        if self._public:
+            self._wrong(_METHOD, "an API (grant_types: []) proves who it is; none proves nothing")
+        if self._knows("audience") and self._entry.audience is None:
+            self._wrong("audience", "missing; an API (grant_types: []) may ask about the tokens that name it")
+        if self._node.child("redirect_uris") is not None and self._entry.redirect_uris:
+            self._wrong("redirect_uris", "nobody signs in at an API (grant_types: [])")
+
+    def _uris(self, key: str, *checks: Callable[[str, ApplicationType], None]) -> None:
+        # Where the kind of app is not known, what no kind may have is wrong all the same.
+        kind = self._entry.application_type if self._knows("application_type") else "native"
+        before: set[str] = set()
+        for index, where, uri in self._node.texts(key):
+            path = (*self._path, key, index)
             try:
-                check_redirect_uri(uri, self._entry.application_type)
+                for check in checks:
+                    check(uri, kind)
             except ValueError as error:
-                self._wrong(key, str(error), index)
-            if uri in uris[:index]:
-                self._wrong(key, "said twice", index)
+                self._report.add(where.place, path, str(error))
+            if uri in before:
+                self._report.add(where.place, path, "said twice")
+            before.add(uri)
 
     def _scope(self, scopes: Collection[str]) -> None:
-        if not self._entry.scope:
+        if self._knows("scope") and not self._entry.scope:
             self._wrong("scope", "names no scope")
-        for name in self._entry.scope:
+        for name in self._entry.scope if self._knows("scope") else ():
             if name not in scopes:
                 self._wrong("scope", f"{name!a} is not declared under scopes{did_you_mean(name, scopes)}")
 
-    def _known(self, key: str, names: tuple[str, ...], known: Collection[str], otherwise: str) -> None:
-        for index, name in enumerate(names):
+    def _connectors(self, known: Collection[str]) -> None:
+        for index, where, name in self._node.texts("connectors"):
             if name not in known:
-                self._wrong(key, f"{otherwise}{did_you_mean(name, known)}", index)
+                message = f"no connector has this id{did_you_mean(name, known)}"
+                self._report.add(where.place, (*self._path, "connectors", index), message)
 
-    def _wrong(self, key: str, message: str, index: int | None = None) -> None:
-        where = self._node.child(key) or self._node
-        path: Path = (*self._path, key)
-        if index is not None:
-            where, path = where.child(index) or where, (*path, index)
-        self._report.add(where.place, path, message)
+    def _wrong(self, key: str, message: str) -> None:
+        below = self._node.child(key)
+        place = below.place if below is not None else self._node.key_place
+        self._report.add(place, (*self._path, key), message)

@@ -16,6 +16,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from broker.config.images import Images
+from broker.config.partly import read_partly
 from broker.config.problems import Path, Report, did_you_mean
 from broker.config.reading import keys_of, locate, read_keys, unknown_key
 from broker.config.settings import ConnectorConfig
@@ -74,13 +75,12 @@ class ConnectorReader:
         """Every connector by its id."""
         found = {}
         for connector_id, node in section.items() if section is not None else ():
-            connector = self._entry(connector_id, node)
+            connector = self._entry(connector_id, node, issuer)
             if connector is not None:
                 found[connector_id] = connector
-                self._check_issuer(connector.settings, issuer, node, ("connectors", connector_id))
         return MappingProxyType(found)
 
-    def _entry(self, connector_id: str, node: Node) -> ConnectorConfig | None:
+    def _entry(self, connector_id: str, node: Node, issuer: str | None) -> ConnectorConfig | None:
         path: Path = ("connectors", connector_id)
         if CONNECTOR_ID.fullmatch(connector_id) is None or connector_id in {".", ".."}:
             message = "a connector's id has letters, digits, dots, dashes and underscores, at most 64"
@@ -88,24 +88,22 @@ class ConnectorReader:
         if not isinstance(node.value, dict):
             self._report.add(node.place, path, "expected keys with values")
             return None
-        data = node.plain()
-        common = {key: value for key, value in data.items() if key in _COMMON}
-        entry: ConnectorEntry | None = read_keys(ConnectorEntry, node, path, common, self._report)
+        common = {key: value.plain() for key, value in node.items() if key in _COMMON}
+        part = read_partly(ConnectorEntry, node, path, self._report, common)
         module = self._module(node, path)
-        if module is None:
-            return None
-        self._unknown_keys(module, node, path)
-        known = keys_of(module.Settings)
-        own = {key: value for key, value in data.items() if key in known and key not in _COMMON}
-        settings = read_keys(module.Settings, node, path, own, self._report)
+        settings = self._settings(module, node, path) if module is not None else None
+        self._check_issuer(settings, issuer, node, path)
         claims = self._claims(node, path, module)
-        if entry is None or settings is None or claims is None:
+        if part is None:
+            return None
+        entry, icon = part.entry, self._images.take(part.entry.icon, node, (*path, "icon"))
+        if part.unread or module is None or settings is None or claims is None:
             return None
         return ConnectorConfig(
             id=connector_id,
             type=entry.type,
             name=entry.name,
-            icon=self._images.take(entry.icon, node, (*path, "icon")),
+            icon=icon,
             enabled=entry.enabled,
             claims=claims,
             pass_through=entry.pass_through,
@@ -124,25 +122,33 @@ class ConnectorReader:
             self._report.add(where.place, (*path, "type"), str(error))
             return None
 
-    def _unknown_keys(self, module: ModuleType, node: Node, path: Path) -> None:
-        known = _COMMON | frozenset(keys_of(module.Settings))
+    def _settings(self, module: ModuleType, node: Node, path: Path) -> ConnectorSettings | None:
+        """The keys that only this kind of connector has."""
+        own = frozenset(keys_of(module.Settings)) - _COMMON
+        data = {}
         for key, value in node.items():
-            if key not in known:
-                self._report.add(value.key_place, (*path, key), unknown_key(key, known))
+            if key in own:
+                data[key] = value.plain()
+            elif key not in _COMMON:
+                self._report.add(value.key_place, (*path, key), unknown_key(key, own | _COMMON))
+        return read_keys(module.Settings, node, path, data, self._report)
 
-    def _check_issuer(self, settings: ConnectorSettings, issuer: str | None, node: Node, path: Path) -> None:
+    def _check_issuer(
+        self, settings: ConnectorSettings | None, issuer: str | None, node: Node, path: Path
+    ) -> None:
         """We are not our own upstream: that is a login that never ends."""
-        theirs = getattr(settings, "issuer", None)
+        written = node.child("issuer")
+        stated = written.value if written is not None else None
+        theirs = getattr(settings, "issuer", stated)
         if issuer is not None and isinstance(theirs, str) and theirs.rstrip("/") == issuer:
-            where = node.child("issuer") or node
-            self._report.add(where.place, (*path, "issuer"), "is our own issuer")
+            self._report.add((written or node).place, (*path, "issuer"), "is our own issuer")
 
     # ── Claims maps ───────────────────────────────────────────────────────────────────────────
 
-    def _claims(self, node: Node, path: Path, module: ModuleType) -> ClaimsMap | None:
+    def _claims(self, node: Node, path: Path, module: ModuleType | None) -> ClaimsMap | None:
         where = node.child("claims")
         if where is None or where.value is None:
-            return self._default(node, path, module)
+            return self._default(node, path, module) if module is not None else None
         if isinstance(where.value, dict):
             return self._compile(where, (*path, "claims"))
         if not isinstance(where.value, str):

@@ -43,7 +43,8 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report) -> Config:
     # What is declared wrongly is declared all the same: who refers to it makes no second mistake.
     declared = {*scopes, *(name for name, _ in sections.entries("scopes"))}
     upstreams = {name for name, _ in sections.entries("connectors")}
-    clients = ClientReader(declared, upstreams, images, report).read(sections.shared("clients"))
+    reader = ClientReader(declared, upstreams, images, report)
+    clients = reader.read(sections.shared("clients"))
     parts = Parts(sections)
     store = parts.store()
     return Config(
@@ -54,7 +55,7 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report) -> Config:
         store=store,
         state_dir=parts.state_dir(store),
         subject_key=parts.subject_key(store),
-        keys=parts.keys(clients.values()),
+        keys=parts.keys(reader.algorithms),
         connectors=connectors,
         clients_by_id=clients,
         scope_rules=scopes,

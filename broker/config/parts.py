@@ -7,7 +7,7 @@ RS256 of everybody.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,11 +24,15 @@ from broker.config.settings import (
     TlsConfig,
     TrustedProxies,
 )
+from broker.config.written import Keys, Store, Tls
+from broker.config.written import Lifetimes as LifetimesWritten
 from broker.connector import Secret
-from broker.protocol.client import Client, SigningAlg
+from broker.protocol.client import SigningAlg
 
 # Where state would lie if a store of ours were needed; with a store URL nothing is written there.
 _NOWHERE = Path("/var/lib/broker")
+# The URL of a store that is written so wrongly that nothing can be said of what it needs.
+_UNREAD = ""
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 _MAX_PORT = 65535
 _STORES = {"redis", "rediss", "unix"}
@@ -69,12 +73,13 @@ class Parts:
 
     def tls(self) -> TlsConfig | None:
         """The files for https, which must be there."""
-        written = self._sections.get("tls")
-        if written is None:
+        part = self._sections.part("tls", Tls)
+        if part is None:
             return None
-        self._must_exist(("tls", "certificate"), written.certificate)
-        self._must_exist(("tls", "key"), written.key)
-        return TlsConfig(certificate=written.certificate, key=written.key)
+        for key, file in (("certificate", part.entry.certificate), ("key", part.entry.key)):
+            if part.knows(key):
+                self._must_exist(("tls", key), file)
+        return TlsConfig(certificate=part.entry.certificate, key=part.entry.key)
 
     def trusted_proxies(self) -> TrustedProxies:
         """Whose headers are believed."""
@@ -85,13 +90,14 @@ class Parts:
 
     def store(self) -> StoreConfig:
         """Where state is kept."""
-        written = self._sections.get("store")
-        if written is None:
-            return StoreConfig()
+        part = self._sections.part("store", Store)
+        if part is None or not part.knows("url"):
+            return StoreConfig(url=_UNREAD)
+        written = part.entry
         objection = _store_objection(written.url)
         if objection is not None:
             self._sections.wrong(("store", "url"), objection)
-        elif written.url != EMBEDDED and not written.encryption_keys:
+        elif written.url != EMBEDDED and part.knows("encryption_keys") and not written.encryption_keys:
             self._sections.wrong(
                 ("store", "encryption_keys"), "missing; a store URL needs a key to encrypt with"
             )
@@ -107,23 +113,20 @@ class Parts:
     def subject_key(self, store: StoreConfig) -> Secret | None:
         """What every ``sub`` hangs on."""
         written: Secret | None = self._sections.get("subject_key")
-        if written is None and store.url != EMBEDDED:
+        if written is None and store.url not in {EMBEDDED, _UNREAD}:
             self._sections.wrong(
                 ("subject_key",), "missing; with a store URL it must be given (broker init makes one)"
             )
         return written
 
-    def keys(self, clients: Iterable[Client]) -> KeysConfig:
-        """What signs, covering what the clients ask for."""
-        written = self._sections.get("keys")
-        if written is None:
+    def keys(self, asked: Mapping[SigningAlg, str]) -> KeysConfig:
+        """What signs, covering what is asked for; ``asked`` names a client for each algorithm."""
+        part = self._sections.part("keys", Keys)
+        if part is None:
             return KeysConfig()
+        written = part.entry
         for index, file in enumerate(written.files):
             self._must_exist(("keys", "files", index), file)
-        asked: dict[SigningAlg, str] = {}
-        for client in clients:
-            asked.setdefault(client.id_token_signed_response_alg, client.client_id)
-            asked.setdefault(client.access_token_signing_alg, client.client_id)
         if written.algorithms is None:
             usual: tuple[SigningAlg, ...] = ("RS256",) if written.files else ("RS256", "ES256")
             algorithms = tuple(dict.fromkeys((*usual, *asked)))
@@ -143,12 +146,13 @@ class Parts:
 
     def lifetimes(self) -> Lifetimes:
         """How long things live; what is idle ends before what is absolute."""
-        written = self._sections.get("lifetimes")
-        if written is None:
+        part = self._sections.part("lifetimes", LifetimesWritten)
+        if part is None:
             return Lifetimes()
+        written = part.entry
         refresh, session = written.refresh_token, written.session
         for name, pair in (("refresh_token", refresh), ("session", session)):
-            if pair.idle > pair.absolute:
+            if part.knows((name, "idle"), (name, "absolute")) and pair.idle > pair.absolute:
                 self._sections.wrong(("lifetimes", name, "idle"), "must not be longer than absolute")
         return Lifetimes(
             login=written.login,

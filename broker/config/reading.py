@@ -67,10 +67,9 @@ def read(kind: type[T], node: Node, path: Path, report: Report) -> T | None:
 
 def read_keys(kind: type[T], node: Node, path: Path, data: Any, report: Report) -> T | None:
     """The same for some of a node's keys: ``data`` holds those, ``node`` tells where they stand."""
-    context = {"directory": node.source.directory, "secret": _Opener(node, path, report)}
     wanted: Any = kind
     try:
-        value: T = _adapter(wanted).validate_python(data, context=context)
+        value: T = _validated(wanted, node, path, data, report)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         # Of a Secret it is also said that it is none yet; the other reason is the one that helps.
@@ -78,6 +77,20 @@ def read_keys(kind: type[T], node: Node, path: Path, data: Any, report: Report) 
             _explain(detail, kind, node, path, report)
         return None
     return value
+
+
+def read_value(kind: Any, node: Node) -> Any:
+    """The value at ``node`` as ``kind``, reporting nothing.
+
+    Raises:
+        ValidationError: it is not one.
+    """
+    return _validated(kind, node, (), node.plain(), Report())
+
+
+def _validated(kind: Any, node: Node, path: Path, data: Any, report: Report) -> Any:
+    context = {"directory": node.source.directory, "secret": _Opener(node, path, report)}
+    return _adapter(kind).validate_python(data, context=context)
 
 
 class _Opener:

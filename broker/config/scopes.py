@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from broker.config.partly import read_partly
 from broker.config.problems import Path, Report
-from broker.config.reading import read
 from broker.config.tree import Node
 from broker.config.written import ScopeEntry
 from broker.mapping import PROTOCOL_CLAIMS
@@ -44,13 +44,12 @@ def scope_rules(section: Node | None, report: Report) -> Mapping[str, ScopeRule]
         path: Path = ("scopes", name)
         before = report.count
         _check_name(name, node, path, report)
-        entry = read(ScopeEntry, node, path, report)
-        if entry is None:
-            continue
-        _check_claims(entry, node, path, report)
-        _check_words(name, entry, node, path, report)
-        if report.count == before:
-            rules[name] = _rule(name, entry)
+        part = read_partly(ScopeEntry, node, path, report)
+        _check_claims(node, path, report)
+        if part is not None and part.knows("description"):
+            _check_words(name, part.entry, node, path, report)
+        if part is not None and report.count == before:
+            rules[name] = _rule(name, part.entry)
     return MappingProxyType(rules)
 
 
@@ -91,10 +90,8 @@ def _check_words(name: str, entry: ScopeEntry, node: Node, path: Path, report: R
         report.add(words.place, (*path, "description"), "{value} is only for a scope that ends with .*")
 
 
-def _check_claims(entry: ScopeEntry, node: Node, path: Path, report: Report) -> None:
-    listed = node.child("claims")
-    for index, claim in enumerate(entry.claims):
+def _check_claims(node: Node, path: Path, report: Report) -> None:
+    for index, where, claim in node.texts("claims"):
         if claim in PROTOCOL_CLAIMS:
-            at = (listed.child(index) if listed is not None else None) or node
             message = f"{claim} is a claim of the protocol; it never comes with a scope"
-            report.add(at.place, (*path, "claims", index), message)
+            report.add(where.place, (*path, "claims", index), message)

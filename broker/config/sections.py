@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path as FilePath
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
+from pydantic import BaseModel
+
+from broker.config.partly import Partly, read_partly
 from broker.config.pieces import SHARED
 from broker.config.problems import Path, Report
 from broker.config.reading import keys_of, read, unknown_key
 from broker.config.tree import Node
 from broker.config.written import BrokerFile
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @cache
@@ -42,6 +47,14 @@ class Sections:
         if node is None:
             return None if field.is_required() else field.get_default(call_default_factory=True)
         return read(_kinds()[key], node, (key,), self._report)
+
+    def part(self, key: str, kind: type[M]) -> Partly[M] | None:
+        """What could be read of a top key with keys of its own, or its default; None when that is nothing."""
+        node = self.shared(key)
+        if node is not None:
+            return read_partly(kind, node, (key,), self._report)
+        default: M | None = BrokerFile.model_fields[key].get_default(call_default_factory=True)
+        return Partly(default) if default is not None else None
 
     def shared(self, key: str) -> Node | None:
         """The node of a top key; None when it is not there or left empty."""

@@ -75,6 +75,14 @@ class Node:
         """The entries of a mapping; none when it is something else."""
         yield from self.value.items() if isinstance(self.value, dict) else ()
 
+    def texts(self, key: str) -> Iterator[tuple[int, Node, str]]:
+        """What is text in the list at ``key``: its index, its node, and the text."""
+        below = self.child(key)
+        entries = below.value if below is not None and isinstance(below.value, list) else ()
+        for index, node in enumerate(entries):
+            if isinstance(node.value, str) and node.value:
+                yield index, node, node.value
+
     def plain(self) -> Any:
         """The same as ordinary dicts, lists and scalars."""
         if isinstance(self.value, dict):
@@ -95,8 +103,10 @@ def read_tree(path: FilePath, environ: Mapping[str, str], report: Report) -> Nod
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        report.add(Place(source.name), (), f"cannot read the file: {reason}")
+        reason = f"cannot read the file: {getattr(error, 'strerror', None) or 'not a path'}"
+        if isinstance(error, IsADirectoryError):
+            reason = "this is a folder; name a file in it"
+        report.add(Place(source.name), (), reason)
         return None
     if len(data) > _MAX_BYTES:
         report.add(Place(source.name), (), f"larger than {_MAX_BYTES} bytes")

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 ApplicationType = Literal["web", "native"]
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 # What a browser runs, reads or shows by itself instead of asking a server (RFC 9700 §4.1.3).
 _DANGEROUS = frozenset({"javascript", "data", "vbscript", "file", "blob", "about"})
+# RFC 6749 §4.1.2 and §4.1.2.1, RFC 9207 §2; `response` is how JARM spells all of it.
+_ANSWERS = frozenset({"code", "state", "iss", "error", "error_description", "response"})
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
@@ -64,6 +66,13 @@ def check_issuer(text: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", parts.path) or {".", ".."} & set(parts.path.split("/")):
         raise ValueError("has a path that is not plain")
     return text
+
+
+def check_own_query(text: str, _application_type: ApplicationType) -> None:
+    """The query of a redirect_uri stays (RFC 6749 §3.1.2), so it must not say what our answer says."""
+    for name, _ in parse_qsl(urlsplit(text).query, keep_blank_values=True):
+        if name in _ANSWERS:
+            raise ValueError(f"must not hold {name} in its query; the answer says that itself")
 
 
 def check_redirect_uri(text: str, application_type: ApplicationType) -> None:

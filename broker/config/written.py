@@ -2,7 +2,7 @@
 
 Owns the models of the YAML: their docstrings are the explanations in `broker schema` and in the reference
 page, so they are written for operators. RFC 7591 §2 names the keys of a client. What follows from
-several keys together is checked in `broker.config.checks`.
+several keys together is checked where the section is read.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ class PassThrough(Written):
     login_hint: Way = "drop"
     """Who the client app thinks is signing in."""
     acr_values: Way = "drop"
-    """How strong a login the client app asks for."""
+    """How strong a login the client app asks for, by `acr_values` or by an essential `acr` in `claims`. Only
+    with `pass` does that reach the upstream; an essential `acr` is demanded of its answer in any case."""
     ui_locales: Way = "pass"
     """The languages the person reads."""
 
@@ -181,8 +182,20 @@ Secrets = Annotated[
 Audience = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")]
 
 
+def _app_or_api(schema: dict[str, Any]) -> None:
+    """For editors: what an entry needs depends on whether it redeems anything."""
+    schema["if"] = {"required": ["grant_types"], "properties": {"grant_types": {"maxItems": 0}}}
+    schema["then"] = {
+        "required": ["audience", "client_secret"],
+        "properties": {"redirect_uris": {"maxItems": 0}},
+    }
+    schema["else"] = {"required": ["redirect_uris"], "properties": {"redirect_uris": {"minItems": 1}}}
+
+
 class ClientEntry(Written):
-    """An app that lets people sign in through the broker."""
+    """An app that lets people sign in through the broker, or an API that asks it about tokens."""
+
+    model_config = ConfigDict(json_schema_extra=_app_or_api)
 
     client_name: Line
     """What people know the app as."""
@@ -190,16 +203,18 @@ class ClientEntry(Written):
     """Its secret, or a list of two while one replaces the other. A public client has none."""
     logo: LocalPath | None = None
     """An SVG or PNG file, at most 64 kB; the broker serves it."""
-    redirect_uris: tuple[Name, ...] = Field(min_length=1)
-    """Where it may be answered, compared whole: https, or http on loopback."""
+    redirect_uris: tuple[Name, ...] = ()
+    """Where it may be answered, compared whole: https, or http on loopback. At least one, unless
+    `grant_types` is empty: then none. Its query must not hold what an answer says, such as `state`."""
     post_logout_redirect_uris: tuple[Name, ...] = ()
     """Where people may land after signing out."""
     application_type: ApplicationType = "web"
     """`native` for an app on a device: loopback redirects with any port, and schemes of its own."""
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"
     """How it proves who it is at the token endpoint; `none` makes it a public client."""
-    grant_types: tuple[GrantType, ...] = Field(default=("authorization_code",), min_length=1)
-    """What it may redeem. A refresh token is given only with the scope `offline_access`."""
+    grant_types: tuple[GrantType, ...] = ("authorization_code",)
+    """What it may redeem. A refresh token is given only with the scope `offline_access`. `[]` makes the entry
+    an API: nobody signs in there, it introspects the tokens that name its `audience`, and needs a secret."""
     scope: SpaceSeparated = ("openid", "profile", "email")
     """The scopes it may ask for, with a space between them."""
     trusted: Switch = False
@@ -213,7 +228,8 @@ class ClientEntry(Written):
     access_token_signing_alg: SigningAlg = "RS256"
     """What its access tokens are signed with."""
     audience: Audience | None = None
-    """The API that its access tokens are for; without it the issuer."""
+    """The API that its access tokens are for; without it the issuer. With `grant_types: []` it is the name of
+    this API, as the tokens say it in `aud`, and is needed."""
     id_token_claims: Switch = False
     """Puts the claims of the granted scopes into the ID Token too, not only into the userinfo answer."""
     require_pkce: Switch = True

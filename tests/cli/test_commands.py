@@ -59,7 +59,7 @@ def test_check_answers_a_program_in_json(run: Run, wrong: Path, sound: Path) -> 
 def test_check_says_how_much_is_right(run: Run, sound: Path) -> None:
     done = run("check", "broker.yaml")
     assert (done.stdout, done.stderr, done.returncode) == (
-        "broker.yaml: ok: 1 connectors, 1 clients, 6 scopes\n",
+        "broker.yaml: ok: 1 connector, 1 client, 6 scopes\n",
         "",
         0,
     )
@@ -85,6 +85,8 @@ def test_a_broken_configuration_stops_every_command_in_the_same_words(
         ["dance"],
         ["check", "--loud", "x"],
         ["check"],
+        ["check", ""],
+        ["metadata", "--config", ""],
         ["serve"],
         ["metadata"],
         ["consents"],

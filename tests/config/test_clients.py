@@ -128,6 +128,21 @@ def test_the_same_uri_twice_is_a_slip(desk: Desk) -> None:
             public(SOUND) + "    require_pkce: false\n",
             "13:19: clients.billing.require_pkce: a public client always needs PKCE",
         ),
+        (
+            SOUND.replace("something long", "~"),
+            (
+                "11:20: clients.billing.client_secret: missing; an app that cannot keep one has "
+                "token_endpoint_auth_method: none"
+            ),
+        ),
+        (
+            SOUND.replace("    redirect_uris: [https://billing.acme.example/callback]\n", ""),
+            "9:3: clients.billing.redirect_uris: missing",
+        ),
+        (
+            SOUND.replace("https://billing.acme.example/callback", ""),
+            "12:20: clients.billing.redirect_uris: must have at least 1",
+        ),
         (SOUND + "    scope: ''\n", "13:12: clients.billing.scope: names no scope"),
         (
             SOUND + "    scope: openid profil\n",
@@ -180,6 +195,102 @@ def test_the_same_uri_twice_is_a_slip(desk: Desk) -> None:
 def test_what_a_client_says_must_agree(desk: Desk, text: str, said: str) -> None:
     found = desk.mistakes(text)
     assert f"broker.yaml:{said}" in found or [f"broker.yaml:{said}"] == found
+
+
+def test_one_mistake_in_an_entry_hides_no_other(desk: Desk) -> None:
+    entry = """\
+  shop:
+    client_name: Shop
+    colour: red
+    redirect_uris: ['javascript:alert(1)', 'https://shop.example/#f', 3]
+    scope: openid invoices
+    connectors: [staf]
+    id_token_signed_response_alg: ES256
+"""
+    assert desk.mistakes(SOUND + entry + "keys: {algorithms: [RS256], rotate: 1d}\n") == [
+        (
+            "broker.yaml:13:3: clients.shop.client_secret: missing; an app that cannot keep one has "
+            "token_endpoint_auth_method: none"
+        ),
+        "broker.yaml:15:5: clients.shop.colour: unknown key",
+        "broker.yaml:16:21: clients.shop.redirect_uris[0]: javascript: must never be redirected to",
+        "broker.yaml:16:44: clients.shop.redirect_uris[1]: must not have a fragment",
+        "broker.yaml:16:71: clients.shop.redirect_uris[2]: expected text; put it in quotes",
+        "broker.yaml:17:12: clients.shop.scope: 'invoices' is not declared under scopes",
+        "broker.yaml:18:18: clients.shop.connectors[0]: no connector has this id; did you mean staff?",
+        "broker.yaml:20:20: keys.algorithms: ES256 is not among them, and clients.shop needs it",
+        "broker.yaml:20:29: keys.rotate: unknown key; did you mean rotate_every?",
+    ]
+
+
+def test_nothing_is_concluded_from_what_could_not_be_read(desk: Desk) -> None:
+    entry = "    token_endpoint_auth_method: nome\n    require_pkce: false\n    application_type: natve\n"
+    text = with_uri("com.example.app:/callback").replace("    client_secret: something long\n", "") + entry
+    found = [line.partition(": clients.billing.")[2] for line in desk.mistakes(text)]
+    assert found == [
+        "token_endpoint_auth_method: expected client_secret_basic, client_secret_post or none",
+        "application_type: expected web or native",
+    ]
+    text = SOUND + "    grant_types: [code]\n    audience: [x]\n"
+    assert len(desk.mistakes(text.replace("redirect_uris: [https://billing.acme.example/callback]", ""))) == 2
+
+
+# ── An API that introspects ───────────────────────────────────────────────────────────────────
+
+API = "  api:\n    client_name: API\n    grant_types: []\n"
+KNOWN = "    client_secret: s\n    audience: https://api.acme.example\n"
+
+
+@pytest.mark.parametrize("more", ["", "    redirect_uris: []\n"])
+def test_an_api_has_an_entry_without_a_place_to_be_answered(desk: Desk, more: str) -> None:
+    api = desk.load(SOUND + API + KNOWN + more).clients_by_id["api"]
+    assert (api.grant_types, api.redirect_uris, api.audience) == ((), (), "https://api.acme.example")
+    assert api.secret_digests == (secret_digest("s"),)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (KNOWN.replace("    client_secret: s\n", ""), "13:3: clients.api.client_secret: missing"),
+        (
+            "    client_secret: s\n",
+            (
+                "13:3: clients.api.audience: missing; an API (grant_types: []) may ask about the tokens "
+                "that name it"
+            ),
+        ),
+        (
+            KNOWN.replace("client_secret: s", "token_endpoint_auth_method: none"),
+            (
+                "16:33: clients.api.token_endpoint_auth_method: an API (grant_types: []) proves who it is; "
+                "none proves nothing"
+            ),
+        ),
+        (
+            KNOWN + "    redirect_uris: [https://api.acme.example/]\n",
+            "18:20: clients.api.redirect_uris: nobody signs in at an API (grant_types: [])",
+        ),
+    ],
+)
+def test_an_api_is_known_by_a_secret_and_a_name_alone(desk: Desk, entry: str, said: str) -> None:
+    assert desk.mistakes(SOUND + API + entry) == [f"broker.yaml:{said}"]
+
+
+# ── What the answer says ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["code", "state", "iss", "error", "error_description", "response"])
+@pytest.mark.parametrize("query", ["{}=x", "a=b&{}=x", "{}", "{}=", "%{:x}{}"])
+def test_a_redirect_uri_says_nothing_that_the_answer_says(desk: Desk, name: str, query: str) -> None:
+    shown = query.format(ord(name[0]), name[1:]) if query.startswith("%") else query.format(name)
+    said = f"{WHERE}must not hold {name} in its query; the answer says that itself"
+    assert desk.mistakes(with_uri(f"https://a.example/?{shown}")) == [said]
+
+
+@pytest.mark.parametrize("query", ["country=code", "State=x", "error_uris=1", "a=%26code=1"])
+def test_a_redirect_uri_may_have_a_query_of_its_own(desk: Desk, query: str) -> None:
+    uri = f"https://a.example/code/state?{query}"
+    assert desk.load(with_uri(uri)).clients_by_id["billing"].redirect_uris == (uri,)
 
 
 def test_secrets_are_kept_as_digests_and_two_are_valid_during_rotation(desk: Desk) -> None:

@@ -109,6 +109,39 @@ def test_the_policy_of_a_connector_is_drop_but_for_the_language(desk: Desk) -> N
     assert (policy.login_hint, policy.ui_locales) == ("pass", Fixed(fixed="de"))
 
 
+def test_one_mistake_in_a_connector_hides_no_other(desk: Desk) -> None:
+    desk.write("x.png", "no picture")
+    found = desk.mistakes(f"""\
+        issuer: https://login.acme.example
+        state_dir: state
+        connectors:
+          staff:
+            type: {TYPE}
+            freshness: sure
+            icon: x.png
+            issuer: https://login.acme.example
+            claims: {{ sub: {{from: [a]}} }}
+            colour: red
+          other:
+            type: nosuch.module
+            name: Other
+            icon: x.png
+            claims: gone.yaml
+        """)
+    assert [line.split(": ")[:2] for line in found] == [
+        ["broker.yaml:4:3", "connectors.staff.client_id"],
+        ["broker.yaml:4:3", "connectors.staff.name"],
+        ["broker.yaml:6:16", "connectors.staff.freshness"],
+        ["broker.yaml:7:11", "connectors.staff.icon"],
+        ["broker.yaml:8:13", "connectors.staff.issuer"],
+        ["broker.yaml:9:15", "connectors.staff.claims.sub"],
+        ["broker.yaml:10:5", "connectors.staff.colour"],
+        ["broker.yaml:12:11", "connectors.other.type"],
+        ["broker.yaml:14:11", "connectors.other.icon"],
+        ["broker.yaml:15:13", "connectors.other.claims"],
+    ]
+
+
 MAP = "claims: { email: { from: [email] }, %s }"
 
 

@@ -40,6 +40,7 @@ def example(desk: Desk) -> tuple[Path, dict[str, str]]:
         "AUTH0_CLIENT_ID": "abc",
         "AUTH0_CLIENT_SECRET": "upstream",
         "BILLING_SECRET": "client",
+        "INVOICES_API_SECRET": "api",
     }
     return desk.folder / "config" / "broker.yaml", environ
 
@@ -52,6 +53,8 @@ def test_the_example_says_what_it_says(example: tuple[Path, dict[str, str]]) -> 
     assert partners.pass_through.ui_locales == Fixed(fixed="de")
     assert config.clients_by_id["billing"].connectors == ("staff", "partners")
     assert config.clients_by_id["spa"].is_public
+    api = config.clients_by_id["invoices-api"]
+    assert (api.grant_types, api.redirect_uris, api.audience) == ((), (), "https://api.acme.example")
     assert config.scope_rules["invoices.read"].claims == ("tenant",)
     assert config.lifetimes.refresh_token.grace == 10
     assert config.lifetimes.consent == 365 * _SECONDS["d"]
@@ -67,7 +70,7 @@ def test_the_example_passes_the_check_in_its_own_environment(example: tuple[Path
         command, env=environ, capture_output=True, text=True, cwd=SHIPPED.parent, check=False
     )
     assert (done.stderr, done.returncode) == ("", 0)
-    assert done.stdout == f"{path}: ok: 2 connectors, 2 clients, 8 scopes\n"
+    assert done.stdout == f"{path}: ok: 2 connectors, 3 clients, 8 scopes\n"
 
 
 def test_a_store_url_from_the_environment_takes_the_place_of_the_embedded_store(

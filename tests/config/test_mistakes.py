@@ -251,6 +251,40 @@ def test_everything_wrong_is_told_at_once_in_the_order_of_the_file(desk: Desk) -
 
 
 @pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("store: {url: 'redis://a', prefx: x}", "store.encryption_keys store.prefx subject_key"),
+        ("store: {url: [x]}", "store.url"),
+        ("store: x", "store"),
+        ("store: {url: 'redis://a', encryption_keys: [short]}", "store.encryption_keys[0] subject_key"),
+        ("tls: {certificate: gone.pem, colour: red}", "tls.certificate tls.colour tls.key"),
+        ("tls: {certificate: gone.pem, key: 3}", "tls.certificate tls.key"),
+        ("keys: {files: [gone.pem], rotate_every: soon}", "keys.files[0] keys.rotate_every"),
+        (
+            "lifetimes: {code: soon, session: {idle: 2d, absolute: 1d, idel: 1h}, refresh_token: {idle: x}}",
+            "lifetimes.code lifetimes.refresh_token.idle lifetimes.session.idel lifetimes.session.idle",
+        ),
+        ("lifetimes: {session: {idle: 2d, absolute: long}}", "lifetimes.session.absolute"),
+        (
+            "scopes: {a.*: {description: Use it, colour: red, claims: [sub, 3]}}",
+            'scopes."a.*".claims[0] scopes."a.*".claims[1] scopes."a.*".colour scopes."a.*".description',
+        ),
+        ("scopes: {a: {description: 3}}", "scopes.a.description"),
+    ],
+)
+def test_one_mistake_in_a_section_hides_no_other_and_makes_up_none(desk: Desk, text: str, paths: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        desk.load("issuer: https://login.acme.example\nstate_dir: state\n" + text)
+    assert sorted(problem.path for problem in caught.value.problems) == sorted(paths.split())
+
+
+def test_a_store_that_could_not_be_read_asks_for_nothing(desk: Desk) -> None:
+    assert desk.mistakes("issuer: https://login.acme.example\nstore: {url: [x]}\n") == [
+        "broker.yaml:2:14: store.url: expected text"
+    ]
+
+
+@pytest.mark.parametrize(
     ("environ", "said"),
     [
         ({}, ["broker.yaml:1:9: issuer: the environment has no HOST"]),

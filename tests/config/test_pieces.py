@@ -57,6 +57,10 @@ def test_mistakes_in_every_piece_are_told_together(desk: Desk) -> None:
     found = desk.mistakes("include: [a.yaml, b.yaml, gone.yaml, gone.d/*.yaml]\nstate_dir: s\n")
     assert found == [
         "a.yaml:1:11: clients.x.client_name: missing",
+        (
+            "a.yaml:1:11: clients.x.client_secret: missing; an app that cannot keep one has "
+            "token_endpoint_auth_method: none"
+        ),
         "a.yaml:1:11: clients.x.redirect_uris: missing",
         "b.yaml:2:1: not YAML: did not find expected node content",
         "broker.yaml:1:1: issuer: missing",

@@ -86,6 +86,14 @@ def test_the_example_fits_its_description(file: str) -> None:
     assert set(example) == set(BrokerFile.model_fields)
 
 
+def test_an_editor_asks_an_app_for_redirects_and_an_api_for_its_name() -> None:
+    entry = json_schema()["$defs"]["ClientEntry"]
+    assert entry["required"] == ["client_name"]
+    assert entry["if"]["properties"]["grant_types"] == {"maxItems": 0}
+    assert set(entry["then"]["required"]) == {"audience", "client_secret"}
+    assert entry["else"]["required"] == ["redirect_uris"]
+
+
 def test_the_reference_page_is_current() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert page == markdown(), "write it anew: broker schema --markdown > docs/configuration.md"

@@ -121,3 +121,5 @@ def test_columns_count_characters_not_bytes(desk: Desk) -> None:
 
 def test_a_file_that_is_not_there_is_one_line(desk: Desk) -> None:
     assert desk.mistakes() == ["broker.yaml:1:1: cannot read the file: No such file or directory"]
+    (desk.folder / "broker.yaml").mkdir()
+    assert desk.mistakes() == ["broker.yaml:1:1: this is a folder; name a file in it"]

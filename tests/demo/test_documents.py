@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
@@ -9,7 +10,9 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +149,53 @@ def test_the_shown_check_knows_a_forgery_and_a_missing_scope(key: RSAKey, checke
 # ── Words ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_command_that_is_shown_exists() -> None:
+def _shown_commands() -> Iterator[tuple[str, list[str]]]:
+    """Every `broker …` of the documents with where it stands: in a block for a shell, or in running text."""
+    for block in blocks("sh"):
+        for line in block.text.splitlines():
+            yield f"{block}: {line}", shlex.split(line, comments=True)
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        for line in re.findall(r"`(broker [^`\n]+)`", path.read_text("utf-8")):
+            yield f"{path.name}: {line}", shlex.split(line)
+    for path in (ROOT / "config" / "broker.yaml", ROOT / "broker/cli/starter/broker.yaml.template"):
+        for line in re.findall(r"^# +(broker .+?)  |`(broker [^`]+)`", path.read_text("utf-8"), re.MULTILINE):
+            yield f"{path.name}: {line}", shlex.split("".join(line))
+
+
+def _understood(words: list[str]) -> bool:
+    """Whether the command's own parser takes these arguments, up to where the shell takes over."""
+    ours = list(takewhile(lambda word: word not in {">", "|", "&&", ";"}, words))
+    parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
+    import_module(f"broker.cli.{ours[0]}").register(parser.add_subparsers())
+    try:
+        parser.parse_args(ours)
+    except (SystemExit, argparse.ArgumentError):
+        return False
+    return True
+
+
+SHOWN = [(where, words[1:]) for where, words in _shown_commands() if words[:1] == ["broker"]]
+
+
+@pytest.mark.parametrize(("where", "words"), SHOWN, ids=[where for where, _ in SHOWN])
+def test_every_command_that_is_shown_is_understood(where: str, words: list[str]) -> None:
+    assert words[0] in COMMANDS, where
+    assert _understood(words), where
+
+
+def test_a_command_that_is_shown_wrongly_would_be_noticed() -> None:
+    assert len(SHOWN) > 10
+    assert _understood(shlex.split("consents withdraw SUBJECT --client billing --config broker.yaml"))
+    assert not _understood(shlex.split("consents withdraw SUBJECT billing --config broker.yaml"))
+    assert not _understood(shlex.split("schema --loud > schema.json"))
+
+
+def test_every_target_that_is_shown_exists() -> None:
     targets = set(re.findall(r"^(\w+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for block in blocks("sh"):
         for line in block.text.splitlines():
             words = shlex.split(line, comments=True)
-            if words[:1] == ["broker"]:
-                assert words[1] in COMMANDS, f"{block}: {line}"
-            if words[:1] == ["make"]:
-                assert words[1] in targets, f"{block}: {line}"
+            assert words[:1] != ["make"] or words[1] in targets, f"{block}: {line}"
 
 
 def test_every_file_that_is_linked_exists() -> None:
