@@ -39,6 +39,8 @@ SERVER: Final[Mapping[str, Any]] = {
     "access_log": None,
     "auto_decompress": False,  # nobody sends us a compressed body, and a small one can hold a very large one
     "lingering_time": 2.0,
+    "max_line_size": 16_384,  # an id_token_hint comes in a URL
+    "max_field_size": 16_384,
 }
 """How the application wants to be served, for ``web.AppRunner``."""
 

@@ -22,6 +22,7 @@ from yarl import URL
 from broker.app import SERVER, Surroundings, build
 from broker.config import StoreConfig, load
 from broker.services import SERVICES, Services
+from broker.store import StoreUnavailable
 from tests.fakes.provider import FakeProvider
 
 CALLBACK = "https://billing.example/callback"
@@ -157,10 +158,36 @@ async def running_broker(
     runner = web.AppRunner(app, **SERVER)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
+    broker = Broker(issuer, app, clock, idp, log)
     try:
-        yield Broker(issuer, app, clock, idp, log)
+        yield broker
+        nothing_secret_was_logged(broker)
+        await every_key_ends_by_itself(broker)
     finally:
         await runner.cleanup()
+
+
+LONG = re.compile(r"[A-Za-z0-9_-]{40,}")
+
+
+def nothing_secret_was_logged(broker: Broker) -> None:
+    """Asked after every test: no code, token, cookie, state or address, whatever the test did."""
+    canaries = (SECRET, VERIFIER, "people.example", "Ada Example", broker.idp.client_secret)
+    for event in broker.events():
+        told = [str(value) for name, value in event.items() if name != "subject"]
+        assert not [value for value in told if LONG.search(value)], event
+        assert not [canary for canary in canaries if canary in " ".join(told)], event
+
+
+async def every_key_ends_by_itself(broker: Broker) -> None:
+    """Asked after every test: whatever it left in the store has an end, but for the signing keys."""
+    store = broker.services.store
+    try:
+        for key in await store._wire.call("KEYS", f"{store._prefix}*"):
+            ttl = await store._wire.call("PTTL", key)
+            assert ttl != -1 or key.endswith(b"signing-keys"), key
+    except StoreUnavailable:
+        return  # the test has taken it away
 
 
 async def _nothing(_request: web.BaseRequest) -> web.StreamResponse:

@@ -113,3 +113,14 @@ async def test_a_partial_grant_is_told_in_scope(broker: Broker) -> None:
         assert tokens["scope"] == "openid profile"
         _, person = await browser.userinfo(tokens["access_token"])
         assert "email" not in person
+
+
+@pytest.mark.row("TK-02")
+async def test_of_many_exchanges_at_two_workers_exactly_one_wins(start) -> None:
+    one, other = await start(), await start()
+    async with one.browser() as browser, other.browser() as elsewhere:
+        landed = await browser.login()
+        tries = [browser.token(landed.code) for _ in range(50)]
+        tries += [elsewhere.token(landed.code) for _ in range(50)]
+        answers = await asyncio.gather(*tries)
+    assert sorted(status for status, _ in answers) == [200] + [400] * 99

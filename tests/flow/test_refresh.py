@@ -152,3 +152,15 @@ async def test_opaque_access_tokens_serve_as_well(start) -> None:
         _, renewed = await browser.refresh(tokens["refresh_token"])
         await browser.post("/revoke", {"token": renewed["access_token"]})
         assert (await browser.userinfo(renewed["access_token"]))[0] == 401
+
+
+@pytest.mark.row("RT-02")
+async def test_concurrent_refreshes_at_two_workers_have_one_successor(start) -> None:
+    one, other = await start(), await start()
+    async with one.browser() as browser, other.browser() as elsewhere:
+        first = await tokens_of(browser)
+        tries = [browser.refresh(first["refresh_token"]) for _ in range(50)]
+        tries += [elsewhere.refresh(first["refresh_token"]) for _ in range(50)]
+        answers = await asyncio.gather(*tries)
+    assert {status for status, _ in answers} == {200}
+    assert len({body["refresh_token"] for _, body in answers}) == 1
