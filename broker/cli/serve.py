@@ -38,9 +38,9 @@ def register(commands: Any) -> None:
 
 
 def _workers(text: str) -> int:
-    count = int(text)
+    count = int(text) if text.isdecimal() else 0
     if not 1 <= count <= _MOST_WORKERS:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {_MOST_WORKERS}")
     return count
 
 

@@ -52,7 +52,7 @@ def _log(request: web.Request, event: str, reason: str) -> None:
 
 def _may_know(client: Client, token: AccessToken, grant: Grant) -> bool:
     """Whether the token was given to this client, or this is the API that it is meant for (RFC 7662 §4)."""
-    is_the_api = not client.grant_types and token.audience in (client.audience, client.client_id)
+    is_the_api = not client.grant_types and token.audience == client.audience
     return is_the_api or grant.client_id == client.client_id
 
 

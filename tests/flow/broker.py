@@ -87,7 +87,8 @@ def config_text(issuer: str, idp: FakeProvider, store: StoreConfig, changes: dic
         "clients": {
             "billing": client | changes.get("client", {}),
             "trusted": client
-            | {"client_name": "Trusted", "trusted": True, "redirect_uris": ["https://trusted.example/cb"]},
+            | {"client_name": "Trusted", "trusted": True, "redirect_uris": ["https://trusted.example/cb"]}
+            | changes.get("trusted", {}),
             "spa": {
                 "client_name": "Web app",
                 "token_endpoint_auth_method": "none",

@@ -212,7 +212,17 @@ async def test_a_token_without_openid_is_told_so_at_userinfo(broker: Broker) -> 
         assert (status, body["error"]) == (403, "insufficient_scope")
 
 
-async def test_introspection_tells_only_whom_the_token_concerns(broker: Broker) -> None:
+@pytest.mark.row("RS-06")
+async def test_introspection_tells_only_whom_the_token_concerns(start) -> None:
+    api = {"grant_types": [], "redirect_uris": None, "scope": None}
+    broker = await start(
+        client={"audience": "https://api.example"},
+        clients={
+            "api": api | {"audience": "https://api.example"},
+            "other-api": api | {"audience": "https://other.example"},
+        },
+        trusted={"audience": "https://api.example"},
+    )
     async with broker.browser() as browser:
         landed = await browser.login()
         _, tokens = await browser.token(landed.code)
@@ -221,6 +231,9 @@ async def test_introspection_tells_only_whom_the_token_concerns(broker: Broker) 
         assert about["iss"] == broker.issuer
         _, about = await browser.post("/introspect", {"token": tokens["access_token"]}, client="trusted")
         assert about == {"active": False}
+        for entry, active in [("api", True), ("other-api", False)]:
+            _, about = await browser.post("/introspect", {"token": tokens["access_token"]}, client=entry)
+            assert about["active"] is active
         status, _ = await browser.post("/introspect", {"token": "x", "client_id": "spa"}, client=None)
         assert status == 401
 
