@@ -157,11 +157,11 @@ def test_a_folder_with_odd_characters_is_no_hindrance(tmp_path: Path) -> None:
 
 
 _PARENT = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from broker.store import start_embedded
 print(start_embedded(Path(sys.argv[1])).pid, flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 
