@@ -39,14 +39,20 @@ def wait_for(what, limit=15.0):
         os.sched_yield()
 
 
+def busiest(workers):
+    """The worker that serves most, once one of them serves."""
+    wait_for(lambda: any(worker.cpu_times().user > 0.5 for worker in workers))
+    return max(workers, key=lambda worker: worker.cpu_times().user)
+
+
 def test_a_worker_that_is_told_to_end_loses_no_login(stage):
     stub = stage.stub()
     served = stage.broker(stub, stage.valkey(), workers=2)
     driver = stage.driver(broker=served.url, stub=stub)
     driver.run(32, logins=200)
-    leaving = workers_of(served)[0]
+    workers = workers_of(served)
     driver.begin(32, seconds=8)
-    wait_for(lambda: leaving.cpu_times().user > 0.3)  # it is serving
+    leaving = busiest(workers)  # whoever accepted the connections; it may be one of the two for all of them
     leaving.send_signal(signal.SIGTERM)
     told = driver.told()
     assert told["lost"] == 0, told["why"]
@@ -60,7 +66,7 @@ def test_a_broker_that_is_told_to_end_answers_what_it_was_asked_before(stage):
     workers = workers_of(served)
     driver = stage.driver(broker=served.url, stub=stub)
     driver.begin(32, seconds=3)
-    wait_for(lambda: workers[0].cpu_times().user > 0.3)
+    busiest(workers)
     served.process.terminate()
     assert served.process.wait(15) == 0
     assert not any(worker.is_running() for worker in workers)

@@ -73,7 +73,8 @@ async def test_a_connector_from_elsewhere_works_by_its_module_path(outside, idp)
         await stage.upstream.ping()
         upstream = stage.upstream
     assert (identity.issuer, identity.subject, identity.auth_time) == ("urn:door", "ann1", None)
-    assert (upstream.id, upstream.name, upstream.icon, upstream.enabled) == ("up", "up", None, True)
+    assert (upstream.id, upstream.name, upstream.enabled) == ("up", "up", True)
+    assert upstream.icon.endswith(".door")  # its kind, for which there may be a picture
 
 
 @pytest.mark.row("CF-07")
