@@ -18,6 +18,9 @@ from broker.connector import UpstreamError, UpstreamInvalid, UpstreamUnavailable
 
 SHORTEST, USUAL, LONGEST = 300.0, 3600.0, 86400.0
 """Seconds that a document is fresh: at least, when nothing is said, at most."""
+RENEWED_BEHIND = 3600.0
+"""Seconds after that in which the old edition answers while a new one is fetched, so that nobody waits for an
+upstream that hangs (RFC 5861 §3)."""
 MAX_STALE = 86400.0
 """Seconds that an old edition stands in when no new one can be had."""
 AFTER_FAILURE = 5.0
@@ -67,11 +70,13 @@ class Documents:
         Raises:
             UpstreamError: it cannot be had, and there is no earlier edition that is not too old.
         """
-        entry = self._entry(url)
-        if entry.document is not None and self._clock() < entry.fresh_until:
+        entry, now = self._entry(url), self._clock()
+        if entry.document is not None and now < entry.fresh_until:
             return entry.document
-        if entry.failure is None or self._clock() >= entry.failed_at + AFTER_FAILURE:
-            await self._fetched(url, entry)
+        if entry.failure is None or now >= entry.failed_at + AFTER_FAILURE:
+            fetching = self._start(url, entry)
+            if entry.document is None or now >= entry.fresh_until + RENEWED_BEHIND:
+                await asyncio.shield(fetching)
         return self._last_good(entry)
 
     async def renew(self, url: str) -> Document:
@@ -106,10 +111,13 @@ class Documents:
 
     async def _fetched(self, url: str, entry: _Entry) -> None:
         """Wait for the one fetch of this URL, starting it if nobody has."""
+        # Shielded: the one who happened to start it may be cancelled, those who wait with it are not.
+        await asyncio.shield(self._start(url, entry))
+
+    def _start(self, url: str, entry: _Entry) -> asyncio.Task[None]:
         if entry.fetching is None:
             entry.fetching = asyncio.create_task(self._run(url, entry))
-        # Shielded: the one who happened to start it may be cancelled, those who wait with it are not.
-        await asyncio.shield(entry.fetching)
+        return entry.fetching
 
     async def _run(self, url: str, entry: _Entry) -> None:
         try:

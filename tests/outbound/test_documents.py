@@ -10,6 +10,7 @@ from broker.outbound.documents import (
     LONGEST,
     MAX_DOCUMENTS,
     MAX_STALE,
+    RENEWED_BEHIND,
     SHORTEST,
     USUAL,
     Documents,
@@ -77,9 +78,23 @@ async def test_a_fresh_document_is_not_fetched_again(source):
     assert [await source.get(), await source.get()] == [1, 1]
     source.time += 599
     assert await source.get() == 1
-    source.edition, source.time = 2, source.time + 2
+    source.edition, source.time = 2, source.time + 2 + RENEWED_BEHIND
     assert await source.get() == 2
     assert source.fetches == 2
+
+
+@pytest.mark.row("UP-06")
+async def test_nobody_waits_for_a_new_edition_from_an_upstream_that_hangs(source):
+    assert await source.get() == 1
+    source.gate.clear()
+    source.asked.clear()
+    source.edition, source.time = 2, source.time + 601
+    assert [await source.get() for _ in range(20)] == [1] * 20
+    await source.asked.wait()
+    assert source.fetches == 2
+    source.gate.set()
+    assert await source.renew() == 2
+    assert (await source.get(), source.fetches) == (2, 2)
 
 
 @pytest.mark.row("UP-11")
