@@ -156,7 +156,7 @@ async def running_broker(
         on_log(line)
 
     app = await build(load(path, {}), around=Surroundings(now=clock, log=write))
-    runner = web.AppRunner(app, **SERVER)
+    runner = web.AppRunner(app, **SERVER, **changes.pop("server", {}))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     broker = Broker(issuer, app, clock, idp, log)
