@@ -95,7 +95,8 @@ def _answer(
     request: web.Request, error: ProtocolError | StoreUnavailable | web.HTTPException
 ) -> web.StreamResponse:
     if isinstance(error, AnsweredAtClient):
-        _log(request, error.reason, error.detail, client_id=error.reply_to.client_id)
+        outcome = "failed" if error.error.status >= 500 else "refused"  # noqa: PLR2004
+        _log(request, error.reason, error.detail, outcome=outcome, client_id=error.reply_to.client_id)
         return http.at_client(request, error.reply_to.error(error.error))
     if isinstance(error, Shown):
         _log(request, error.reason, error.detail)
