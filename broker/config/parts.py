@@ -86,6 +86,11 @@ class Parts:
         written = self._sections.get("trusted_proxies")
         if written is None:
             return TrustedProxies()
+        if written.client_certificate_header is not None:
+            self._sections.noted(
+                ("trusted_proxies", "client_certificate_header"),
+                "nothing reads it yet: no client app can authenticate by certificate",
+            )
         return TrustedProxies(networks=written.networks, headers=written.headers)
 
     def store(self) -> StoreConfig:

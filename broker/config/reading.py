@@ -21,7 +21,6 @@ T = TypeVar("T")
 
 _LATER = {
     "listen_mtls": "a second listener for client certificates is not built yet",
-    "client_certificate_header": "client certificates are not built yet",
 }
 _SAID: dict[str, str] = {
     "missing": "missing",

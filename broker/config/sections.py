@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from broker.config.partly import Partly, read_partly
 from broker.config.pieces import SHARED
-from broker.config.problems import Path, Report
+from broker.config.problems import Path, Place, Report
 from broker.config.reading import keys_of, read, unknown_key
 from broker.config.tree import Node
 from broker.config.written import BrokerFile
@@ -68,12 +68,19 @@ class Sections:
 
     def wrong(self, path: Path, message: str) -> None:
         """A mistake about a key below the top, at the nearest place that exists."""
+        self._report.add(self._nearest(path), path, message)
+
+    def noted(self, path: Path, message: str) -> None:
+        """Something worth knowing about a key below the top."""
+        self._report.note(self._nearest(path), path, message)
+
+    def _nearest(self, path: Path) -> Place:
         node, whole = self._tree, True
         for step in path:
             below = node.child(step)
             whole = below is not None
             node = below or node
-        self._report.add(node.place if whole else node.key_place, path, message)
+        return node.place if whole else node.key_place
 
     def directory_of(self, key: str) -> FilePath:
         """Where the file is that says ``key``."""

@@ -60,6 +60,9 @@ class TrustedProxies(Written):
     """Where the proxies are, such as `10.0.0.0/8`."""
     headers: Literal["x-forwarded", "forwarded"] = "x-forwarded"
     """Which headers they set: `X-Forwarded-*`, or `Forwarded` (RFC 7239). The other kind is ignored."""
+    client_certificate_header: str | None = Field(default=None, min_length=1)
+    """The header in which they pass a client certificate on, such as `Client-Cert` (RFC 9440). No client app
+    can authenticate by certificate yet, so nothing reads it, from anybody."""
 
 
 class Store(Written):
