@@ -15,13 +15,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import web, web_response
 
 from broker.config import Config
 from broker.endpoints import account, cors, discovery, flow
 from broker.endpoints.cookies import Jar
 from broker.endpoints.http import MAX_FORM
-from broker.endpoints.middleware import gate, nameless
+from broker.endpoints.middleware import gate
 from broker.endpoints.routes import ROUTES
 from broker.events import Events, LogHandler
 from broker.keys import KeyRing
@@ -30,6 +30,9 @@ from broker.protocol.authorize import Rules
 from broker.services import SERVICES, Services
 from broker.store import Store, StoreUnavailable, open_store
 from broker.upstreams import Upstreams
+
+# Which versions run here is nobody's business, and some answers the library gives without asking us.
+web_response.SERVER_SOFTWARE = "broker"  # type: ignore[attr-defined]
 
 _WAIT_FOR_STORE = 0.5
 """Seconds."""
@@ -63,7 +66,6 @@ async def build(config: Config, *, around: Surroundings | None = None) -> web.Ap
     """
     around = around or Surroundings()
     app = web.Application(middlewares=[gate], client_max_size=MAX_FORM)
-    app.on_response_prepare.append(nameless)
     app.add_routes(ROUTES)
     app[flow.JAR] = Jar.of(config.issuer)
     app[cors.ORIGINS] = cors.origins(config.clients_by_id.values())

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Final
 
 import msgspec
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter, Histogram
 
 _FIELDS: Final = frozenset(
@@ -131,7 +132,10 @@ class LogHandler(logging.Handler):
         where, reason = f"{record.filename}:{record.lineno}", record.levelname.lower()
         if record.exc_info and record.exc_info[0] is not None:
             reason, where = record.exc_info[0].__name__, traced(record.exc_info[1]) or where
-        self._events.emit("log", "failed", reason=reason, logger=record.name, detail=where)
+        # A request that is no HTTP is its sender's affair; anything else that a library reports is ours.
+        theirs = bool(record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+        outcome = "refused" if theirs else "failed"
+        self._events.emit("log", outcome, reason=reason, logger=record.name, detail=where)
 
 
 def traced(error: BaseException | None) -> str:

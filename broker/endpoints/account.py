@@ -6,7 +6,6 @@ comes to it by the same way as to any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -80,7 +79,8 @@ async def withdraw(request: web.Request) -> web.Response:
         subject=session.context.subject,
         correlation_id=request[http.CORRELATION],
     )
-    return http.see_other(f"{ACCOUNT}?{urlencode({'withdrawn': client_id})}")
+    known = services.clients.get(client_id)
+    return await _page(request, session, withdrawn=known.client_name if withdrawn and known else None)
 
 
 async def sign_out(request: web.Request) -> web.Response:
@@ -120,7 +120,7 @@ async def _own_form(request: web.Request) -> tuple[Params, Session]:
     return form, session
 
 
-async def _page(request: web.Request, session: Session) -> web.Response:
+async def _page(request: web.Request, session: Session, *, withdrawn: str | None = None) -> web.Response:
     services, cookie = request.app[SERVICES], request.app[flow.JAR].session(request)
     consents = await services.store.list_consents(session.context.subject)
     live = sorted((c for c in consents if services.now() < c.expires_at), key=lambda c: -c.last_used)
@@ -130,17 +130,9 @@ async def _page(request: web.Request, session: Session) -> web.Response:
         csrf=csrf_token(cookie or ""),
         withdraw_action=WITHDRAW,
         sign_out_action=SIGN_OUT,
-        withdrawn=_withdrawn(services, request, live),
+        withdrawn=withdrawn,
     )
     return http.page(request, view)
-
-
-def _withdrawn(services: Services, request: web.Request, live: Sequence[Consent]) -> str | None:
-    """The app whose access has just been taken back, by its own name; nothing else is repeated."""
-    client_id = http.read_query(request).get("withdrawn")
-    known = services.clients.get(client_id or "")
-    gone = known is not None and all(consent.client_id != client_id for consent in live)
-    return known.client_name if known is not None and gone else None
 
 
 def _line(services: Services, consent: Consent) -> GrantLine:

@@ -6,6 +6,7 @@ RFC 6750 §2; RFC 9068 §4; RFC 7662 §4. A revoked token is refused here at onc
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -63,8 +64,9 @@ async def resolve(services: Services, text: str) -> tuple[AccessToken, Grant]:
         raise InvalidToken(reason="token_revoked")
     if services.now() >= token.expires_at:
         raise InvalidToken(reason="token_expired")
-    await may_be_used(services, state, refusal=InvalidToken)
-    return token, state.grant
+    grant = await may_be_used(services, state, refusal=InvalidToken)
+    kept = tuple(name for name in token.scopes if name in grant.scopes)
+    return replace(token, scopes=kept), grant
 
 
 def _signed(services: Services, text: str) -> AccessToken:

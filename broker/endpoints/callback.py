@@ -12,7 +12,7 @@ from broker.connector import UpstreamIdentity
 from broker.endpoints import cookies, flow, http
 from broker.mapping import Documents, MappingRefused, apply
 from broker.pages import BounceView
-from broker.protocol import sessions, subject
+from broker.protocol import routing, sessions, subject
 from broker.protocol.errors import AccessDenied, Shown
 from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
 from broker.services import SERVICES, Services
@@ -35,6 +35,7 @@ async def handle(request: web.Request) -> web.Response:
     pending = await _take(request, state, secret, connector)
     request[http.CORRELATION] = pending.asked.correlation_id
     with flow.told_to(pending.asked):
+        _still_allowed(request.app[SERVICES], pending)
         identity = await request.app[SERVICES].upstreams[connector].finish(pending, state, answer)
         context = _context(request.app[SERVICES], pending, identity)
         sessions.is_whom_was_asked(pending.asked, context)
@@ -59,6 +60,12 @@ async def _take(request: web.Request, state: str, secret: str | None, connector:
         raise Shown("login_expired", detail="used before, expired, or another connector's")
     flow.client_of(services, pending.asked)
     return pending
+
+
+def _still_allowed(services: Services, pending: PendingLogin) -> None:
+    """That the client app still allows the connector that the login went to."""
+    client = services.clients[pending.asked.client_id]
+    routing.picked(pending.connector, routing.choices(client, services.upstreams.enabled))
 
 
 def _context(services: Services, pending: PendingLogin, identity: UpstreamIdentity) -> AuthenticationContext:

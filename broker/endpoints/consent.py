@@ -20,6 +20,9 @@ from broker.protocol.flow import Consent, PendingConsent
 from broker.protocol.params import Params
 from broker.services import SERVICES, Services
 
+_MOST_BOXES = 1000
+"""Fields of an answer: a box for each scope, and those of the form itself."""
+
 
 async def show(request: web.Request) -> web.Response:
     """GET /consent: the page."""
@@ -102,7 +105,7 @@ async def _same_person(request: web.Request, pending: PendingConsent) -> None:
 async def _read(request: web.Request) -> tuple[Params, frozenset[str]]:
     """The form, and the boxes that are ticked: the one field that comes many times."""
     try:
-        pairs = await http.read_pairs(request)
+        pairs = await http.read_pairs(request, most=_MOST_BOXES)
         form = Params.of((n, v) for n, v in pairs if n != "scope").without_repeats()
     except InvalidRequest as error:
         raise Shown("forbidden", status=403, detail=error.reason) from error

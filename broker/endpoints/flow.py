@@ -132,9 +132,10 @@ async def proceed(
     """
     services = request.app[SERVICES]
     allowed = routing.choices(services.clients[asked.client_id], services.upstreams.enabled)
+    if asked.connector is not None:  # checked before, but a kept request may have waited
+        allowed = (routing.picked(asked.connector, allowed),)
     if chosen is not None and "none" not in asked.prompt:
-        offered = allowed if asked.connector is None else (asked.connector,)
-        return await depart(request, asked, routing.picked(chosen, offered))
+        return await depart(request, asked, routing.picked(chosen, allowed))
     session = await current_session(request)
     if session is not None and sessions.answers(asked, session, allowed, now=services.now()):
         return await conclude(request, asked, SignedIn.by(session))

@@ -48,10 +48,10 @@ NO_STORE = {
 _encode = msgspec.json.Encoder().encode
 
 
-def _pairs(raw: str) -> list[tuple[str, str]]:
+def _pairs(raw: str, most: int = _MAX_FIELDS) -> list[tuple[str, str]]:
     """The pairs of application/x-www-form-urlencoded (RFC 6749 Appendix B; URL Standard §5.1)."""
     pieces = raw.split("&")
-    if len(pieces) > _MAX_FIELDS:
+    if len(pieces) > most:
         raise InvalidRequest("There are too many parameters.", reason="parameters_malformed")
     halves = [piece.partition("=") for piece in pieces if piece]
     return [(_decoded(name), _decoded(value)) for name, _, value in halves]
@@ -95,7 +95,7 @@ async def read_form(request: web.Request) -> Params:
     return Params.of(await read_pairs(request))
 
 
-async def read_pairs(request: web.Request) -> list[tuple[str, str]]:
+async def read_pairs(request: web.Request, *, most: int = _MAX_FIELDS) -> list[tuple[str, str]]:
     """The pairs of the URL and of the body together, as they were sent, so that one in both is a repeat.
 
     Raises:
@@ -117,7 +117,7 @@ async def read_pairs(request: web.Request) -> list[tuple[str, str]]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest("The body is not UTF-8.", reason="parameters_malformed") from None
-    return _query(request) + _pairs(text)
+    return _query(request) + _pairs(text, most)
 
 
 async def read_params(request: web.Request) -> Params:

@@ -82,11 +82,6 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return _answer(request, error)
 
 
-async def nameless(_request: web.Request, response: web.StreamResponse) -> None:
-    """Which versions run here is nobody's business."""
-    response.headers["Server"] = "broker"
-
-
 def _is_program(request: web.Request) -> bool:
     return request.path in _FOR_PROGRAMS
 

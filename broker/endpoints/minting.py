@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 
-from broker.protocol import handles, policy, tokens
+from broker.protocol import grants, handles, policy, tokens
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidGrant, InvalidToken
 from broker.protocol.flow import Grant
@@ -113,24 +113,26 @@ def answer(
 
 async def may_be_used(
     services: Services, state: GrantState, *, refusal: type[InvalidGrant | InvalidToken]
-) -> None:
-    """That a grant may be used now: the one policy, with what it needs to know.
+) -> Grant:
+    """The grant as it may be used now: the one policy, with what it needs to know.
 
     Raises:
         InvalidGrant, InvalidToken: as ``refusal`` says; the reason goes to the log.
     """
     store, grant = services.store, state.grant
+    client = services.clients.get(grant.client_id)
     consent = None
     if grant.consent_id is not None:
         consent = await store.read_consent(grant.context.subject, grant.client_id)
     circumstances = policy.Circumstances(
         now=services.now(),
-        client=services.clients.get(grant.client_id),
+        client=client,
         connectors=services.upstreams.enabled,
         consent=consent,
         session_ended=await store.session_ended(grant.sid),
         revoked=state.revoked,
     )
     reason = policy.objection(grant, circumstances)
-    if reason is not None:
-        raise refusal(reason=reason)
+    if reason is not None or client is None:
+        raise refusal(reason=reason or "client_gone")
+    return grants.as_assigned(grant, client, services.scopes)

@@ -62,7 +62,7 @@ async def _code(request: web.Request, client: Client, params: Params) -> dict[st
         await store.revoke_grant(grant.id)  # RFC 6749 §4.1.2: what it gave is revoked
         raise InvalidGrant(reason="code_replayed")
     grants.prove_code(grant, params, now=now)
-    await may_be_used(services, state, refusal=InvalidGrant)
+    grant = await may_be_used(services, state, refusal=InvalidGrant)
     token = access_token(services, grant, client, grant.scopes)
     refresh = refresh_token(services, grant) if grants.gives_refresh_token(grant, client) else None
     # Spent only now, by one who proved possession; concurrent redemptions meet here and one wins.
@@ -89,8 +89,10 @@ async def _refresh(request: web.Request, client: Client, params: Params) -> dict
     grant = state.grant
     grants.is_for(grant, client)
     http.concerns_grant(request, grant)
-    scopes = grants.narrowed(grant, client, params, services.scopes)
-    await may_be_used(services, state, refusal=InvalidGrant)
+    grant = await may_be_used(services, state, refusal=InvalidGrant)
+    if not grants.gives_refresh_token(grant, client):
+        raise InvalidGrant(reason="refresh_not_allowed")
+    scopes = grants.narrowed(grant, params)
     token = access_token(services, grant, client, scopes)
     rotation = await store.rotate_refresh(
         presented,

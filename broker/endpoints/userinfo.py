@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from broker.endpoints import bearer, http
-from broker.protocol import scopes, tokens
+from broker.protocol import tokens
 from broker.protocol.errors import InsufficientScope
 from broker.services import SERVICES
 
@@ -20,6 +20,4 @@ async def handle(request: web.Request) -> web.Response:
     token, grant = await bearer.resolve(services, text)
     if "openid" not in token.scopes:
         raise InsufficientScope(reason="openid_missing")
-    client = services.clients[grant.client_id]  # `resolve` has seen that it is there
-    granted = scopes.still_assigned(token.scopes, client, services.scopes)
-    return http.json(tokens.userinfo(grant, granted, services.scopes))
+    return http.json(tokens.userinfo(grant, token.scopes, services.scopes))

@@ -7,6 +7,7 @@ here is the proving, and it changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from broker.protocol import pkce, scopes
 from broker.protocol.client import Client, ScopeRule
@@ -50,18 +51,25 @@ def prove_code(grant: Grant, params: Params, *, now: float) -> None:
     pkce.prove(params.get("code_verifier"), grant.code_challenge)
 
 
-def narrowed(grant: Grant, client: Client, params: Params, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:
-    """The scopes of a refreshed access token: those granted, or fewer when fewer are asked (§6).
+def as_assigned(grant: Grant, client: Client, rules: Mapping[str, ScopeRule]) -> Grant:
+    """The grant without what the client no longer has: the operator may have taken scopes away since."""
+    return replace(
+        grant,
+        scopes=scopes.still_assigned(grant.scopes, client, rules),
+        covered=scopes.still_assigned(grant.covered, client, rules),
+    )
 
-    What the client no longer has is left out, whatever was granted; the answer says so.
+
+def narrowed(grant: Grant, params: Params) -> tuple[str, ...]:
+    """The scopes of a refreshed access token: those of the grant, or fewer when fewer are asked (§6).
 
     Raises:
-        InvalidScope: more is asked than was granted.
+        InvalidScope: more is asked than is granted.
     """
     asked = scopes.split(params.get("scope") or "")
     if not set(asked) <= set(grant.scopes):
         raise InvalidScope("More scope is asked than was granted.", reason="scope_widened")
-    return scopes.still_assigned(asked or grant.scopes, client, rules)
+    return asked or grant.scopes
 
 
 def gives_refresh_token(grant: Grant, client: Client) -> bool:

@@ -42,13 +42,21 @@ def objection(grant: Grant, now_is: Circumstances) -> str | None:
         return "connector_not_allowed"
     if now_is.revoked:
         return "grant_revoked"
-    if grant.consent_id is not None:
-        consent = now_is.consent
-        if consent is None or consent.id != grant.consent_id:
-            return "consent_withdrawn"
-        if now_is.now >= consent.expires_at:
-            return "consent_expired"
+    lacking = _consent_lacking(grant, client, now_is)
+    if lacking is not None:
+        return lacking
     # offline_access outlives the session (Back-Channel Logout §2.7).
     if now_is.session_ended and "offline_access" not in grant.scopes:
         return "session_ended"
     return None
+
+
+def _consent_lacking(grant: Grant, client: Client, now_is: Circumstances) -> str | None:
+    """What is wrong with the consent that ``grant`` stands on; None when nothing is."""
+    if grant.consent_id is None:
+        # It was given on trust, which the operator may have taken back.
+        return "consent_missing" if grant.covered and not client.trusted else None
+    consent = now_is.consent
+    if consent is None or consent.id != grant.consent_id:
+        return "consent_withdrawn"
+    return "consent_expired" if now_is.now >= consent.expires_at else None

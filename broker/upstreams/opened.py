@@ -144,6 +144,11 @@ class Upstream:
             raise TemporarilyUnavailable(reason="upstream_too_slow", detail=detail) from error
         except OAuthError:
             raise
+        except (asyncio.CancelledError, SystemExit) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is this login that somebody ends, not something of the connector's
+            raise ServerError(reason="connector_failed", detail=type(error).__name__) from error
         except Exception as error:  # its code is not ours, and one login is all that it may cost
             raise ServerError(reason="connector_failed", detail=type(error).__name__) from error
 

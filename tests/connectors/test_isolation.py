@@ -93,6 +93,8 @@ async def test_a_connector_from_elsewhere_works_by_its_module_path(outside, idp)
         "return Departure(url='https://door.example/', memory=7)",
         "raise KeyError(login.nonce)",
         "raise ExceptionGroup('several', [ValueError()])",
+        "raise SystemExit(3)",
+        "raise __import__('asyncio').CancelledError",
     ],
 )
 async def test_whatever_a_connector_does_at_the_start_only_this_login_fails(outside, idp, body):
@@ -102,6 +104,16 @@ async def test_whatever_a_connector_does_at_the_start_only_this_login_fails(outs
             await login.begin()
     assert (caught.value.error, caught.value.reason) == ("server_error", "connector_failed")
     assert "hidden-away" not in f"{caught.value.description} {caught.value.detail}"
+
+
+async def test_a_login_that_is_ended_from_outside_is_no_fault_of_its_connector(outside, idp):
+    hanging = "await __import__('asyncio').Event().wait()"
+    async with opened(idp, door(outside(begin=hanging))) as stage:
+        task = asyncio.create_task(stage.login().begin())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 @pytest.mark.row("CF-07")

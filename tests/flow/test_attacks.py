@@ -11,7 +11,7 @@ from yarl import URL
 
 from broker.endpoints.cookies import Flow, Jar
 from broker.endpoints.http import languages
-from tests.flow.broker import Broker, Browser, leaving
+from tests.flow.broker import Broker, Browser, claims, leaving
 
 TRUSTED = {"client_id": "trusted", "redirect_uri": "https://trusted.example/cb"}
 SESSION = "s" * 22 + "." + "t" * 43
@@ -153,6 +153,57 @@ async def test_a_scope_taken_from_the_client_is_gone_at_the_next_refresh(start) 
         browser.broker = after
         _, fewer = await browser.refresh(tokens["refresh_token"])
         assert fewer["scope"] == "openid offline_access"
+
+
+@pytest.mark.row("UI-17")
+async def test_a_scope_taken_from_the_client_releases_nothing_by_name_either(start) -> None:
+    before = await start(client={"id_token_claims": True})
+    after = await start(client={"scope": "openid offline_access", "id_token_claims": True})
+    by_name = '{"userinfo": {"email": null}, "id_token": {"email": null}}'
+    async with before.browser() as browser:
+        landed = await browser.login(scope="openid email offline_access", claims=by_name)
+        code = (await browser.login(scope="openid email offline_access", claims=by_name)).code
+        _, tokens = await browser.token(landed.code)
+        browser.broker = after
+        for status, fewer in (await browser.refresh(tokens["refresh_token"]), await browser.token(code)):
+            assert (status, fewer["scope"]) == (200, "openid offline_access")
+            assert "email" not in claims(fewer["id_token"])
+
+
+async def test_trust_that_was_taken_back_carries_no_tokens(start) -> None:
+    before, after = await start(), await start(trusted={"trusted": False})
+    asked = {"scope": "openid email offline_access"} | TRUSTED
+    async with before.browser() as browser:
+        landed = await browser.login(**asked)
+        given = {"client": "trusted", "redirect_uri": TRUSTED["redirect_uri"]}
+        _, tokens = await browser.token(landed.code, **given)
+        browser.broker = after
+        status, body = await browser.refresh(tokens["refresh_token"], client="trusted")
+        assert (status, body["error"]) == (400, "invalid_grant")
+
+
+async def test_a_connector_taken_away_in_mid_flow_is_not_left_for(start) -> None:
+    before = await start(connectors={"partners": {"name": "Partner login"}})
+    after = await start(connectors={"partners": {"name": "Partner login"}}, client={"connectors": ["staff"]})
+    async with before.browser() as browser:
+        url, _, form = browser.authorize_url(connector="partners").partition("?")
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        kept = await browser.step("POST", url, data=form, headers=headers)
+        for path in (kept.url, kept.url + "&connector=partners"):
+            landed = await browser.step("GET", after.issuer + path)
+            assert landed.params["error"] == "access_denied"
+
+
+async def test_a_page_with_very_many_boxes_can_be_answered(start) -> None:
+    broker = await start(
+        top={"scopes": {"account.*": {"description": "Use account {value}"}, "groups": {"description": "x"}}},
+        client={"scope": "openid account.*"},
+    )
+    asked = "openid " + " ".join(f"account.a{number}" for number in range(99))
+    async with broker.browser() as browser:
+        landed = await browser.answer_consent(await browser.authorize(scope=asked))
+        _, tokens = await browser.token(landed.code)
+        assert len(tokens["scope"].split()) == 100
 
 
 # ── Odd requests ──────────────────────────────────────────────────────────────────────────────

@@ -131,6 +131,8 @@ async def test_a_query_that_is_no_utf8_is_a_page_and_never_a_500(broker: Broker,
     writer.close()
     await writer.wait_closed()
     assert answer.split(b" ")[1] == b"400"
+    assert b"Server: broker\r\n" in answer
+    assert not [event for event in broker.events() if event["outcome"] == "failed"]
     assert b"Location" not in answer
 
 
