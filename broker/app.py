@@ -35,8 +35,7 @@ from broker.upstreams import Upstreams
 web_response.SERVER_SOFTWARE = "broker"  # type: ignore[attr-defined]
 
 _WAIT_FOR_STORE = 0.5
-"""Seconds."""
-
+"""Seconds between two tries at the start."""
 
 SERVER: Final[Mapping[str, Any]] = {
     "access_log": None,

@@ -1,1 +1,4 @@
-"""The HTTP endpoints: one module each, and what they share in `http`, `cookies`, `flow` and `middleware`."""
+"""The HTTP endpoints: one module each, and what they share.
+
+`http` reads and writes, `about` is for the log, `flow` decides what comes next, `middleware` is the gate.
+"""

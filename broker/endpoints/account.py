@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import flow, http
+from broker.endpoints import about, flow, http
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.pages import GrantLine, GrantsView, SignedOutView
 from broker.protocol import scopes
@@ -77,7 +77,7 @@ async def withdraw(request: web.Request) -> web.Response:
         "ok" if withdrawn else "refused",
         client_id=client_id,
         subject=session.context.subject,
-        correlation_id=request[http.CORRELATION],
+        correlation_id=request[about.CORRELATION],
     )
     known = services.clients.get(client_id)
     return await _page(request, session, withdrawn=known.client_name if withdrawn and known else None)
@@ -89,14 +89,14 @@ async def sign_out(request: web.Request) -> web.Response:
     services, jar = request.app[SERVICES], request.app[flow.JAR]
     cookie = jar.session(request)
     if cookie is not None:
-        await services.store.end_session(cookie, http.longest_token_life(services))
+        await services.store.end_session(cookie, flow.longest_token_life(services))
     services.events.emit(
         "sign_out",
         "ok",
         subject=session.context.subject,
         sid=session.sid,
         connector=session.context.connector,
-        correlation_id=request[http.CORRELATION],
+        correlation_id=request[about.CORRELATION],
     )
     response = http.page(request, SignedOutView(upstream=_upstream_name(services, session)))
     jar.drop_session(response)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from broker.endpoints import flow, http
+from broker.endpoints import about, flow, http
 from broker.protocol import authorize
 from broker.protocol.errors import Shown
 from broker.protocol.flow import AuthorizeRequest
@@ -20,7 +20,7 @@ async def handle(request: web.Request) -> web.Response:
     """GET and POST /authorize."""
     params = await http.read_params(request)
     valid = authorize.validate(params, request.app[SERVICES].rules)
-    asked = replace(valid, correlation_id=request[http.CORRELATION])
+    asked = replace(valid, correlation_id=request[about.CORRELATION])
     with flow.told_to(asked):
         if request.method == "POST":
             # A POST from another site brings no Lax cookie; a GET of our own does.
@@ -33,7 +33,7 @@ async def resume(request: web.Request) -> web.Response:
     params = http.read_query(request)
     flow_id = params.get("flow") or ""
     asked = await _kept(request, flow_id)
-    request[http.CORRELATION] = asked.correlation_id
+    request[about.CORRELATION] = asked.correlation_id
     with flow.told_to(asked):
         return await flow.proceed(request, asked, flow_id=flow_id, chosen=params.get("connector"))
 

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from broker.endpoints import http
-from broker.endpoints.minting import may_be_used
+from broker.endpoints.standing import may_be_used
 from broker.protocol import handles
 from broker.protocol.errors import InvalidRequest, InvalidToken
 from broker.protocol.flow import Grant
@@ -27,7 +27,7 @@ async def presented(request: web.Request) -> str | None:
     """The one token that this request carries, in the header or in a form (RFC 6750 §2.1, §2.2).
 
     Raises:
-        InvalidRequest: more than one, or a malformed header. A token in the URL is not looked at.
+        InvalidRequest: more than one, or a malformed header. A token in the URL is never taken.
     """
     found = []
     for header in request.headers.getall("Authorization", []):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from broker.connector import UpstreamIdentity
-from broker.endpoints import cookies, flow, http
+from broker.endpoints import about, cookies, flow, http
 from broker.mapping import Documents, MappingRefused, apply
 from broker.pages import BounceView
 from broker.protocol import routing, sessions, subject
@@ -33,7 +33,7 @@ async def handle(request: web.Request) -> web.Response:
     if secret is None and request.method == "POST" and BOUNCED not in answer:
         return _bounce(request, connector, answer)
     pending = await _take(request, state, secret, connector)
-    request[http.CORRELATION] = pending.asked.correlation_id
+    request[about.CORRELATION] = pending.asked.correlation_id
     with flow.told_to(pending.asked):
         _still_allowed(request.app[SERVICES], pending)
         identity = await request.app[SERVICES].upstreams[connector].finish(pending, state, answer)
@@ -85,7 +85,6 @@ def _context(services: Services, pending: PendingLogin, identity: UpstreamIdenti
             key=services.keys.subject_key,
         ),
         connector=pending.connector,
-        upstream_issuer=identity.issuer,
         auth_time=identity.auth_time,
         acr=identity.acr,
         amr=identity.amr,
@@ -108,8 +107,8 @@ async def _begin_session(request: web.Request, context: AuthenticationContext) -
         connector=context.connector,
         subject=context.subject,
         sid=sid,
-        address=http.client_address(request),
-        correlation_id=request[http.CORRELATION],
+        address=about.client_address(request),
+        correlation_id=request[about.CORRELATION],
     )
     return flow.SignedIn.by(session), cookie
 
@@ -123,7 +122,7 @@ async def _replace_old_session(request: web.Request, context: AuthenticationCont
     if old.context.subject == context.subject:
         await services.store.drop_session(old_cookie)
         return old.sid
-    await services.store.end_session(old_cookie, http.longest_token_life(services))
+    await services.store.end_session(old_cookie, flow.longest_token_life(services))
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import http
+from broker.endpoints import about
 from broker.protocol.client import Client
 from broker.protocol.client_auth import authenticate
 from broker.protocol.errors import InvalidClient
@@ -22,5 +22,5 @@ def authenticated(request: web.Request, params: Params) -> Client:
     if len(headers) > 1:
         raise InvalidClient(reason="two_authorization_headers")
     client = authenticate(headers[0] if headers else None, params, request.app[SERVICES].clients)
-    http.concerns_client(request, client)
+    about.from_client(request, client)
     return client

@@ -1,7 +1,7 @@
 """/consent: a person decides what an app may have.
 
 OpenID Connect Core §3.1.2.4; RFC 6749 §10.2. Only the kept transaction counts: a form can choose among
-what was asked, and change nothing else. The answer is taken once, from the browser and the session the
+what was asked, and change nothing else. The answer is taken once, from the browser and the person the
 page was shown to.
 """
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from broker.endpoints import flow, http
+from broker.endpoints import about, flow, http
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.pages import ConsentView, ScopeLine
 from broker.protocol import consent, redirects, scopes
@@ -28,11 +28,7 @@ async def show(request: web.Request) -> web.Response:
     """GET /consent: the page."""
     flow_id = http.read_query(request).get("flow") or ""
     secret = _secret(request, flow_id)
-    pending = await request.app[SERVICES].store.read_consent_page(flow_id, secret)
-    if pending is None:
-        raise Shown("consent_gone", detail="answered before, or expired")
-    request[http.CORRELATION] = pending.asked.correlation_id
-    flow.client_of(request.app[SERVICES], pending.asked)
+    pending = _there(request, await request.app[SERVICES].store.read_consent_page(flow_id, secret))
     await _same_person(request, pending)
     view = _view(request.app[SERVICES], pending, flow_id, csrf_token(secret))
     return http.page(request, view, ui_locales=pending.asked.ui_locales)
@@ -45,15 +41,9 @@ async def answer(request: web.Request) -> web.Response:
     secret = _secret(request, flow_id)
     from_our_own_page(request, form, secret)
     services = request.app[SERVICES]
-    shown = await services.store.read_consent_page(flow_id, secret)
-    if shown is None:
-        raise Shown("consent_gone", detail="answered before, or expired")
-    request[http.CORRELATION] = shown.asked.correlation_id
-    flow.client_of(services, shown.asked)
-    await _same_person(request, shown)
-    pending = await services.store.take_consent_page(flow_id, secret)  # of many answers one wins
-    if pending is None:
-        raise Shown("consent_gone", detail="answered at the same time")
+    await _same_person(request, _there(request, await services.store.read_consent_page(flow_id, secret)))
+    # Taken only now, from who may answer; of many answers one wins.
+    pending = _there(request, await services.store.take_consent_page(flow_id, secret))
     with flow.told_to(pending.asked):
         if form.get("answer") != "allow":
             _log(services, pending, "refused", "denied")
@@ -61,6 +51,16 @@ async def answer(request: web.Request) -> web.Response:
         response = await _allow(request, pending, chosen)
     request.app[flow.JAR].drop_flow(response, flow_id)
     return response
+
+
+async def not_you(request: web.Request) -> web.Response:
+    """GET /not-you: leave the session aside and sign in as somebody else."""
+    flow_id = http.read_query(request).get("flow") or ""
+    secret = _secret(request, flow_id)
+    pending = _there(request, await request.app[SERVICES].store.take_consent_page(flow_id, secret))
+    with flow.told_to(pending.asked):
+        asked = flow.asking_again(pending.asked)
+        return await flow.wait_for_get(request, asked)
 
 
 async def _allow(request: web.Request, pending: PendingConsent, chosen: frozenset[str]) -> web.Response:
@@ -86,6 +86,19 @@ async def _allow(request: web.Request, pending: PendingConsent, chosen: frozense
     # What was granted before the page was shown may have been taken back since.
     earlier = tuple(name for name in pending.granted if name in given.granted)
     return await flow.issue(request, pending.asked, who, (*earlier, *ticked), given)
+
+
+def _there(request: web.Request, pending: PendingConsent | None) -> PendingConsent:
+    """The transaction, if it is still there and its client app is.
+
+    Raises:
+        Shown: it was answered, has expired, or the app or its redirect_uri is gone since.
+    """
+    if pending is None:
+        raise Shown("consent_gone", detail="answered before, or expired")
+    request[about.CORRELATION] = pending.asked.correlation_id
+    flow.client_of(request.app[SERVICES], pending.asked)
+    return pending
 
 
 def _secret(request: web.Request, flow_id: str) -> str:
@@ -159,15 +172,3 @@ def _log(services: Services, pending: PendingConsent, outcome: str, reason: str)
         connector=pending.context.connector,
         correlation_id=pending.asked.correlation_id,
     )
-
-
-async def not_you(request: web.Request) -> web.Response:
-    """GET /not-you: leave the session aside and sign in as somebody else."""
-    flow_id = http.read_query(request).get("flow") or ""
-    pending = await request.app[SERVICES].store.take_consent_page(flow_id, _secret(request, flow_id))
-    if pending is None:
-        raise Shown("consent_gone", detail="answered before, or expired")
-    flow.client_of(request.app[SERVICES], pending.asked)
-    with flow.told_to(pending.asked):
-        asked = flow.asking_again(pending.asked)
-        return await flow.wait_for_get(request, asked)

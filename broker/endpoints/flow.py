@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import cookies, http
+from broker.endpoints import about, cookies, http
 from broker.events import traced
 from broker.pages import Choice, ChooserView
 from broker.protocol import consent, handles, routing, sessions
@@ -104,6 +104,11 @@ def told_to(asked: AuthorizeRequest) -> Iterator[None]:
             raise ServerError(reason=type(error).__name__, detail=traced(error)) from error
 
 
+def longest_token_life(services: Services) -> int:
+    """For how many seconds a session's end is remembered: a code may still become a token, and that live."""
+    return services.config.lifetimes.code + services.config.lifetimes.access_token
+
+
 async def current_session(request: web.Request) -> Session | None:
     """The browser's live session."""
     services = request.app[SERVICES]
@@ -155,7 +160,7 @@ async def depart(request: web.Request, asked: AuthorizeRequest, connector: str) 
     services = request.app[SERVICES]
     ttl = services.config.lifetimes.login
     begun, nonce, verifier = new_flow(services), services.fresh(), services.fresh()
-    request[http.CONCERNS]["connector"] = connector
+    request[about.CONCERNS]["connector"] = connector
     departure = await services.upstreams[connector].begin(asked, begun.id, nonce, verifier)
     pending = PendingLogin(
         asked=asked,

@@ -15,18 +15,13 @@ from urllib.parse import unquote_plus
 import msgspec
 from aiohttp import web
 
+from broker.endpoints import about
 from broker.pages import ErrorView, FormPostView, LeavingView, MessageKey, Page, View
-from broker.protocol import forwarded, metadata
-from broker.protocol.client import Client
+from broker.protocol import metadata
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown
-from broker.protocol.flow import Grant
 from broker.protocol.params import Params
 from broker.protocol.reply import Reply
-from broker.services import SERVICES, Services
-
-CORRELATION: web.RequestKey[str] = web.RequestKey("correlation", str)
-CONCERNS: web.RequestKey[dict[str, str]] = web.RequestKey("concerns", dict[str, str])
-"""Whom and what the request turned out to be about, for its line in the log should it be refused."""
+from broker.services import SERVICES
 
 MAX_FORM = 64 * 1024
 _MAX_FIELDS = 100
@@ -169,7 +164,9 @@ def error_page(
     request: web.Request, message: MessageKey, *, status: int, back_url: str | None = None
 ) -> web.Response:
     """The plain page that says what happened, what to do now, and the correlation id."""
-    view = ErrorView(message=message, correlation_id=request[CORRELATION], status=status, back_url=back_url)
+    view = ErrorView(
+        message=message, correlation_id=request[about.CORRELATION], status=status, back_url=back_url
+    )
     return page(request, view, status=status)
 
 
@@ -201,39 +198,3 @@ def _leaving(reply: Reply, client_name: str) -> LeavingView:
 def oauth_error(error: OAuthError, *, headers: Mapping[str, str] | None = None) -> web.Response:
     """An error answer of RFC 6749 §5.2: JSON whatever ``Accept`` says."""
     return json(error.body(), status=error.status, headers=NO_STORE | dict(headers or {}))
-
-
-def concerns_client(request: web.Request, client: Client) -> None:
-    """Note which client app this request is from."""
-    request[CONCERNS]["client_id"] = client.client_id
-
-
-def concerns_grant(request: web.Request, grant: Grant) -> None:
-    """Note which grant this request is about, and go on under the name of its login."""
-    request[CORRELATION] = grant.correlation_id
-    request[CONCERNS].update(
-        client_id=grant.client_id,
-        connector=grant.context.connector,
-        subject=grant.context.subject,
-        grant_id=grant.id,
-    )
-
-
-def longest_token_life(services: Services) -> int:
-    """For how many seconds a session's end is remembered: a code may still become a token, and that live."""
-    return services.config.lifetimes.code + services.config.lifetimes.access_token
-
-
-def client_address(request: web.Request) -> str:
-    """Whose request this is, for the log: the peer, or whom its trusted proxies vouch for."""
-    proxies = request.app[SERVICES].config.trusted_proxies
-    if not proxies.networks:
-        return request.remote or ""
-    name = "Forwarded" if proxies.headers == "forwarded" else "X-Forwarded-For"
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return forwarded.client_address(
-        peer[0] if isinstance(peer, tuple) else None,
-        request.headers.getall(name, []),
-        kind=proxies.headers,
-        trusted=proxies.networks,
-    )

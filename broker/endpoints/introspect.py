@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import bearer, http
+from broker.endpoints import about, bearer, http
 from broker.endpoints.clients import authenticated
 from broker.protocol import handles, tokens
 from broker.protocol.client import Client
@@ -44,9 +44,9 @@ def _log(request: web.Request, event: str, reason: str) -> None:
         event,
         "refused" if reason else "ok",
         reason=reason,
-        correlation_id=request[http.CORRELATION],
-        address=http.client_address(request),
-        **request[http.CONCERNS],
+        correlation_id=request[about.CORRELATION],
+        address=about.client_address(request),
+        **request[about.CONCERNS],
     )
 
 

@@ -15,7 +15,7 @@ from time import perf_counter
 
 from aiohttp import web
 
-from broker.endpoints import cors, health, http
+from broker.endpoints import about, cors, health, http
 from broker.events import timed, traced
 from broker.pages import MessageKey
 from broker.protocol import metadata
@@ -57,7 +57,7 @@ _MESSAGES: dict[int, MessageKey] = {
 @web.middleware
 async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer the request, whatever happens."""
-    request[http.CORRELATION], request[http.CONCERNS] = secrets.token_hex(8), {}
+    request[about.CORRELATION], request[about.CONCERNS] = secrets.token_hex(8), {}
     began = perf_counter()
     shared = cors.is_shared(request)
     if shared and request.method == "OPTIONS":
@@ -161,8 +161,8 @@ def _log(
         outcome,
         reason=reason,
         detail=detail,
-        address=http.client_address(request),
+        address=about.client_address(request),
         endpoint=resource.canonical if resource is not None else "unknown",
-        correlation_id=request[http.CORRELATION],
-        **(known | request[http.CONCERNS]),
+        correlation_id=request[about.CORRELATION],
+        **(known | request[about.CONCERNS]),
     )

@@ -9,13 +9,12 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 
-from broker.protocol import grants, handles, policy, tokens
+from broker.protocol import handles, tokens
 from broker.protocol.client import Client
-from broker.protocol.errors import InvalidGrant, InvalidToken
 from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
 from broker.services import Services
-from broker.store import FirstRefresh, GrantState, OpaqueAccess
+from broker.store import FirstRefresh, OpaqueAccess
 
 _JTI_BYTES = 12
 
@@ -109,30 +108,3 @@ def answer(
         )
         body["id_token"] = services.keys.sign(client.id_token_signed_response_alg, claims, typ="JWT")
     return body
-
-
-async def may_be_used(
-    services: Services, state: GrantState, *, refusal: type[InvalidGrant | InvalidToken]
-) -> Grant:
-    """The grant as it may be used now: the one policy, with what it needs to know.
-
-    Raises:
-        InvalidGrant, InvalidToken: as ``refusal`` says; the reason goes to the log.
-    """
-    store, grant = services.store, state.grant
-    client = services.clients.get(grant.client_id)
-    consent = None
-    if grant.consent_id is not None:
-        consent = await store.read_consent(grant.context.subject, grant.client_id)
-    circumstances = policy.Circumstances(
-        now=services.now(),
-        client=client,
-        connectors=services.upstreams.enabled,
-        consent=consent,
-        session_ended=await store.session_ended(grant.sid),
-        revoked=state.revoked,
-    )
-    reason = policy.objection(grant, circumstances)
-    if reason is not None or client is None:
-        raise refusal(reason=reason or "client_gone")
-    return grants.as_assigned(grant, client, services.scopes)

@@ -7,24 +7,27 @@ the same one wins.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from aiohttp import web
 
-from broker.endpoints import http
+from broker.endpoints import about, http
 from broker.endpoints.clients import authenticated
 from broker.endpoints.minting import (
     access_token,
     answer,
     first,
     longest_life,
-    may_be_used,
     refresh_token,
 )
+from broker.endpoints.standing import may_be_used
 from broker.protocol import grants, handles
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidGrant, UnsupportedGrantType
+from broker.protocol.handles import Handle
 from broker.protocol.params import Params
 from broker.services import SERVICES
-from broker.store import Spent
+from broker.store import GrantState, Spent
 
 
 async def handle(request: web.Request) -> web.Response:
@@ -41,8 +44,8 @@ async def handle(request: web.Request) -> web.Response:
         "token",
         "ok",
         grant_type=grant_type,
-        correlation_id=request[http.CORRELATION],
-        **request[http.CONCERNS],
+        correlation_id=request[about.CORRELATION],
+        **request[about.CONCERNS],
     )
     return http.json(body)
 
@@ -51,17 +54,11 @@ async def _code(request: web.Request, client: Client, params: Params) -> dict[st
     """authorization_code (RFC 6749 §4.1.3)."""
     services = request.app[SERVICES]
     store, now = services.store, services.now()
-    code = handles.parse("code", params.require("code"), store.handle_keys)
-    state = await store.read_grant(code.grant_id) if code is not None else None
-    if code is None or state is None:
-        raise InvalidGrant(reason="code_unknown")
-    grant = state.grant
-    grants.is_for(grant, client)
-    http.concerns_grant(request, grant)
+    code, state = await _look(request, client, params, "code")
     if state.spent:
-        await store.revoke_grant(grant.id)  # RFC 6749 §4.1.2: what it gave is revoked
+        await store.revoke_grant(code.grant_id)  # RFC 6749 §4.1.2: what it gave is revoked
         raise InvalidGrant(reason="code_replayed")
-    grants.prove_code(grant, params, now=now)
+    grants.prove_code(state.grant, params, now=now)
     grant = await may_be_used(services, state, refusal=InvalidGrant)
     token = access_token(services, grant, client, grant.scopes)
     refresh = refresh_token(services, grant) if grants.gives_refresh_token(grant, client) else None
@@ -82,13 +79,7 @@ async def _refresh(request: web.Request, client: Client, params: Params) -> dict
     """refresh_token (RFC 6749 §6), rotated at each use (RFC 9700 §4.14.2)."""
     services = request.app[SERVICES]
     store, now, lifetimes = services.store, services.now(), services.config.lifetimes.refresh_token
-    presented = handles.parse("refresh", params.require("refresh_token"), store.handle_keys)
-    state = await store.read_grant(presented.grant_id) if presented is not None else None
-    if presented is None or state is None:
-        raise InvalidGrant(reason="refresh_token_unknown")
-    grant = state.grant
-    grants.is_for(grant, client)
-    http.concerns_grant(request, grant)
+    presented, state = await _look(request, client, params, "refresh_token")
     grant = await may_be_used(services, state, refusal=InvalidGrant)
     if not grants.gives_refresh_token(grant, client):
         raise InvalidGrant(reason="refresh_not_allowed")
@@ -109,4 +100,23 @@ async def _refresh(request: web.Request, client: Client, params: Params) -> dict
     return answer(services, grant, client, token, refresh=rotation.refresh_token, nonce=None)
 
 
+async def _look(
+    request: web.Request, client: Client, params: Params, name: Literal["code", "refresh_token"]
+) -> tuple[Handle, GrantState]:
+    """What was presented under this name, and the grant that it is of, which is this client's.
+
+    Raises:
+        InvalidGrant: it is none of ours, is gone, or was given to another client.
+    """
+    store = request.app[SERVICES].store
+    handle = handles.parse(_PURPOSES[name], params.require(name), store.handle_keys)
+    state = await store.read_grant(handle.grant_id) if handle is not None else None
+    if handle is None or state is None:
+        raise InvalidGrant(reason=f"{name}_unknown")
+    grants.is_for(state.grant, client)
+    about.of_grant(request, state.grant)
+    return handle, state
+
+
+_PURPOSES: dict[str, handles.Purpose] = {"code": "code", "refresh_token": "refresh"}
 _GRANTS = {"authorization_code": _code, "refresh_token": _refresh}

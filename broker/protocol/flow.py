@@ -94,7 +94,6 @@ class AuthenticationContext:
     subject: str
     """Our ``sub``: minted, stable, not reversible."""
     connector: str
-    upstream_issuer: str
     auth_time: int | None
     """As the upstream stated it; None where it did not and nobody asked."""
     acr: str | None = None

@@ -145,7 +145,6 @@ def context(**changes: Any) -> AuthenticationContext:
     members: dict[str, Any] = {
         "subject": "ada",
         "connector": "staff",
-        "upstream_issuer": "https://idp.example",
         "auth_time": int(NOW) - 60,
         "acr": "silver",
         "amr": ("pwd", "otp"),

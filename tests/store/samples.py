@@ -51,7 +51,6 @@ def context() -> AuthenticationContext:
     return AuthenticationContext(
         subject="subject-of-ada",
         connector="staff",
-        upstream_issuer="https://idp.example",
         auth_time=int(NOW),
         acr="gold",
         amr=("pwd", "otp"),

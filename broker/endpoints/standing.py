@@ -1,0 +1,39 @@
+"""Whether a grant still stands: what the one policy must know is gathered here, for every grant and token.
+
+The deciding is `broker.protocol.policy`'s; here the store is asked what it is to be decided by.
+"""
+
+from __future__ import annotations
+
+from broker.protocol import grants, policy
+from broker.protocol.errors import InvalidGrant, InvalidToken
+from broker.protocol.flow import Grant
+from broker.services import Services
+from broker.store import GrantState
+
+
+async def may_be_used(
+    services: Services, state: GrantState, *, refusal: type[InvalidGrant | InvalidToken]
+) -> Grant:
+    """The grant as it may be used now: the one policy, with what it needs to know.
+
+    Raises:
+        InvalidGrant, InvalidToken: as ``refusal`` says; the reason goes to the log.
+    """
+    store, grant = services.store, state.grant
+    client = services.clients.get(grant.client_id)
+    consent = None
+    if grant.consent_id is not None:
+        consent = await store.read_consent(grant.context.subject, grant.client_id)
+    circumstances = policy.Circumstances(
+        now=services.now(),
+        client=client,
+        connectors=services.upstreams.enabled,
+        consent=consent,
+        session_ended=await store.session_ended(grant.sid),
+        revoked=state.revoked,
+    )
+    reason = policy.objection(grant, circumstances)
+    if reason is not None or client is None:
+        raise refusal(reason=reason or "client_gone")
+    return grants.as_assigned(grant, client, services.scopes)
