@@ -29,7 +29,7 @@ from broker.pages import Pages
 from broker.protocol.authorize import Rules
 from broker.services import SERVICES, Services
 from broker.store import Store, StoreUnavailable, open_store
-from broker.upstreams import Upstreams
+from broker.upstreams import Upstreams, in_store
 
 # Which versions run here is nobody's business, and some answers the library gives without asking us.
 web_response.SERVER_SOFTWARE = "broker"  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
             stack.push_async_callback(store.close)
             keys = await _key_ring(config, store, around, events)
             stack.push_async_callback(keys.close)
-            upstreams = Upstreams.open(config, now=around.now)
+            upstreams = Upstreams.open(config, now=around.now, keeper=in_store(store))
             stack.push_async_callback(upstreams.close)
             services = _services(config, around, events, store, keys, upstreams)
             app[SERVICES] = services

@@ -44,6 +44,7 @@ from broker.protocol.flow import (
 from broker.protocol.redirects import is_registered
 from broker.services import SERVICES, Services
 from broker.store import StoreCorrupt, StoreUnavailable
+from broker.upstreams import Started
 
 ACCOUNT = "/account"
 CONTINUE, CONSENT, NOT_YOU = "/continue", "/consent", "/not-you"
@@ -155,13 +156,26 @@ async def proceed(
     return choose(request, asked, allowed, flow_id)
 
 
-async def depart(request: web.Request, asked: AuthorizeRequest, connector: str) -> web.Response:
-    """Send the browser to the upstream, and remember what must come back."""
+async def depart(
+    request: web.Request, asked: AuthorizeRequest, connector: str, *, detour: str = "", detours: int = 0
+) -> web.Response:
+    """Send the browser to the upstream, and remember what must come back.
+
+    ``detour`` is the connector's own word for why this login begins once more, the ``detours``-th time.
+    """
     services = request.app[SERVICES]
     ttl = services.config.lifetimes.login
     begun, nonce, verifier = new_flow(services), services.fresh(), services.fresh()
     request[about.CONCERNS]["connector"] = connector
-    departure = await services.upstreams[connector].begin(asked, begun.id, nonce, verifier)
+    started = Started(
+        asked=asked,
+        client_name=services.clients[asked.client_id].client_name,
+        state=begun.id,
+        nonce=nonce,
+        code_verifier=verifier,
+        detour=detour,
+    )
+    departure = await services.upstreams[connector].begin(started)
     pending = PendingLogin(
         asked=asked,
         connector=connector,
@@ -169,9 +183,11 @@ async def depart(request: web.Request, asked: AuthorizeRequest, connector: str) 
         code_verifier=verifier,
         memory=dict(departure.memory),
         started_at=services.now(),
+        detour=detour,
+        detours=detours,
     )
     await services.store.put_login(begun.id, begun.secret, pending, ttl)
-    response = http.see_other(departure.url)
+    response = http.departing(request, departure)
     request.app[JAR].set_flow(request, response, begun, now=services.now(), ttl=ttl)
     services.events.emit(
         "departure", "ok", connector=connector, client_id=asked.client_id, correlation_id=asked.correlation_id

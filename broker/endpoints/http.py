@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 import msgspec
 from aiohttp import web
 
+from broker.connector import Departure
 from broker.endpoints import about
 from broker.pages import ErrorView, FormPostView, LeavingView, MessageKey, Page, View
 from broker.protocol import metadata
@@ -150,6 +151,14 @@ def json(
 def see_other(url: str) -> web.Response:
     """Send the browser on with a GET. The URL is written as it is, not quoted again."""
     return web.Response(status=303, headers={"Location": url, **NO_STORE})
+
+
+def departing(request: web.Request, departure: Departure) -> web.Response:
+    """On to the upstream: by a redirect, or by a form where the upstream wants one (SAML Bindings §3.5)."""
+    if departure.form is None:
+        return see_other(departure.url)
+    fields = tuple(departure.form.items())
+    return page(request, FormPostView(action=departure.url, fields=fields, client_name=""))
 
 
 def page(

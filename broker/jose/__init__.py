@@ -4,7 +4,7 @@ Owns everything JOSE: `keys` (RFC 7517, RFC 7638) and `compact` (RFC 7515, RFC 8
 asked; what is proved here is only who signed.
 """
 
-from broker.jose.compact import ABSENT, Signed, read, sign, verify
+from broker.jose.compact import ABSENT, Signed, read, sign, sign_with_secret, verify
 from broker.jose.keys import ASYMMETRIC, JoseError, KeySet, SigningKey, UnknownKid, VerificationKey
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "VerificationKey",
     "read",
     "sign",
+    "sign_with_secret",
     "verify",
 ]

@@ -8,6 +8,7 @@ the caller and the key allow.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,11 +42,22 @@ def _protected(alg: str, kid: str, typ: str) -> bytes:
     return b64encode(_encode({"alg": alg, "kid": kid, "typ": typ})) + b"."
 
 
-def sign(key: SigningKey, claims: Mapping[str, Any], *, typ: str, alg: str | None = None) -> str:
-    """A compact JWS over ``claims``. ``alg`` may choose between the two names of an Edwards key."""
+def sign(
+    key: SigningKey, claims: Mapping[str, Any], *, typ: str, alg: str | None = None, kid: str | None = None
+) -> str:
+    """A compact JWS over ``claims``. ``alg`` may choose between the two names of an Edwards key.
+
+    ``kid`` is for a reader who gave the key a name of its own.
+    """
     alg = alg or key.alg
-    message = _protected(alg, key.kid, typ) + b64encode(_encode(claims))
+    message = _protected(alg, kid or key.kid, typ) + b64encode(_encode(claims))
     return (message + b"." + b64encode(key.signature(message, alg))).decode("ascii")
+
+
+def sign_with_secret(secret: str, claims: Mapping[str, Any]) -> str:
+    """A compact JWS by HS256 (RFC 7518 §3.2). Nothing of ours is ever verified by such a one."""
+    message = b64encode(b'{"alg":"HS256","typ":"JWT"}') + b"." + b64encode(_encode(claims))
+    return (message + b"." + b64encode(hmac.digest(secret.encode(), message, "sha256"))).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

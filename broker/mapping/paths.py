@@ -2,12 +2,12 @@
 
 Owns the path language of a claims map:
 
-    email                               userinfo first, then the ID Token
+    email                               userinfo first, then the ID Token, then what an API said
     realm_access.roles                  the name as it stands; if nothing is called that, one level per dot
     emails.0                            an entry of a list, by its number
     https://ns.example/roles            a name may hold anything; whole names are tried first
     resource_access."my.client".roles   a key with a dot inside a path stands in quotes
-    id_token.groups, userinfo.groups    one document only
+    id_token.groups, userinfo.groups, api.groups    one document only
 
 Facts of the protocol (``acr``, ``amr``, ``auth_time``, ``sid``) are what the ID Token says and nothing
 else: userinfo carries no proof of when and how somebody signed in (OpenID Connect Core §5.3.2).
@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-USERINFO, ID_TOKEN = 0, 1
-DOCUMENT_NAMES = ("userinfo", "id_token")
+USERINFO, ID_TOKEN, API = 0, 1, 2
+DOCUMENT_NAMES = ("userinfo", "id_token", "api")
 
 ID_TOKEN_ONLY = frozenset({"acr", "amr", "auth_time", "sid", "iss", "sub", "aud", "azp", "nonce"})
 
@@ -35,8 +35,8 @@ _INDEX = re.compile(r"[0-9]{1,4}")
 _SEGMENT = re.compile(r'"([^"\x00-\x1f]+)"|([^".\s\x00-\x1f]+)')
 
 
-Both = tuple[Mapping[str, Any], Mapping[str, Any]]
-"""Userinfo and the ID Token's claims, in the order of ``DOCUMENT_NAMES``."""
+All = tuple[Mapping[str, Any], ...]
+"""The documents, in the order of ``DOCUMENT_NAMES``."""
 
 
 class PathError(ValueError):
@@ -45,10 +45,11 @@ class PathError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """What an upstream said about one person, verified: the ID Token's claims and the userinfo answer."""
+    """What an upstream said about one person, verified, by the way in which it said it."""
 
     id_token: Mapping[str, Any] = field(default_factory=dict)
     userinfo: Mapping[str, Any] = field(default_factory=dict)
+    api: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Place(NamedTuple):
@@ -77,7 +78,7 @@ def parse_path(text: object) -> tuple[Place, ...]:
         raise PathError(f"a path has at most {MAX_LENGTH} characters")
     document, name = _split_document(text)
     segments, quoted = _segments(name)
-    _refuse_protocol_facts_of_userinfo(document, segments)
+    _refuse_protocol_facts_elsewhere(document, segments)
     whole = None if quoted and len(segments) > 1 else (segments[0] if len(segments) == 1 else name)
     deeper = segments if len(segments) > 1 else ()
     beside = SPEAKS_OF.get(segments[0]) if document is None and len(segments) == 1 else None
@@ -97,12 +98,12 @@ def _split_document(text: str) -> tuple[int | None, str]:
 def _documents(named: int | None, first: str) -> tuple[int, ...]:
     if named is not None:
         return (named,)
-    return (ID_TOKEN,) if first in ID_TOKEN_ONLY else (USERINFO, ID_TOKEN)
+    return (ID_TOKEN,) if first in ID_TOKEN_ONLY else (USERINFO, ID_TOKEN, API)
 
 
-def _refuse_protocol_facts_of_userinfo(document: int | None, segments: tuple[str, ...]) -> None:
-    if document == USERINFO and segments[0] in ID_TOKEN_ONLY:
-        raise PathError(f"{segments[0]} is a fact of the ID Token; userinfo cannot state it")
+def _refuse_protocol_facts_elsewhere(document: int | None, segments: tuple[str, ...]) -> None:
+    if document in {USERINFO, API} and segments[0] in ID_TOKEN_ONLY:
+        raise PathError(f"{segments[0]} is a fact of the ID Token; nothing else can state it")
 
 
 def _segments(name: str) -> tuple[tuple[str, ...], bool]:
@@ -130,7 +131,7 @@ def _segments(name: str) -> tuple[tuple[str, ...], bool]:
 # ── Looking ───────────────────────────────────────────────────────────────────────────────────
 
 
-def look(places: tuple[Place, ...], documents: Both) -> tuple[Any, str]:
+def look(places: tuple[Place, ...], documents: All) -> tuple[Any, str]:
     """The first value present and its label; ``(None, "")`` when there is none.
 
     Null and the empty string are absence (Core §5.3.2: such a claim should have been left out).
@@ -160,12 +161,12 @@ def _descend(value: Any, segments: tuple[str, ...]) -> Any:
     return value
 
 
-def _same_statement(documents: Both, document: Mapping[str, Any], beside: str) -> bool:
+def _same_statement(documents: All, document: Mapping[str, Any], beside: str) -> bool:
     """Whether ``document`` speaks of the value that counts.
 
     Without this, ``email_verified`` of the ID Token would vouch for another address in userinfo.
     """
-    counts = _text(documents[USERINFO].get(beside)) or _text(documents[ID_TOKEN].get(beside))
+    counts = next((text for text in (_text(told.get(beside)) for told in documents) if text), "")
     return _text(document.get(beside)) == counts
 
 

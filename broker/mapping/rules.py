@@ -105,13 +105,13 @@ def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
     """
     mapped = Mapped({}, {}, {})
     claims, sources, dropped = mapped.claims, mapped.sources, mapped.dropped
-    both = (documents.userinfo, documents.id_token)
+    told = (documents.userinfo, documents.id_token, documents.api)
     for rule in claims_map.rules:
-        if rule.when and look(rule.when, both)[0] is not True:
+        if rule.when and look(rule.when, told)[0] is not True:
             value, label = None, ""
             dropped[rule.claim] = "its condition does not hold"
         elif rule.places:
-            value, label = look(rule.places, both)
+            value, label = look(rule.places, told)
         else:
             value, label = rule.value, "map: value"
         if value is not None and rule.places:

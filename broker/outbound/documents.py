@@ -1,4 +1,4 @@
-"""JSON documents of an upstream that rarely change: its metadata and its keys.
+"""Documents of an upstream that rarely change: its metadata and its keys.
 
 Owns when one is fetched: by one task at a time however many wait (and none of them can take it down with
 its own cancellation), again when it is old, never again soon after a failure, and the last good edition
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 from broker.connector import UpstreamError, UpstreamInvalid, UpstreamUnavailable
 
@@ -29,9 +29,8 @@ BETWEEN_RENEWALS = 60.0
 """Seconds between two fetches that only an unknown key asked for."""
 MAX_DOCUMENTS = 16
 
-Document = Mapping[str, Any]
-Fetch = Callable[[str], Awaitable[tuple[Document, str]]]
-"""Fetches a URL now: the document, and what ``Cache-Control`` said."""
+D = TypeVar("D")
+"""What a document is: a JSON object, or bytes."""
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
 _NO_STORE = re.compile(r"(?:^|[\s,])no-(?:store|cache)(?:$|[\s,=])", re.IGNORECASE)
@@ -46,10 +45,10 @@ def fresh_for(cache_control: str) -> float:
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Entry(Generic[D]):
     """What is known of one URL."""
 
-    document: Document | None = None
+    document: D | None = None
     fresh_until: float = 0.0
     failure: UpstreamError | None = None
     failed_at: float = 0.0
@@ -57,14 +56,17 @@ class _Entry:
     fetching: asyncio.Task[None] | None = None
 
 
-class Documents:
-    """The documents of one upstream. ``clock`` only ever goes forward."""
+class Documents(Generic[D]):
+    """The documents of one upstream.
 
-    def __init__(self, fetch: Fetch, clock: Callable[[], float]) -> None:
+    ``fetch`` gets a URL now: the document, and what ``Cache-Control`` said. ``clock`` only ever goes forward.
+    """
+
+    def __init__(self, fetch: Callable[[str], Awaitable[tuple[D, str]]], clock: Callable[[], float]) -> None:
         self._fetch, self._clock = fetch, clock
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _Entry[D]] = {}
 
-    async def get(self, url: str) -> Document:
+    async def get(self, url: str) -> D:
         """The document, fetched if there is none that is fresh.
 
         Raises:
@@ -79,7 +81,7 @@ class Documents:
                 await asyncio.shield(fetching)
         return self._last_good(entry)
 
-    async def renew(self, url: str) -> Document:
+    async def renew(self, url: str) -> D:
         """A newer edition, at most once a minute; in between what `get` gives.
 
         Raises:
@@ -102,24 +104,24 @@ class Documents:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    def _entry(self, url: str) -> _Entry:
+    def _entry(self, url: str) -> _Entry[D]:
         if url not in self._entries and len(self._entries) >= MAX_DOCUMENTS:
             raise UpstreamInvalid(
                 "too_many_documents", f"more than {MAX_DOCUMENTS} documents of one upstream"
             )
-        return self._entries.setdefault(url, _Entry())
+        return self._entries.setdefault(url, _Entry[D]())
 
-    async def _fetched(self, url: str, entry: _Entry) -> None:
+    async def _fetched(self, url: str, entry: _Entry[D]) -> None:
         """Wait for the one fetch of this URL, starting it if nobody has."""
         # Shielded: the one who happened to start it may be cancelled, those who wait with it are not.
         await asyncio.shield(self._start(url, entry))
 
-    def _start(self, url: str, entry: _Entry) -> asyncio.Task[None]:
+    def _start(self, url: str, entry: _Entry[D]) -> asyncio.Task[None]:
         if entry.fetching is None:
             entry.fetching = asyncio.create_task(self._run(url, entry))
         return entry.fetching
 
-    async def _run(self, url: str, entry: _Entry) -> None:
+    async def _run(self, url: str, entry: _Entry[D]) -> None:
         try:
             document, cache_control = await self._fetch(url)
         except UpstreamError as error:
@@ -130,7 +132,7 @@ class Documents:
         finally:
             entry.fetching = None
 
-    def _last_good(self, entry: _Entry) -> Document:
+    def _last_good(self, entry: _Entry[D]) -> D:
         if entry.document is not None and self._clock() < entry.fresh_until + MAX_STALE:
             return entry.document
         raise copy(entry.failure or UpstreamUnavailable("the document is too old")) from None

@@ -17,6 +17,7 @@ from functools import lru_cache
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from broker.config import OutboundConfig
@@ -69,11 +70,18 @@ class UpstreamClient:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._under_way = 0
         self._documents = Documents(self._fetch_document, clock)
+        self._files = Documents(self._fetch_file, clock)
 
-    async def get(self, url: str, *, bearer: str | None = None, accept: str = "application/json") -> Answer:
+    async def get(
+        self,
+        url: str,
+        *,
+        bearer: str | None = None,
+        accept: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """GET, with the bearer token in its header (RFC 6750 §2.1)."""
-        answer, _ = await self._send("GET", url, {"Accept": accept, **_bearer(bearer)})
-        return answer
+        return await self._send("GET", url, {**(headers or {}), "Accept": accept, **_bearer(bearer)})
 
     async def post(
         self,
@@ -90,8 +98,12 @@ class UpstreamClient:
             **_basic(basic),
             **_bearer(bearer),
         }
-        answer, _ = await self._send("POST", url, headers, urlencode(form).encode("ascii"))
-        return answer
+        return await self._send("POST", url, headers, urlencode(form).encode("ascii"))
+
+    async def post_json(self, url: str, body: Json, *, bearer: str | None = None) -> Answer:
+        """POST a JSON document, once."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json", **_bearer(bearer)}
+        return await self._send("POST", url, headers, msgspec.json.encode(body))
 
     async def document(self, url: str) -> Mapping[str, Json]:
         """A JSON object that rarely changes."""
@@ -101,25 +113,42 @@ class UpstreamClient:
         """The same, asked for anew unless that was done within the last minute."""
         return await self._documents.renew(url)
 
+    async def file(self, url: str) -> bytes:
+        """A file that rarely changes and is no JSON."""
+        return await self._files.get(url)
+
+    async def newer_file(self, url: str) -> bytes:
+        """The same, asked for anew unless that was done within the last minute."""
+        return await self._files.renew(url)
+
     async def close(self) -> None:
         """Close its connections and end its fetches."""
         await self._documents.close()
+        await self._files.close()
         await asyncio.gather(*(session.close() for session in self._sessions.values()))
         self._sessions.clear()
 
     async def _fetch_document(self, url: str) -> tuple[Mapping[str, Json], str]:
-        answer, cache_control = await self._send("GET", url, {"Accept": "application/json"})
-        if answer.status != 200:  # noqa: PLR2004
-            raise UpstreamInvalid("bad_status", f"{_place(url)} answered {answer.status}")
+        answer = await self._fetch(url, "application/json")
         document = answer.json()
         if not isinstance(document, dict):
             raise UpstreamInvalid("not_json", f"{_place(url)} answered no JSON object")
-        return document, cache_control
+        return document, answer.headers.get("cache-control", "")
+
+    async def _fetch_file(self, url: str) -> tuple[bytes, str]:
+        answer = await self._fetch(url, "*/*")
+        return answer.body, answer.headers.get("cache-control", "")
+
+    async def _fetch(self, url: str, accept: str) -> Answer:
+        answer = await self._send("GET", url, {"Accept": accept})
+        if answer.status != 200:  # noqa: PLR2004
+            raise UpstreamInvalid("bad_status", f"{_place(url)} answered {answer.status}")
+        return answer
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> tuple[Answer, str]:
-        """One request, answered whole or not at all; and what its answer says of caching."""
+    ) -> Answer:
+        """One request, answered whole or not at all."""
         if self._under_way >= MAX_WAITING:  # at once: more wait for this upstream than it will ever answer
             raise UpstreamUnavailable("too many calls are under way")
         target, place = _checked(url), _place(url)
@@ -130,8 +159,8 @@ class UpstreamClient:
                 method, target, headers=with_identity, data=body, allow_redirects=False
             ) as response:
                 _check_status(response, place)
-                answer = Answer(response.status, response.content_type, await _read(response))
-                return answer, response.headers.get("Cache-Control", "")
+                body, told = await _read(response), _headers(response)
+                return Answer(response.status, response.content_type, body, told)
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
             raise _ours(error, place) from None
         finally:
@@ -219,6 +248,14 @@ def _check_status(response: aiohttp.ClientResponse, place: str) -> None:
         raise UpstreamInvalid("redirect", f"{place} answered {response.status}")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UpstreamInvalid("bad_encoding", f"{place} compressed its answer although we asked it not to")
+
+
+def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
+    """By name; the first where one repeats."""
+    told: dict[str, str] = {}
+    for name, value in response.headers.items():
+        told.setdefault(name.lower(), value)
+    return told
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

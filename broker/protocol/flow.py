@@ -85,6 +85,10 @@ class PendingLogin:
     code_verifier: str = field(repr=False)
     memory: Mapping[str, str] = field(repr=False)
     started_at: float
+    detour: str = ""
+    """Why it began once more, in a word of the connector's."""
+    detours: int = 0
+    """How often it did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
     grant:{<grant id>}                  hash    lifetimes.code, then the         a code and its tokens
                                                 longest life of its tokens
     consents:<subject>                  hash    lifetimes.consent                what a person allowed
+    once:<hash of family, name>         string  when it could not be used        a SAML assertion is
+                                                again anyhow                     accepted once
     signing-keys                        string  never: without them no token     every host signs with
                                                 of ours can be checked; the      published keys
                                                 key ring lets old ones go
@@ -37,6 +39,7 @@ from broker.store.errors import StoreCorrupt, StoreError, StoreMisconfigured, St
 from broker.store.flows import Flows
 from broker.store.grants import FirstRefresh, Grants, GrantState, OpaqueAccess, Rotation, Spent, Turn
 from broker.store.kept import kept_secret
+from broker.store.once import Onces
 from broker.store.sessions import Sessions
 from broker.store.signing import Signing
 from broker.store.vault import Vault
@@ -62,7 +65,7 @@ __all__ = [
 ]
 
 
-class Store(Flows, Sessions, Grants, Consents, Signing):
+class Store(Flows, Sessions, Grants, Consents, Signing, Onces):
     """All that is stored. Every method may raise `StoreUnavailable` and `StoreCorrupt`."""
 
     def __init__(

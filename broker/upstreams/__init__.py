@@ -1,14 +1,19 @@
 """The upstreams: the connectors that the configuration names, spoken to in our words and answering in them.
 
-    opened.py     `Upstreams` and `Upstream`: one connector each, isolated
+    opened.py     `Upstreams`: the connectors of one configuration
+    upstream.py   `Upstream`: one connector, isolated
+    checked.py    what a connector returned, if it is what it promised
     passing.py    what of a client app's request is passed on
     answers.py    an upstream's errors as errors of the protocol
     tools.py      what a connector is given: verification with cached keys, client assertions
+    keeping.py    what it may keep in the store
 
 Nothing is contacted before the first login, so an upstream that is down stops no start.
 """
 
-from broker.upstreams.opened import Upstream, Upstreams
-from broker.upstreams.passing import login_for
+from broker.upstreams.keeping import in_store
+from broker.upstreams.opened import Upstreams
+from broker.upstreams.passing import Started
+from broker.upstreams.upstream import Upstream
 
-__all__ = ["Upstream", "Upstreams", "login_for"]
+__all__ = ["Started", "Upstream", "Upstreams", "in_store"]

@@ -1,45 +1,65 @@
 """What of a client app's request is passed on to an upstream. Pure.
 
-Owns `login_for`. OpenID Connect Core §3.1.2.1: what asks for a fresh login always goes on, since only the
-upstream can give one; the rest goes by the connector's ``pass_through``. ``prompt=consent`` stays here: it is
-about our own consent page. ``prompt=none`` never comes this far.
+Owns `Started` and `login_for`. OpenID Connect Core §3.1.2.1: what asks for a fresh login always goes on, since
+only the upstream can give one; the rest goes by the connector's ``pass_through``. ``prompt=consent`` stays
+here: it is about our own consent page. ``prompt=none`` never comes this far.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Literal
 
 from broker.config import ConnectorConfig, Fixed
 from broker.connector import Login
 from broker.protocol.claims_request import essential_acr
-from broker.protocol.flow import AuthorizeRequest
+from broker.protocol.flow import AuthorizeRequest, PendingLogin
 
 _PASSED_PROMPTS = ("login", "select_account")
 
 
-def login_for(
-    asked: AuthorizeRequest,
-    connector: ConnectorConfig,
-    *,
-    redirect_uri: str,
-    state: str,
-    nonce: str,
-    code_verifier: str,
-) -> Login:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A login as the broker began it: what was asked by whom, and its one-time values."""
+
+    asked: AuthorizeRequest
+    client_name: str = ""
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+    detour: str = ""
+
+    @classmethod
+    def of(cls, pending: PendingLogin, state: str) -> Started:
+        """The login that is under way."""
+        return cls(
+            asked=pending.asked,
+            state=state,
+            nonce=pending.nonce,
+            code_verifier=pending.code_verifier,
+            detour=pending.detour,
+        )
+
+
+def login_for(started: Started, connector: ConnectorConfig, *, redirect_uri: str) -> Login:
     """The login that this connector is asked for."""
-    ways = connector.pass_through
+    asked, ways = started.asked, connector.pass_through
     # An essential acr can only be reached if the upstream hears of it (Core §5.5.1.1).
     acr = " ".join(asked.acr_values or essential_acr(asked.claims))
     return Login(
         redirect_uri=redirect_uri,
-        state=state,
-        nonce=nonce,
-        code_verifier=code_verifier,
+        state=started.state,
+        nonce=started.nonce,
+        code_verifier=started.code_verifier,
         prompt=tuple(prompt for prompt in _PASSED_PROMPTS if prompt in asked.prompt),
         max_age=asked.max_age,
         login_hint=_passed(ways.login_hint, asked.login_hint or "") or None,
         acr_values=tuple(_passed(ways.acr_values, acr).split()),
         ui_locales=tuple(_passed(ways.ui_locales, " ".join(asked.ui_locales)).split()),
+        client_id=asked.client_id,
+        client_name=started.client_name,
+        scopes=asked.scopes,
+        detour=started.detour,
     )
 
 

@@ -12,7 +12,17 @@ from functools import cached_property
 from typing import Any
 
 from broker.connector import Expected, Json, Secret, SignedClaims, UpstreamInvalid
-from broker.jose import ABSENT, JoseError, KeySet, Signed, SigningKey, UnknownKid, read, sign
+from broker.jose import (
+    ABSENT,
+    JoseError,
+    KeySet,
+    Signed,
+    SigningKey,
+    UnknownKid,
+    read,
+    sign,
+    sign_with_secret,
+)
 from broker.outbound import UpstreamClient
 from broker.protocol.id_token import IdTokenRefused, check_id_token
 
@@ -83,20 +93,30 @@ class ClientKey:
     def __init__(self, private_key: Secret | None, now: Callable[[], float]) -> None:
         self._private_key, self._now = private_key, now
 
-    def __call__(self, *, client_id: str, audience: str) -> str:
+    def __call__(
+        self,
+        *,
+        client_id: str,
+        audience: str,
+        secret: Secret | None = None,
+        issuer: str | None = None,
+        kid: str | None = None,
+    ) -> str:
         """A fresh client assertion (RFC 7523 §2.2 and §3)."""
-        key, now = self._key, int(self._now())
-        if key is None:
-            raise UpstreamInvalid("no_private_key", "private_key_jwt without a private_key")
+        now = int(self._now())
         claims = {
-            "iss": client_id,
+            "iss": issuer or client_id,
             "sub": client_id,
             "aud": audience,
             "jti": secrets.token_urlsafe(16),
             "iat": now,
             "exp": now + ASSERTION_LIFETIME,
         }
-        return sign(key, claims, typ="JWT")
+        if secret is not None:
+            return sign_with_secret(secret.reveal(), claims)
+        if self._key is None:
+            raise UpstreamInvalid("no_private_key", "private_key_jwt without a private_key")
+        return sign(self._key, claims, typ="JWT", kid=kid)
 
     def public_jwks(self) -> dict[str, Any] | None:
         """What the upstream checks our assertions with; None without a key."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from broker.connector import Answer, Login, SignedClaims, Tools, UpstreamIdentity
+from broker.connector import Answer, Here, Login, SignedClaims, Tools, UpstreamIdentity
+from broker.upstreams.keeping import Nowhere
 
 PROVIDERS = Path(__file__).parent.parent / "data" / "providers"
 LOGIN = Login(
@@ -35,7 +36,25 @@ class Desk:
 
     @property
     def tools(self) -> Tools:
-        return Tools(http=self, verify=self, client_assertion=self.asserted, now=lambda: 1_700_000_100)
+        here = Here(
+            connector="up",
+            issuer="https://broker.example",
+            redirect_uri=LOGIN.redirect_uri,
+            login_uri="https://broker.example/login/up",
+            metadata_uri="https://broker.example/connectors/up/metadata",
+        )
+        rooms = Nowhere()
+        return Tools(
+            http=self,
+            verify=self,
+            client_assertion=self.asserted,
+            now=lambda: 1_700_000_100,
+            fresh=lambda: "fresh",
+            here=here,
+            once=rooms,
+            people=rooms,
+            hand_offs=rooms,
+        )
 
     async def document(self, url):
         return self.documents[url]
@@ -61,7 +80,7 @@ class Desk:
     async def signed(self, token, *, jwks_uri, algorithms):
         return recorded("keycloak/access_token.claims.json")
 
-    def asserted(self, *, client_id, audience):
+    def asserted(self, *, client_id, audience, **more):
         self.assertions.append({"client_id": client_id, "audience": audience})
         return "assertion"
 

@@ -18,7 +18,7 @@ from broker.connector import UpstreamIdentity
 from broker.protocol.errors import OAuthError
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
 from broker.protocol.reply import ReplyTo
-from broker.upstreams import Upstream, Upstreams
+from broker.upstreams import Started, Upstream, Upstreams
 from tests.fakes.provider import FakeProvider
 
 ISSUER = "http://127.0.0.1:8999"
@@ -82,7 +82,9 @@ class Login:
         self.url = ""
 
     async def begin(self) -> str:
-        departure = await self.upstream.begin(self.asked, self.state, self.nonce, self.verifier)
+        departure = await self.upstream.begin(
+            Started(asked=self.asked, state=self.state, nonce=self.nonce, code_verifier=self.verifier)
+        )
         self.url, self.memory = departure.url, departure.memory
         return self.url
 

@@ -1,0 +1,118 @@
+"""What every connector does, and what only some can do: small protocols, found with ``isinstance``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+from broker.connector.settings import Secret
+from broker.connector.values import Departure, Login, UpstreamIdentity
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """An upstream: where to send the browser, and how to read what it brings back."""
+
+    async def begin(self, login: Login) -> Departure:
+        """Where to send the browser for this login."""
+        ...
+
+    async def finish(
+        self, login: Login, answer: Mapping[str, str], memory: Mapping[str, str]
+    ) -> UpstreamIdentity:
+        """Check what the browser brought back, redeem it, and say who it is."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises UpstreamError when the upstream could not serve a login now."""
+        ...
+
+
+@runtime_checkable
+class CanRefresh(Protocol):
+    """An upstream that can be asked again about somebody who is not there."""
+
+    async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+        """Who they are now, of the same issuer and subject. ``keep`` is what the last identity kept.
+
+        Raises:
+            UpstreamRefused: the person or what they allowed is gone: what stands on it ends.
+            UpstreamUnavailable: nobody knows.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    """In the operator's words: ``metadata``, ``issuer``, ``keys``, ``PKCE``."""
+    good: bool | None
+    """None where it could not be told."""
+    detail: str = ""
+
+
+@runtime_checkable
+class CanProbe(Protocol):
+    """A connector that can say more of its upstream than whether it is there."""
+
+    async def probe(self) -> Sequence[Finding]:
+        """What works and what does not, without anybody signing in."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the person is to answer on our login page."""
+
+    kind: Literal["password", "one_time_code"]
+    memory: Mapping[str, str] = field(default_factory=dict)
+    """What the connector wants to find again with the answer; it never leaves the broker."""
+    wrong: bool = False
+    """The last answer was wrong."""
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A connector without a page of its own. Its ``begin`` sends the browser to `Here.login_uri`."""
+
+    def question(self, login: Login, memory: Mapping[str, str]) -> Question:
+        """What to ask first."""
+        ...
+
+    async def answer(
+        self, login: Login, fields: Mapping[str, Secret], memory: Mapping[str, str]
+    ) -> Question | UpstreamIdentity:
+        """What to ask next, or who it is. ``fields`` are ``username`` and ``password``, or ``code``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A document for the upstream."""
+
+    content_type: str
+    body: bytes
+
+
+@runtime_checkable
+class Publishes(Protocol):
+    """A connector that the upstream reads something of, at `Here.metadata_uri`."""
+
+    def published(self) -> Published:
+        """The document."""
+        ...
+
+
+@runtime_checkable
+class Unsolicited(Protocol):
+    """An upstream that may send people of its own accord (SAML calls it IdP-initiated)."""
+
+    def onward(self, answer: Mapping[str, str]) -> str | None:
+        """Where the browser goes to begin a login of its own; None when that is not wanted.
+
+        Nothing that such an answer says is ever believed: anybody may have put it into this browser.
+        """
+        ...

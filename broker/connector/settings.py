@@ -1,0 +1,51 @@
+"""What an operator writes: the base of every connector's ``Settings``, and secrets that do not print."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
+
+class Secret:
+    """A string that does not print itself; ``reveal()`` is the one way to its value."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself, for the one line that sends or compares it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._value))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.with_info_after_validator_function(cls._read, core_schema.str_schema(min_length=1))
+        return core_schema.json_or_python_schema(
+            json_schema=text,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), text]),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )
+
+    @classmethod
+    def _read(cls, text: str, info: ValidationInfo) -> Secret:
+        """Whoever reads the operator's file knows how to open ``file:PATH``."""
+        opener = (info.context or {}).get("secret")
+        return cls(opener(text) if opener is not None else text)
+
+
+class ConnectorSettings(BaseModel):
+    """What every connector's ``Settings`` inherits: frozen, and no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

@@ -1,0 +1,137 @@
+"""Somebody has signed in at an upstream: from who that is to an answer for the client app.
+
+Owns what the callback and our own login pages have in common: the upstream's words become ours, a session
+begins under a new cookie, and `flow.conclude` says what comes next. OpenID Connect Core §3.1.2; RFC 9700 §4.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from broker.connector import UpstreamDetour, UpstreamIdentity
+from broker.endpoints import about, cookies, flow
+from broker.mapping import Documents, MappingRefused, apply
+from broker.protocol import routing, sessions, subject
+from broker.protocol.errors import AccessDenied, ServerError, Shown
+from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
+from broker.services import SERVICES, Services
+
+_MOST_DETOURS = 3
+
+
+async def take(request: web.Request, state: str, secret: str | None, connector: str) -> PendingLogin:
+    """The login that this browser began at this connector; once.
+
+    Raises:
+        Shown: there is none, so nobody else is told.
+    """
+    services = request.app[SERVICES]
+    if secret is None:  # another browser: the login stays as it is, for its owner
+        raise Shown("browser_mismatch", detail="no flow cookie in this browser")
+    pending = await services.store.take_login(state, secret, connector)
+    if pending is None:
+        raise Shown("login_expired", detail="used before, expired, or another connector's")
+    flow.client_of(services, pending.asked)
+    return pending
+
+
+async def arrive(
+    request: web.Request, pending: PendingLogin, state: str, who: Callable[[], Awaitable[UpstreamIdentity]]
+) -> web.Response:
+    """The answer to a login that was taken: the client app's, whatever comes of ``who``."""
+    services = request.app[SERVICES]
+    request[about.CORRELATION] = pending.asked.correlation_id
+    with flow.told_to(pending.asked):
+        still_allowed(services, pending)
+        try:
+            identity = await who()
+        except UpstreamDetour as detour:
+            return await _once_more(request, pending, detour)
+        context = _context(services, pending, identity)
+        sessions.is_whom_was_asked(pending.asked, context)
+        known, cookie = await _begin_session(request, context)
+        response = await flow.conclude(request, pending.asked, known)
+    _settle_cookies(request, response, state, cookie, pending.connector)
+    return response
+
+
+async def _once_more(request: web.Request, pending: PendingLogin, detour: UpstreamDetour) -> web.Response:
+    if pending.detours >= _MOST_DETOURS:
+        raise ServerError(reason="too_many_detours", detail=detour.detail)
+    detours = pending.detours + 1
+    return await flow.depart(request, pending.asked, pending.connector, detour=detour.detour, detours=detours)
+
+
+def still_allowed(services: Services, pending: PendingLogin) -> None:
+    """That the client app still allows the connector that the login went to."""
+    client = services.clients[pending.asked.client_id]
+    routing.picked(pending.connector, routing.choices(client, services.upstreams.enabled))
+
+
+def _context(services: Services, pending: PendingLogin, identity: UpstreamIdentity) -> AuthenticationContext:
+    """The upstream's words in ours."""
+    documents = Documents(id_token=identity.id_token, userinfo=identity.userinfo, api=identity.api)
+    try:
+        mapped = apply(services.upstreams[pending.connector].claims_map, documents)
+    except MappingRefused as refusal:
+        raise AccessDenied(
+            "The sign-in lacks something that is needed.", reason="claim_missing", detail=refusal.claim
+        ) from refusal
+    return AuthenticationContext(
+        subject=subject.mint(
+            connector=pending.connector,
+            issuer=identity.issuer,
+            subject=identity.subject,
+            key=services.keys.subject_key,
+        ),
+        connector=pending.connector,
+        auth_time=identity.auth_time,
+        acr=identity.acr,
+        amr=identity.amr,
+        claims=mapped.claims,
+        sources=mapped.sources,
+    )
+
+
+async def _begin_session(request: web.Request, context: AuthenticationContext) -> tuple[flow.SignedIn, str]:
+    """A new session under a new cookie; whatever cookie the browser brought is never adopted."""
+    services = request.app[SERVICES]
+    lifetimes, now = services.config.lifetimes.session, services.now()
+    sid = await _replace_old_session(request, context) or services.fresh_name()
+    session = Session(sid=sid, context=context, started_at=now, ends_at=now + lifetimes.absolute)
+    cookie = cookies.session_cookie(sid, services.fresh())
+    await services.store.put_session(cookie, session, min(lifetimes.idle, lifetimes.absolute))
+    services.events.emit(
+        "login",
+        "ok",
+        connector=context.connector,
+        subject=context.subject,
+        sid=sid,
+        address=about.client_address(request),
+        correlation_id=request[about.CORRELATION],
+    )
+    return flow.SignedIn.by(session), cookie
+
+
+async def _replace_old_session(request: web.Request, context: AuthenticationContext) -> str | None:
+    """End the session this browser had. The same person keeps its ``sid``, and so their tokens."""
+    services, old_cookie = request.app[SERVICES], request.app[flow.JAR].session(request)
+    old = await flow.current_session(request)
+    if old_cookie is None or old is None:
+        return None
+    if old.context.subject == context.subject:
+        await services.store.drop_session(old_cookie)
+        return old.sid
+    await services.store.end_session(old_cookie, flow.longest_token_life(services))
+    return None
+
+
+def _settle_cookies(
+    request: web.Request, response: web.Response, state: str, cookie: str, connector: str
+) -> None:
+    jar, services = request.app[flow.JAR], request.app[SERVICES]
+    jar.set_session(response, cookie, ttl=services.config.lifetimes.session.absolute)
+    jar.drop_flow(response, state)
+    jar.set_last_connector(response, connector)

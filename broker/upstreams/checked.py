@@ -1,0 +1,52 @@
+"""What a connector returned, if it is what it promised to return.
+
+A connector may be anybody's code: a wrong type or a value without measure is found here, before it is
+believed, stored or sent anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker.connector import Departure, UpstreamIdentity
+
+_MAX_FACT, _MAX_METHODS = 255, 32
+"""Characters of an `acr`, a `sid`, one `amr`; and how many of the last."""
+_MAX_MEMORY = 4096
+"""Characters that a connector may want to find again; it is kept for every login under way."""
+
+
+def checked_departure(departure: object) -> Departure:
+    """What ``begin`` returned, if it is what it promised to."""
+    if not isinstance(departure, Departure) or not isinstance(departure.url, str):
+        raise TypeError("begin returned no Departure")
+    if not departure.url.startswith(("https://", "http://")) or not departure.url.isprintable():
+        raise ValueError("begin sent the browser to something that is no URL")
+    memory = dict(departure.memory)
+    if not all(isinstance(text, str) for pair in memory.items() for text in pair):
+        raise TypeError("begin wants to remember what is not text")
+    if sum(len(key) + len(value) for key, value in memory.items()) > _MAX_MEMORY:
+        raise ValueError("begin wants to remember too much")
+    return Departure(url=departure.url, memory=memory, form=departure.form)
+
+
+def checked_identity(identity: object) -> UpstreamIdentity:
+    """What ``finish`` returned, if it is what it promised to."""
+    if not isinstance(identity, UpstreamIdentity):
+        raise TypeError("finish returned no UpstreamIdentity")
+    named = (identity.issuer, identity.subject)
+    if not all(isinstance(text, str) and text for text in named):
+        raise TypeError("finish names no issuer or no subject")
+    optional = (identity.acr, identity.sid)
+    if not all(text is None or isinstance(text, str) for text in (*optional, *identity.amr)):
+        raise TypeError("finish says acr, amr or sid that is not text")
+    if any(len(text) > _MAX_FACT or not text.isprintable() for text in optional if text is not None):
+        raise ValueError("finish says an acr or sid that is too long, or not plain text")
+    plain = all(len(method) <= _MAX_FACT and method.isprintable() for method in identity.amr)
+    if len(identity.amr) > _MAX_METHODS or not plain:
+        raise ValueError("finish says too many ways of signing in, or some that are not plain text")
+    if not isinstance(identity.auth_time, int | None) or isinstance(identity.auth_time, bool):
+        raise TypeError("finish says an auth_time that is no whole number")
+    if not all(isinstance(told, Mapping) for told in (identity.id_token, identity.userinfo, identity.api)):
+        raise TypeError("finish returned claims that are no mapping")
+    return identity

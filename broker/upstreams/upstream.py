@@ -1,0 +1,221 @@
+"""One connector as the endpoints know it, isolated from the rest of the house.
+
+Owns `Upstream`. A connector is somebody else's code talking to somebody else's server: whatever it raises,
+however long it takes and whatever it returns, only this one login fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+from broker.config import ConnectorConfig
+from broker.connector import (
+    Asks,
+    Connector,
+    Departure,
+    Login,
+    Published,
+    Publishes,
+    Question,
+    Secret,
+    Tools,
+    Unsolicited,
+    UpstreamDetour,
+    UpstreamError,
+    UpstreamIdentity,
+    UpstreamStale,
+    UpstreamUnmet,
+)
+from broker.mapping import ClaimsMap
+from broker.protocol.claims_request import essential_acr
+from broker.protocol.errors import OAuthError, ServerError, TemporarilyUnavailable
+from broker.protocol.flow import PendingLogin
+from broker.protocol.freshness import Stale, resolve_auth_time
+from broker.upstreams.answers import as_protocol_error
+from broker.upstreams.checked import checked_departure, checked_identity
+from broker.upstreams.passing import Started, login_for
+from broker.upstreams.tools import ClientKey
+
+T = TypeVar("T")
+
+
+class Upstream:
+    """One connector, as the endpoints know it."""
+
+    def __init__(self, config: ConnectorConfig, tools: Tools, key: ClientKey, *, deadline: float) -> None:
+        self._config, self._tools, self._key = config, tools, key
+        self._deadline = deadline
+
+    @property
+    def id(self) -> str:
+        """Its name in the configuration; a part of every person's subject."""
+        return self._config.id
+
+    @property
+    def name(self) -> str:
+        """What stands on its button."""
+        return self._config.name
+
+    @property
+    def icon(self) -> str:
+        """The path of its picture, or the kind of upstream it is, for which there may be one of ours."""
+        return self._config.icon or self._config.type
+
+    @property
+    def enabled(self) -> bool:
+        """Whether people may sign in through it."""
+        return self._config.enabled
+
+    @property
+    def claims_map(self) -> ClaimsMap:
+        """How its words become ours."""
+        return self._config.claims
+
+    async def begin(self, started: Started) -> Departure:
+        """Where to send the browser for this login.
+
+        Raises:
+            OAuthError: it cannot be sent there now.
+        """
+        return await self._isolated(self._begin(self._login(started)))
+
+    async def finish(self, pending: PendingLogin, state: str, answer: Mapping[str, str]) -> UpstreamIdentity:
+        """Who it is, checked to be as fresh and as strong as was asked; ``auth_time`` is what may be told.
+
+        Raises:
+            OAuthError: it is nobody, or not good enough.
+            UpstreamDetour: the login begins once more.
+        """
+        return await self._isolated(self._finish(self._login(Started.of(pending, state)), pending, answer))
+
+    @property
+    def asks(self) -> bool:
+        """Whether people answer on a login page of ours."""
+        return isinstance(self._connector, Asks)
+
+    async def question(self, pending: PendingLogin, state: str) -> Question:
+        """What to ask on our login page now; for a connector that `asks`.
+
+        Raises:
+            OAuthError: nothing can be asked now.
+        """
+        return await self._isolated(self._question(self._login(Started.of(pending, state)), pending))
+
+    async def answer(
+        self, pending: PendingLogin, state: str, fields: Mapping[str, Secret]
+    ) -> Question | UpstreamIdentity:
+        """What to ask next, or who it is, as good as `finish` wants it.
+
+        Raises:
+            OAuthError: it is nobody, or not good enough.
+        """
+        return await self._isolated(self._answer(self._login(Started.of(pending, state)), pending, fields))
+
+    async def published(self) -> Published | None:
+        """The document that the upstream may read; None where there is none.
+
+        Raises:
+            OAuthError: it cannot be made.
+        """
+        return await self._isolated(self._published())
+
+    def onward(self, answer: Mapping[str, str]) -> str | None:
+        """Where a browser goes whose answer nobody asked for; None when that is not wanted."""
+        connector = self._connector
+        return connector.onward(answer) if isinstance(connector, Unsolicited) else None
+
+    async def ping(self) -> None:
+        """Whether it could serve a login now.
+
+        Raises:
+            OAuthError: it could not; ``reason`` and ``detail`` say why.
+        """
+        await self._isolated(self._ping())
+
+    def public_jwks(self) -> dict[str, Any] | None:
+        """The public half of the key by which we prove who we are there; None without one."""
+        try:
+            return self._key.public_jwks()
+        except UpstreamError as error:
+            raise as_protocol_error(error) from error
+
+    def _login(self, started: Started) -> Login:
+        return login_for(started, self._config, redirect_uri=self._tools.here.redirect_uri)
+
+    @cached_property
+    def _connector(self) -> Connector:
+        connector: Connector = self._config.module.Connector(self._config.settings, self._tools)
+        return connector
+
+    async def _begin(self, login: Login) -> Departure:
+        return checked_departure(await self._connector.begin(login))
+
+    async def _finish(
+        self, login: Login, pending: PendingLogin, answer: Mapping[str, str]
+    ) -> UpstreamIdentity:
+        identity = checked_identity(await self._connector.finish(login, answer, pending.memory))
+        return self._good_enough(identity, pending)
+
+    async def _question(self, login: Login, pending: PendingLogin) -> Question:
+        if not isinstance(self._connector, Asks):
+            raise TypeError("it asks nothing")
+        return self._connector.question(login, pending.memory)
+
+    async def _answer(
+        self, login: Login, pending: PendingLogin, fields: Mapping[str, Secret]
+    ) -> Question | UpstreamIdentity:
+        if not isinstance(self._connector, Asks):
+            raise TypeError("it asks nothing")
+        said = await self._connector.answer(login, fields, pending.memory)
+        return said if isinstance(said, Question) else self._good_enough(checked_identity(said), pending)
+
+    async def _published(self) -> Published | None:
+        return self._connector.published() if isinstance(self._connector, Publishes) else None
+
+    async def _ping(self) -> None:
+        await self._connector.ping()
+
+    async def _isolated(self, call: Awaitable[T]) -> T:
+        """The one gate for everything that a connector may do wrong."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await call
+        except UpstreamDetour:
+            raise
+        except UpstreamError as error:
+            raise as_protocol_error(error) from error
+        except TimeoutError as error:
+            detail = f"no end after {self._deadline:.0f} s"
+            raise TemporarilyUnavailable(reason="upstream_too_slow", detail=detail) from error
+        except OAuthError:
+            raise
+        except (asyncio.CancelledError, SystemExit) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is this login that somebody ends, not something of the connector's
+            raise ServerError(reason="connector_failed", detail=type(error).__name__) from error
+        except Exception as error:  # its code is not ours, and one login is all that it may cost
+            raise ServerError(reason="connector_failed", detail=type(error).__name__) from error
+
+    def _good_enough(self, identity: UpstreamIdentity, pending: PendingLogin) -> UpstreamIdentity:
+        """The identity, if it is as fresh and as strong as the client app asked (Core §3.1.2.1, §5.5.1.1)."""
+        asked = pending.asked
+        try:
+            auth_time = resolve_auth_time(
+                identity.auth_time,
+                login_prompted="login" in asked.prompt,
+                max_age=asked.max_age,
+                started_at=pending.started_at,
+                now=self._tools.now(),
+                freshness=self._config.freshness,
+            )
+        except Stale as error:
+            raise UpstreamStale(error.reason, error.detail) from error
+        essential = essential_acr(asked.claims)
+        if essential and identity.acr not in essential:
+            raise UpstreamUnmet("acr_unmet", f"acr {str(identity.acr)[:100]!r}")
+        return identity if auth_time == identity.auth_time else replace(identity, auth_time=auth_time)
