@@ -1,7 +1,7 @@
 """Somebody has signed in at an upstream: from who that is to an answer for the client app.
 
 Owns what the callback and our own login pages have in common: the upstream's words become ours, a session
-begins under a new cookie, and `flow.conclude` says what comes next. OpenID Connect Core §3.1.2; RFC 9700 §4.5.
+begins under a new cookie, and `flow.conclude` says what comes next. Core §3.1.2; RFC 9700 §4.5.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What of a client app's request is passed on to an upstream. Pure.
 
-Owns `Started` and `login_for`. OpenID Connect Core §3.1.2.1: what asks for a fresh login always goes on, since
-only the upstream can give one; the rest goes by the connector's ``pass_through``. ``prompt=consent`` stays
+Owns `Started` and `login_for`. Core §3.1.2.1: what asks for a fresh login always goes on, since only the
+upstream can give one; the rest goes by the connector's ``pass_through``. ``prompt=consent`` stays
 here: it is about our own consent page. ``prompt=none`` never comes this far.
 """
 
