@@ -12,9 +12,9 @@ from aiohttp import web
 
 from broker.connector import UpstreamDetour, UpstreamIdentity
 from broker.endpoints import about, cookies, flow
-from broker.mapping import Documents, MappingRefused, apply
-from broker.protocol import routing, sessions, subject
-from broker.protocol.errors import AccessDenied, ServerError, Shown
+from broker.endpoints.recognition import recognise
+from broker.protocol import routing, sessions
+from broker.protocol.errors import ServerError, Shown
 from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
 from broker.services import SERVICES, Services
 
@@ -49,7 +49,7 @@ async def arrive(
             identity = await who()
         except UpstreamDetour as detour:
             return await _once_more(request, pending, detour)
-        context = _context(services, pending, identity)
+        context = recognise(services, pending.connector, identity)
         sessions.is_whom_was_asked(pending.asked, context)
         known, cookie = await _begin_session(request, context)
         response = await flow.conclude(request, pending.asked, known)
@@ -68,31 +68,6 @@ def still_allowed(services: Services, pending: PendingLogin) -> None:
     """That the client app still allows the connector that the login went to."""
     client = services.clients[pending.asked.client_id]
     routing.picked(pending.connector, routing.choices(client, services.upstreams.enabled))
-
-
-def _context(services: Services, pending: PendingLogin, identity: UpstreamIdentity) -> AuthenticationContext:
-    """The upstream's words in ours."""
-    documents = Documents(id_token=identity.id_token, userinfo=identity.userinfo, api=identity.api)
-    try:
-        mapped = apply(services.upstreams[pending.connector].claims_map, documents)
-    except MappingRefused as refusal:
-        raise AccessDenied(
-            "The sign-in lacks something that is needed.", reason="claim_missing", detail=refusal.claim
-        ) from refusal
-    return AuthenticationContext(
-        subject=subject.mint(
-            connector=pending.connector,
-            issuer=identity.issuer,
-            subject=identity.subject,
-            key=services.keys.subject_key,
-        ),
-        connector=pending.connector,
-        auth_time=identity.auth_time,
-        acr=identity.acr,
-        amr=identity.amr,
-        claims=mapped.claims,
-        sources=mapped.sources,
-    )
 
 
 async def _begin_session(request: web.Request, context: AuthenticationContext) -> tuple[flow.SignedIn, str]:
