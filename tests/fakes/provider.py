@@ -6,7 +6,19 @@
 
 Left alone it does everything right and demands the same: PKCE, one method of client authentication, a code
 once, the same redirect_uri. The person is signed in without a page: /authorize redirects straight back.
-What was asked of it is in ``requests``. The switches:
+What was asked of it is in ``requests``. A vendor's *personality* is a subclass that overrides what its
+vendor does otherwise:
+
+    paths                    endpoint → path under ``base``
+    issuer_name()            what it calls itself, where that is not its base
+    metadata()               the discovery document          extra_routes(router)  endpoints of its own
+    accepts(asked)           whether it takes a request to authorize; an error answer, or None
+    callback_answer(asked)   what the browser brings back    token_answer(code, …)  what a code gives
+    refresh_answer(form)     what a refresh token gives      refusal(error)         an error in its words
+    id_token_claims(code)    access_token_claims(code)       userinfo_claims(person)
+    header(key)              of its tokens                   jwk(key)               as its JWKS shows it
+
+Its own switches are plain names in ``switches``. The common ones:
 
     a claim of the ID Token (iss aud azp nonce exp iat nbf sub at_hash c_hash auth_time acr amr …):
                     "missing", "wrong", or the value to say
@@ -19,6 +31,7 @@ What was asked of it is in ``requests``. The switches:
     jwks            "slow" "oversize" "redirect" "500" "404" "not_json" "empty" "odd" "duplicate_kid" "drop"
     discovery       "slow" "oversize" "redirect" "500" "404" "not_json" "drop", or a dict: members to change
     callback        a dict: members to change, None removes one
+    refresh         "invalid_grant": every refresh token is gone
     ignores_prompt  the old session answers whatever prompt and max_age say
     cookies         every answer sets one                     down        every connection is cut
 """
@@ -28,12 +41,12 @@ import json
 import secrets
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import escape, unescape
 from re import findall
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 import aiohttp
@@ -59,6 +72,7 @@ CLAIMS = {
     "amr",
     "sid",
 }
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -106,7 +120,20 @@ class FakeProvider:
     """None: any, as long as both requests say the same."""
     pkce: bool = True
     now: Callable[[], float] = time.time
+    rotates: bool = False
+    """Whether a refresh token is good once."""
 
+    paths: ClassVar[dict[str, str]] = {
+        "discovery": "/.well-known/openid-configuration",
+        "jwks": "/jwks",
+        "authorize": "/authorize",
+        "token": "/token",
+        "userinfo": "/userinfo",
+        "end_session": "/logout",
+    }
+
+    origin: str = ""
+    """The scheme, host and port; known once it runs."""
     issuer: str = ""
     people: dict[str, dict[str, Any]] = field(default_factory=dict)
     current: str = "ann"
@@ -114,6 +141,7 @@ class FakeProvider:
     switches: dict[str, Any] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     access_tokens: dict[str, str] = field(default_factory=dict)
+    refresh_tokens: dict[str, Code] = field(default_factory=dict)
     session_since: int | None = None
     jtis: set[str] = field(default_factory=set)
     keys: list[Key] = field(default_factory=list)
@@ -133,7 +161,8 @@ class FakeProvider:
         runner = web.AppRunner(idp._application(), access_log=None, shutdown_timeout=0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        idp.issuer = f"http://127.0.0.1:{runner.addresses[0][1]}{idp.path}"
+        idp.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        idp.issuer = idp.issuer_name()
         try:
             yield idp
         finally:
@@ -169,7 +198,12 @@ class FakeProvider:
 
     @property
     def base(self) -> str:
-        return self.issuer.removesuffix("/")
+        """What its paths follow."""
+        return self.origin + self.path.removesuffix("/")
+
+    def url(self, endpoint: str) -> str:
+        """Where this endpoint is."""
+        return self.base + self.paths[endpoint]
 
     async def sign_in(self, url: str) -> dict[str, str]:
         """Be the browser: open the authorization URL, and say what it would bring to the callback."""
@@ -189,12 +223,143 @@ class FakeProvider:
 
         app = web.Application(middlewares=[around])
         base = self.path.removesuffix("/")
-        app.router.add_get(f"{base}/.well-known/openid-configuration", self._discovery, name="discovery")
-        app.router.add_get(f"{base}/jwks", self._jwks, name="jwks")
-        app.router.add_get(f"{base}/authorize", self._authorize, name="authorize")
-        app.router.add_post(f"{base}/token", self._token, name="token")
-        app.router.add_route("*", f"{base}/userinfo", self._userinfo, name="userinfo")
+        handlers: dict[str, tuple[str, Handler]] = {
+            "discovery": ("GET", self._discovery),
+            "jwks": ("GET", self._jwks),
+            "authorize": ("GET", self._authorize),
+            "token": ("POST", self._token),
+            "userinfo": ("*", self._userinfo),
+            "end_session": ("GET", self._end_session),
+        }
+        for name, (method, handler) in handlers.items():
+            if name in self.paths:
+                app.router.add_route(method, base + self.paths[name], handler, name=name)
+        self.extra_routes(app.router, base)
         return app
+
+    # ── What a personality overrides ──────────────────────────────────────────────────────────
+
+    def issuer_name(self) -> str:
+        """What it calls itself; ``origin`` is known when this is asked."""
+        return self.origin + self.path
+
+    def extra_routes(self, router: web.UrlDispatcher, base: str) -> None:
+        """Endpoints of its own: ``router.add_get(f"{base}/orgs", self.orgs, name="orgs")``.
+
+        The name makes ``seen(name)`` and the common switches (``orgs="500"``) work for it.
+        """
+
+    def metadata(self) -> dict[str, Any]:
+        """The discovery document, before switches."""
+        return {
+            "issuer": self.issuer,
+            "authorization_endpoint": self.url("authorize"),
+            "token_endpoint": self.url("token"),
+            "userinfo_endpoint": self.url("userinfo"),
+            "jwks_uri": self.url("jwks"),
+            "end_session_endpoint": self.url("end_session"),
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [self.alg],
+            "token_endpoint_auth_methods_supported": [self.auth_method],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+        }
+
+    def accepts(self, asked: dict[str, str]) -> dict[str, str] | None:
+        """The error that it answers this request to authorize with; None where it takes it."""
+        if asked.get("response_type") != "code" or "openid" not in asked.get("scope", "").split():
+            return {"error": "invalid_request", "error_description": "response_type or scope"}
+        if self.pkce and (not asked.get("code_challenge") or asked.get("code_challenge_method") != "S256"):
+            return {"error": "invalid_request", "error_description": "PKCE is required"}
+        if asked.get("prompt") == "none" and self.session_since is None:
+            return {"error": "login_required"}
+        return None
+
+    def callback_answer(self, asked: dict[str, str]) -> dict[str, str]:
+        """What the browser brings back, before switches."""
+        answer = self._answer(asked) | {"iss": self.issuer}
+        return answer | ({"state": asked["state"]} if "state" in asked else {})
+
+    def token_answer(self, code: Code, form: dict[str, str]) -> dict[str, Any]:
+        """What a code gives, before switches."""
+        token = self._access_token(code)
+        self.access_tokens[token] = code.person
+        answer = {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": 300,
+            "id_token": self._id_token(code, token, form.get("code", "")),
+        }
+        return answer | ({"refresh_token": self._refresh_token(code)} if self.gives_refresh(code) else {})
+
+    def gives_refresh(self, code: Code) -> bool:
+        """Whether this login gets a refresh token."""
+        return "offline_access" in code.asked.get("scope", "").split()
+
+    def refresh_answer(self, form: dict[str, str]) -> dict[str, Any]:
+        """What a refresh token gives; ``refresh="invalid_grant"`` ends them all."""
+        code = self.refresh_tokens.get(form.get("refresh_token", ""))
+        if code is None or self.switches.get("refresh") == "invalid_grant":
+            raise Refused("invalid_grant")
+        if self.rotates:
+            del self.refresh_tokens[form["refresh_token"]]
+        answer = self.token_answer(code, form)
+        if not self.rotates:
+            answer.pop("refresh_token", None)
+        return answer
+
+    def refusal(self, error: Refused) -> tuple[int, dict[str, Any]]:
+        """How the token endpoint says no: a status and a body."""
+        status = 200 if self.switches.get("token") == "error_in_200" else error.status
+        return status, {"error": error.error, "error_description": "as the tests asked"}
+
+    def access_token_claims(self, code: Code) -> dict[str, Any]:
+        """Of an access token in the manner of Keycloak; ``access_token`` switches them."""
+        now = int(self.now())
+        return {
+            "iss": self.issuer,
+            "sub": code.person,
+            "aud": "account",
+            "azp": self.client_id,
+            "typ": "Bearer",
+            "iat": now,
+            "exp": now + 300,
+            "jti": secrets.token_urlsafe(8),
+            "realm_access": {"roles": ["staff"]},
+        }
+
+    def id_token_claims(self, code: Code, access_token: str, value: str) -> dict[str, Any]:
+        """Of an ID Token, before switches; a claim that is None is left out. ``value`` is the code."""
+        now = int(self.now())
+        return {
+            **self.people[code.person],
+            "iss": self.issuer,
+            "aud": self.client_id,
+            "sub": code.person,
+            "nonce": code.asked.get("nonce"),
+            "iat": now,
+            "exp": now + 300,
+            "auth_time": code.auth_time,
+            "acr": code.asked.get("acr_values", "0").split()[0],
+            "amr": ["pwd"],
+            "sid": "upstream-session",
+            "at_hash": half_hash(access_token, self.keys[0].alg),
+        }
+
+    def userinfo_claims(self, person: str) -> dict[str, Any]:
+        """What userinfo says, before switches."""
+        return {"sub": person, **self.people[person]}
+
+    def header(self, key: Key) -> dict[str, Any]:
+        """The header of an ID Token, before switches."""
+        return {"alg": key.alg, "kid": key.kid, "typ": "JWT"}
+
+    def jwk(self, key: Key) -> dict[str, Any]:
+        """A key as the JWKS shows it."""
+        return key.jwk()
+
+    # ── What can go wrong anywhere ────────────────────────────────────────────────────────────
 
     async def _around(self, request: web.Request, handler: Any) -> web.StreamResponse:
         name = request.match_info.route.name or "unknown"
@@ -228,23 +393,10 @@ class FakeProvider:
         return None
 
     async def _discovery(self, request: web.Request) -> web.Response:
-        document = {
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.base}/authorize",
-            "token_endpoint": f"{self.base}/token",
-            "userinfo_endpoint": f"{self.base}/userinfo",
-            "jwks_uri": f"{self.base}/jwks",
-            "response_types_supported": ["code"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [self.alg],
-            "token_endpoint_auth_methods_supported": [self.auth_method],
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": True,
-        }
-        return web.json_response(changed(document, self.switches.get("discovery")))
+        return web.json_response(changed(self.metadata(), self.switches.get("discovery")))
 
     async def _jwks(self, request: web.Request) -> web.Response:
-        keys: list[Any] = [key.jwk() for key in self.keys]
+        keys: list[Any] = [self.jwk(key) for key in self.keys]
         wrong = self.switches.get("jwks")
         if wrong == "empty":
             keys = []
@@ -263,22 +415,16 @@ class FakeProvider:
         uri = asked.get("redirect_uri", "")
         if not uri or (self.redirect_uris is not None and uri not in self.redirect_uris):
             return web.Response(status=400, text="unregistered redirect_uri")
-        answer = self._answer(asked) | {"iss": self.issuer}
-        if "state" in asked:
-            answer["state"] = asked["state"]
-        answer = changed(answer, self.switches.get("callback"))
+        answer = changed(self.callback_answer(asked), self.switches.get("callback"))
         if asked.get("response_mode") == "form_post":
             return web.Response(text=_form(uri, answer), content_type="text/html")
         joint = "&" if "?" in uri else "?"
         return web.Response(status=303, headers={"Location": f"{uri}{joint}{urlencode(answer)}"})
 
     def _answer(self, asked: dict[str, str]) -> dict[str, str]:
-        if asked.get("response_type") != "code" or "openid" not in asked.get("scope", "").split():
-            return {"error": "invalid_request", "error_description": "response_type or scope"}
-        if self.pkce and (not asked.get("code_challenge") or asked.get("code_challenge_method") != "S256"):
-            return {"error": "invalid_request", "error_description": "PKCE is required"}
-        if asked.get("prompt") == "none" and self.session_since is None:
-            return {"error": "login_required"}
+        refused = self.accepts(asked)
+        if refused is not None:
+            return refused
         self._sign_in(asked)
         code = secrets.token_urlsafe(16)
         hint = asked.get("login_hint", "")
@@ -302,10 +448,10 @@ class FakeProvider:
         no_store = {"Cache-Control": "no-store"}
         try:
             self._authenticate(request, form)
-            answer = self._redeem(form)
+            refreshes = form.get("grant_type") == "refresh_token"
+            answer = self.refresh_answer(form) if refreshes else self._redeem(form)
         except Refused as error:
-            status = 200 if self.switches.get("token") == "error_in_200" else error.status
-            body = {"error": error.error, "error_description": "as the tests asked"}
+            status, body = self.refusal(error)
             return web.json_response(body, status=status, headers=no_store)
         wrong = self.switches.get("token")
         if wrong == "error_in_200":
@@ -349,7 +495,7 @@ class FakeProvider:
         good = (
             form["client_assertion_type"] == ASSERTION
             and claims["iss"] == claims["sub"] == self.client_id
-            and claims["aud"] in {self.issuer, f"{self.base}/token"}
+            and claims["aud"] in {self.issuer, self.url("token")}
             and self.now() < claims["exp"] <= self.now() + 300
             and claims["jti"] not in self.jtis
         )
@@ -368,55 +514,27 @@ class FakeProvider:
             raise Refused("invalid_grant")
         if challenge is None and "code_verifier" in form:
             raise Refused("invalid_grant")
-        token = self._access_token(code)
-        self.access_tokens[token] = code.person
-        return {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": 300,
-            "id_token": self._id_token(code, token, form["code"]),
-        }
+        return self.token_answer(code, form)
+
+    def _refresh_token(self, code: Code) -> str:
+        token = secrets.token_urlsafe(16)
+        self.refresh_tokens[token] = code
+        return token
 
     def _access_token(self, code: Code) -> str:
-        """A JWT in the manner of Keycloak; ``access_token`` switches its claims."""
-        now = int(self.now())
-        claims = {
-            "iss": self.issuer,
-            "sub": code.person,
-            "aud": "account",
-            "azp": self.client_id,
-            "typ": "Bearer",
-            "iat": now,
-            "exp": now + 300,
-            "jti": secrets.token_urlsafe(8),
-            "realm_access": {"roles": ["staff"]},
-        }
         key = self.keys[0]
         return compact(
-            key, {"alg": key.alg, "kid": key.kid}, changed(claims, self.switches.get("access_token"))
+            key,
+            {"alg": key.alg, "kid": key.kid},
+            changed(self.access_token_claims(code), self.switches.get("access_token")),
         )
 
     # ── The ID Token ──────────────────────────────────────────────────────────────────────────
 
     def _id_token(self, code: Code, access_token: str, value: str) -> str:
-        key, now = self.keys[0], int(self.now())
-        claims = {
-            **self.people[code.person],
-            "iss": self.issuer,
-            "aud": self.client_id,
-            "sub": code.person,
-            "nonce": code.asked.get("nonce"),
-            "iat": now,
-            "exp": now + 300,
-            "auth_time": code.auth_time,
-            "acr": code.asked.get("acr_values", "0").split()[0],
-            "amr": ["pwd"],
-            "sid": "upstream-session",
-            "at_hash": half_hash(access_token, key.alg),
-        }
-        return self._sign(
-            key, self._lie({name: value for name, value in claims.items() if value is not None})
-        )
+        claims = self.id_token_claims(code, access_token, value)
+        said = {name: value for name, value in claims.items() if value is not None}
+        return self._sign(self.keys[0], self._lie(said))
 
     def _lie(self, claims: dict[str, Any]) -> dict[str, Any]:
         now = int(self.now())
@@ -431,11 +549,8 @@ class FakeProvider:
 
     def _sign(self, key: Key, claims: dict[str, Any]) -> str:
         say = self.switches
-        header = {
-            "alg": say.get("alg", key.alg),
-            "kid": say.get("kid", key.kid),
-            "typ": say.get("typ", "JWT"),
-        }
+        header = self.header(key)
+        header.update({name: say[name] for name in ("alg", "kid", "typ") if name in say})
         if say.get("kid") == "missing":
             del header["kid"]
         head, body = json.dumps(header), json.dumps(claims)
@@ -461,7 +576,7 @@ class FakeProvider:
         if scheme != "Bearer" or person is None:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             return web.json_response({}, status=401, headers=challenge)
-        said = {"sub": person, **self.people[person]}
+        said = self.userinfo_claims(person)
         wrong = self.switches.get("userinfo")
         if wrong == "jwt":
             key = self.keys[0]
@@ -472,6 +587,16 @@ class FakeProvider:
         elif wrong == "no_sub":
             del said["sub"]
         return web.json_response(changed(said, wrong))
+
+    # ── /logout ───────────────────────────────────────────────────────────────────────────────
+
+    async def _end_session(self, request: web.Request) -> web.Response:
+        """RP-Initiated Logout: the session ends, and the browser goes back where it is told to."""
+        self.session_since = None
+        back = request.query.get("post_logout_redirect_uri")
+        if back is None:
+            return web.Response(text="You are signed out.")
+        return web.Response(status=303, headers={"Location": back})
 
 
 def changed(document: dict[str, Any], changes: Any) -> dict[str, Any]:
