@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from broker.connector import SignedClaims, Tools, UpstreamRefused
+from broker.connector import Login, SignedClaims, Tools, UpstreamRefused
 from connectors import claims_map, oidc
 from connectors.oidc_settings import Algorithm, Text
 
@@ -46,7 +46,7 @@ class Connector(oidc.Connector):
         super().__init__(settings.on(settings.issuer), tools)
         self._own = settings
 
-    def parameters(self) -> Mapping[str, str]:
+    def parameters(self, login: Login) -> Mapping[str, str]:  # noqa: ARG002
         """Which connection, which organization."""
         asked = {"connection": self._own.connection, "organization": self._own.organization}
         return {name: value for name, value in asked.items() if value is not None}

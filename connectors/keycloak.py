@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, StrictBool
 
-from broker.connector import Json, SignedClaims, Tools, UpstreamInvalid
+from broker.connector import Json, Login, SignedClaims, Tools, UpstreamInvalid
 from connectors import claims_map, oauth2, oidc
 from connectors.oidc_metadata import Metadata
 from connectors.oidc_settings import IssuerUrl, Text, Url
@@ -49,11 +49,11 @@ class Connector(oidc.Connector):
         super().__init__(settings.on(settings.issuer, discovery_url=settings.discovery_url), tools)
         self._own = settings
 
-    def parameters(self) -> Mapping[str, str]:
+    def parameters(self, login: Login) -> Mapping[str, str]:  # noqa: ARG002
         """Which identity provider behind Keycloak."""
         return {"kc_idp_hint": self._own.kc_idp_hint} if self._own.kc_idp_hint is not None else {}
 
-    async def further_claims(
+    async def further(
         self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
     ) -> Mapping[str, Json]:
         """The roles in the access token: a JWT for us only because the same realm signed it for us."""

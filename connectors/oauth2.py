@@ -56,6 +56,15 @@ class Tokens:
     refresh_token: str | None = field(repr=False)
 
 
+class TokenRefused(UpstreamInvalid):
+    """The token endpoint said no: about us or the grant, never the person's own "no", which is a callback."""
+
+    def __init__(self, error: str, description: str, members: Mapping[str, Json]) -> None:
+        known = re.fullmatch(r"[a-z_]{1,40}", error)
+        super().__init__(f"token_{error}" if known else "token_error", description)
+        self.error, self.members = error, members
+
+
 # ── The way out ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -124,18 +133,21 @@ def printable(text: str) -> str:
 # ── The exchange ──────────────────────────────────────────────────────────────────────────────
 
 
-async def redeem(
-    tools: Tools, endpoint: str, client: Client, login: Login, code: str, *, pkce: bool
-) -> Tokens:
-    """Exchange the code, once.
+def code_grant(login: Login, code: str, *, pkce: bool) -> dict[str, str]:
+    """The members of the token request that redeem a code (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": login.redirect_uri}
+    return form | {"code_verifier": login.code_verifier} if pkce else form
+
+
+async def redeem(tools: Tools, endpoint: str, client: Client, grant: Mapping[str, str]) -> Tokens:
+    """Exchange a grant for tokens, once.
 
     Raises:
-        UpstreamInvalid: it was refused, or the answer is not one.
-        UpstreamUnavailable: no answer; the code may be spent, so the login starts anew.
+        TokenRefused: the upstream said no.
+        UpstreamInvalid: the answer is not one.
+        UpstreamUnavailable: no answer; a code may be spent, so the login starts anew.
     """
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": login.redirect_uri}
-    if pkce:
-        form["code_verifier"] = login.code_verifier
+    form = dict(grant)
     basic = _authenticate(tools, client, form)
     return read_tokens(await tools.http.post(endpoint, form, basic=basic))
 
@@ -182,13 +194,11 @@ def read_tokens(answer: Answer) -> Tokens:
     )
 
 
-def _token_error(members: Mapping[str, Json]) -> UpstreamInvalid | UpstreamUnavailable:
-    """A refusal here is about us or the code, never the person's own "no": that came on the callback."""
+def _token_error(members: Mapping[str, Json]) -> TokenRefused | UpstreamUnavailable:
     error, description = str(members["error"]), printable(str(members.get("error_description", "")))
     if error in _LATER:
         return UpstreamUnavailable(f"the token endpoint says {error}")
-    known = re.fullmatch(r"[a-z_]{1,40}", error)
-    return UpstreamInvalid(f"token_{error}" if known else "token_error", description)
+    return TokenRefused(error, description, members)
 
 
 def _text(members: Mapping[str, Json], name: str) -> str | None:

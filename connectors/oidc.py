@@ -16,8 +16,10 @@ from broker.connector import (
     Login,
     SignedClaims,
     Tools,
+    UpstreamError,
     UpstreamIdentity,
     UpstreamInvalid,
+    UpstreamRefused,
 )
 from connectors import claims_map, oauth2
 from connectors.oidc_metadata import Metadata, read_metadata
@@ -39,6 +41,7 @@ class Connector:
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings, self._tools = settings, tools
+        self._issuer = settings.issuer_rule
         self._metadata: Metadata | None = None
 
     # ── The three duties ──────────────────────────────────────────────────────────────────────
@@ -55,7 +58,7 @@ class Connector:
             "state": login.state,
             "nonce": login.nonce,
             **self._passed_on(login, metadata),
-            **self.parameters(),
+            **self.parameters(login),
         }
         if pkce:
             said |= {"code_challenge": oauth2.challenge(login.code_verifier), "code_challenge_method": "S256"}
@@ -69,19 +72,16 @@ class Connector:
     ) -> UpstreamIdentity:
         """From the callback to a person: the code, the ID Token, and userinfo if it is wanted."""
         metadata = await self._discover()
-        must = metadata.tells_issuer
-        code = oauth2.read_code(answer, issuer=self._settings.issuer, issuer_must_be_told=must)
-        tokens = await oauth2.redeem(
-            self._tools, metadata.token_endpoint, self._client(metadata), login, code, pkce="pkce" in memory
-        )
+        code = self._code(answer, metadata)
+        tokens = await self._redeemed(login, code, metadata, pkce="pkce" in memory)
         claims = await self._verified(tokens, login, code, metadata)
         self.check(claims)
-        userinfo = await self._userinfo(tokens, claims, metadata) if self._settings.get_user_info else {}
         return UpstreamIdentity(
             issuer=str(claims["iss"]),
-            subject=str(claims["sub"]),
-            id_token={**await self.further_claims(tokens, claims, metadata), **claims},
-            userinfo=userinfo,
+            subject=self.subject(claims),
+            id_token=claims,
+            userinfo=await self.userinfo(tokens, claims, metadata) if self._settings.get_user_info else {},
+            api=await self.further(tokens, claims, metadata),
             auth_time=int(claims.get("auth_time") or 0) or None,
             acr=_word(claims.get("acr")),
             amr=_words(claims.get("amr")),
@@ -95,20 +95,77 @@ class Connector:
 
     # ── What a kind of upstream may add ───────────────────────────────────────────────────────
 
-    def parameters(self) -> Mapping[str, str]:
+    @property
+    def callback_issuer(self) -> str | None:
+        """Whom a callback must be from when it says so (RFC 9207); None where what it says means nothing."""
+        return self._settings.issuer
+
+    def parameters(self, login: Login) -> Mapping[str, str]:  # noqa: ARG002 - for those that add some
         """Its own parameters of the authorization request."""
         return {}
+
+    def token_parameters(self, login: Login) -> Mapping[str, str]:  # noqa: ARG002
+        """Its own parameters of the token request."""
+        return {}
+
+    def client(self, metadata: Metadata) -> oauth2.Client:
+        """Who we are there, and how we prove it."""
+        settings = self._settings
+        without_saying = "private_key_jwt" if settings.private_key else metadata.preferred_auth_method
+        at_token_endpoint = settings.client_assertion_audience == "token_endpoint"
+        return oauth2.Client(
+            client_id=settings.client_id,
+            method=settings.token_endpoint_auth_method or without_saying,
+            secret=settings.client_secret,
+            # The issuer by default: an upstream cannot make us sign for somebody else's token endpoint.
+            assertion_audience=metadata.token_endpoint if at_token_endpoint else settings.issuer,
+        )
+
+    def refused(self, refused: UpstreamRefused) -> UpstreamError:
+        """What an error on the callback means, where it is told in the vendor's own words."""
+        return refused
+
+    def token_refused(self, refused: oauth2.TokenRefused) -> UpstreamError:
+        """What an error of the token endpoint means, where it is told in the vendor's own words."""
+        return refused
 
     def check(self, claims: SignedClaims) -> None:
         """What else must be true of its ID Token; raises UpstreamError."""
 
-    async def further_claims(
+    def subject(self, claims: SignedClaims) -> str:
+        """The subject key: what never changes of a person, and is never somebody else's."""
+        return str(claims["sub"])
+
+    async def userinfo(
+        self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
+    ) -> Mapping[str, Json]:
+        """The userinfo answer, if it is about the same person (Core §5.3.2)."""
+        if metadata.userinfo_endpoint is None:
+            raise UpstreamInvalid("metadata_no_userinfo_endpoint")
+        if tokens.access_token is None:
+            raise UpstreamInvalid("access_token_missing")
+        answer = await self._tools.http.get(metadata.userinfo_endpoint, bearer=tokens.access_token)
+        if answer.status != _OK:
+            raise UpstreamInvalid("userinfo_refused", f"status {answer.status}")
+        if answer.content_type == "application/jwt":
+            raise UpstreamInvalid("userinfo_is_a_jwt", "a signed or encrypted userinfo answer")
+        try:
+            said = answer.json()
+        except UpstreamInvalid as error:
+            raise UpstreamInvalid("userinfo_not_json", error.detail) from error
+        if not isinstance(said, dict):
+            raise UpstreamInvalid("userinfo_not_json", "no object")
+        if not isinstance(said.get("sub"), str) or said["sub"] != claims["sub"]:
+            raise UpstreamInvalid("userinfo_sub_mismatch")
+        return said
+
+    async def further(
         self,
-        tokens: oauth2.Tokens,  # noqa: ARG002 - for those that have more to read
+        tokens: oauth2.Tokens,  # noqa: ARG002
         claims: SignedClaims,  # noqa: ARG002
         metadata: Metadata,  # noqa: ARG002
     ) -> Mapping[str, Json]:
-        """What else it signed about the person; the ID Token's own claims win over these."""
+        """What else it tells about the person: for the map's ``api`` document."""
         return {}
 
     # ── Metadata ──────────────────────────────────────────────────────────────────────────────
@@ -141,18 +198,6 @@ class Connector:
             return self._settings.pkce == "always"
         return metadata.pkce_methods is None or "S256" in metadata.pkce_methods
 
-    def _client(self, metadata: Metadata) -> oauth2.Client:
-        settings = self._settings
-        without_saying = "private_key_jwt" if settings.private_key else metadata.preferred_auth_method
-        at_token_endpoint = settings.client_assertion_audience == "token_endpoint"
-        return oauth2.Client(
-            client_id=settings.client_id,
-            method=settings.token_endpoint_auth_method or without_saying,
-            secret=settings.client_secret,
-            # The issuer by default: an upstream cannot make us sign for somebody else's token endpoint.
-            assertion_audience=metadata.token_endpoint if at_token_endpoint else settings.issuer,
-        )
-
     def _passed_on(self, login: Login, metadata: Metadata) -> dict[str, str]:
         """The parameters of the client app's request that go on to the upstream."""
         passed = {
@@ -166,6 +211,21 @@ class Connector:
 
     # ── Tokens ────────────────────────────────────────────────────────────────────────────────
 
+    def _code(self, answer: Mapping[str, str], metadata: Metadata) -> str:
+        try:
+            return oauth2.read_code(
+                answer, issuer=self.callback_issuer, issuer_must_be_told=metadata.tells_issuer
+            )
+        except UpstreamRefused as error:
+            raise self.refused(error) from error
+
+    async def _redeemed(self, login: Login, code: str, metadata: Metadata, *, pkce: bool) -> oauth2.Tokens:
+        grant = {**oauth2.code_grant(login, code, pkce=pkce), **self.token_parameters(login)}
+        try:
+            return await oauth2.redeem(self._tools, metadata.token_endpoint, self.client(metadata), grant)
+        except oauth2.TokenRefused as error:
+            raise self.token_refused(error) from error
+
     async def _verified(
         self, tokens: oauth2.Tokens, login: Login, code: str, metadata: Metadata
     ) -> SignedClaims:
@@ -173,7 +233,7 @@ class Connector:
             # Never userinfo instead: an access token does not say for whom it was made (Core §3.1.3.3).
             raise UpstreamInvalid("id_token_missing")
         expected = Expected(
-            issuer=self._settings.token_issuer or self._settings.issuer,
+            issuer=self._issuer,
             client_id=self._settings.client_id,
             nonce=login.nonce,
             access_token=tokens.access_token,
@@ -183,29 +243,6 @@ class Connector:
             trusted_audiences=self._settings.token_audiences,
         )
         return await self._tools.verify(tokens.id_token, jwks_uri=metadata.jwks_uri, expected=expected)
-
-    async def _userinfo(
-        self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
-    ) -> Mapping[str, Json]:
-        """The userinfo answer, if it is about the same person (Core §5.3.2)."""
-        if metadata.userinfo_endpoint is None:
-            raise UpstreamInvalid("metadata_no_userinfo_endpoint")
-        if tokens.access_token is None:
-            raise UpstreamInvalid("access_token_missing")
-        answer = await self._tools.http.get(metadata.userinfo_endpoint, bearer=tokens.access_token)
-        if answer.status != _OK:
-            raise UpstreamInvalid("userinfo_refused", f"status {answer.status}")
-        if answer.content_type == "application/jwt":
-            raise UpstreamInvalid("userinfo_is_a_jwt", "a signed or encrypted userinfo answer")
-        try:
-            said = answer.json()
-        except UpstreamInvalid as error:
-            raise UpstreamInvalid("userinfo_not_json", error.detail) from error
-        if not isinstance(said, dict):
-            raise UpstreamInvalid("userinfo_not_json", "no object")
-        if not isinstance(said.get("sub"), str) or said["sub"] != claims["sub"]:
-            raise UpstreamInvalid("userinfo_sub_mismatch")
-        return said
 
 
 def _prompts(asked: tuple[str, ...], taken: frozenset[str] | None) -> list[str]:

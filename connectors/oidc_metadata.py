@@ -52,9 +52,10 @@ def read_metadata(document: Mapping[str, Json], settings: Settings, known: Metad
     Raises:
         UpstreamInvalid: it is another issuer's, or has endpoints that we do not use.
     """
-    if settings.needs_discovery and document.get("issuer") != settings.issuer:
+    wanted = settings.discovery_issuer or settings.issuer
+    if settings.needs_discovery and document.get("issuer") != wanted:
         told = printable(str(document.get("issuer")))
-        raise UpstreamInvalid("metadata_issuer_mismatch", f"it says {told}, not {settings.issuer}")
+        raise UpstreamInvalid("metadata_issuer_mismatch", f"it says {told}, not {wanted}")
     metadata = Metadata(
         document=document,
         authorization_endpoint=_needed(document, "authorization_endpoint", settings.authorization_endpoint),

@@ -7,12 +7,20 @@ Names are those of RFC 7591 and RFC 8414 where they have one.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
-from broker.connector import ConnectorSettings, Secret
+from broker.connector import ConnectorSettings, IssuerRule, Secret
 from connectors.oauth2 import AuthMethod
 
 Algorithm = Literal[
@@ -56,6 +64,38 @@ def _openid(scope: str) -> str:
 
 Url = Annotated[str, AfterValidator(check_url)]
 IssuerUrl = Annotated[str, AfterValidator(_issuer)]
+
+
+class TokenIssuer(ConnectorSettings):
+    """The issuers of tokens where each tenant has one of its own."""
+
+    template: Annotated[Text, AfterValidator(check_url)]
+    """The issuer, with `{…}` where the claim stands, such as `https://login.example/{tid}/v2.0`."""
+    claim: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")] = "tid"
+    """The claim of the token that names the tenant."""
+    allowed: tuple[Text, ...] = Field(min_length=1)
+    """The tenants that may sign in; `["*"]` lets everybody in who has one."""
+
+    @model_validator(mode="after")
+    def _bound(self) -> Self:
+        """Without the claim in it the template would be an issuer that no tenant is bound to."""
+        if self.template.count(f"{{{self.claim}}}") != 1:
+            raise ValueError(f"template: must have {{{self.claim}}} in it, once")
+        if "*" in self.allowed and len(self.allowed) > 1:
+            raise ValueError('allowed: "*" is everybody, and stands alone')
+        return self
+
+
+def _shape(value: Any) -> str:
+    return "text" if isinstance(value, str) else "list" if isinstance(value, list | tuple) else "rule"
+
+
+TokenIssuers = Annotated[
+    Annotated[Text, Tag("text")]
+    | Annotated[tuple[Text, ...], Field(min_length=1), Tag("list")]
+    | Annotated[TokenIssuer, Tag("rule")],
+    Discriminator(_shape),
+]
 
 
 class Common(ConnectorSettings):
@@ -119,8 +159,11 @@ class Settings(Common):
     """The provider's name for itself, compared exactly, slash for slash."""
     discovery_url: Url | None = None
     """Where its metadata lies, if not at the issuer's `/.well-known/openid-configuration`."""
-    token_issuer: Text | None = None
-    """What its tokens say as `iss`, if that is not the issuer."""
+    discovery_issuer: Text | None = None
+    """What its metadata says as `issuer`, if that is not the issuer."""
+    token_issuer: TokenIssuers | None = None
+    """What its tokens say as `iss`, if that is not the issuer: one text, a list of them, or
+    `{template: …, claim: …, allowed: […]}` where each tenant has its own."""
     authorization_endpoint: Url | None = None
     """Instead of what the metadata says. With this, the token endpoint and the keys no metadata is read."""
     token_endpoint: Url | None = None
@@ -129,6 +172,17 @@ class Settings(Common):
     """Instead of what the metadata says."""
     jwks_uri: Url | None = None
     """Instead of what the metadata says."""
+
+    @property
+    def issuer_rule(self) -> str | IssuerRule:
+        """Whose ID Tokens are believed."""
+        told = self.token_issuer
+        if told is None or isinstance(told, str):
+            return told or self.issuer
+        if isinstance(told, tuple):
+            return IssuerRule(exact=frozenset(told))
+        allowed = None if told.allowed == ("*",) else frozenset(told.allowed)
+        return IssuerRule(template=told.template, claim=told.claim, allowed=allowed)
 
     @property
     def needs_discovery(self) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, StrictBool
 
-from broker.connector import Tools
+from broker.connector import Login, Tools
 from connectors import claims_map, oidc
 from connectors.auth0 import Domain
 from connectors.oidc_settings import Text
@@ -57,6 +57,6 @@ class Connector(oidc.Connector):
         super().__init__(settings.on(settings.issuer, client_assertion_audience="token_endpoint"), tools)
         self._idp = settings.idp
 
-    def parameters(self) -> Mapping[str, str]:
+    def parameters(self, login: Login) -> Mapping[str, str]:  # noqa: ARG002
         """Which identity provider behind Okta."""
         return {"idp": self._idp} if self._idp is not None else {}

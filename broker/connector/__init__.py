@@ -64,7 +64,7 @@ from broker.connector.values import (
     SignedClaims,
     UpstreamIdentity,
 )
-from broker.protocol.id_token import Expected
+from broker.protocol.id_token import Expected, IssuerRule
 
 __all__ = [
     "Answer",
@@ -80,6 +80,7 @@ __all__ = [
     "Freshness",
     "HandOffs",
     "Here",
+    "IssuerRule",
     "Json",
     "Login",
     "Once",

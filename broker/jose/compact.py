@@ -88,6 +88,9 @@ def read(token: str, keys: KeySet, *, algorithms: Collection[str], typ: Collecti
     alg, kid = _check_header(_read_json(head, "bad_header"), algorithms, typ)
     candidates = keys.candidates(kid, alg)
     claims = _read_json(payload, "bad_payload")
+    candidates = [key for key in candidates if key.speaks_for(claims)]
+    if not candidates:
+        raise JoseError("key_issuer_mismatch", "the key that is named belongs to another issuer")
     if not any(key.verifies(alg, message, signature) for key in candidates):
         if any(key.kid == kid for key in candidates if kid is not None):
             raise JoseError("bad_signature")

@@ -177,6 +177,16 @@ class VerificationKey:
     kid: str | None
     algorithms: frozenset[str]
     _key: Any = field(repr=False)
+    issuer: str | None = None
+    """Whose tokens alone it may verify, where a set serves several issuers and says so key by key."""
+
+    def speaks_for(self, claims: Mapping[str, Any]) -> bool:
+        """Whether a token with these claims is of the issuer that this key belongs to."""
+        if self.issuer is None:
+            return True
+        tenant = claims.get("tid")
+        named = self.issuer.replace("{tenantid}", tenant) if isinstance(tenant, str) else self.issuer
+        return claims.get("iss") == named
 
     def verifies(self, alg: str, message: bytes, signature: bytes) -> bool:
         """Whether this key made ``signature`` over ``message``."""
@@ -261,8 +271,10 @@ def _read_key(entry: object) -> VerificationKey | None:
         key = kind.import_key({"kty": entry["kty"], **public})  # whatever was private stays behind
     except (ValueError, TypeError, LibraryError):
         return None  # not on the curve, not base64url: RFC 7517 §5 lets us go on with the others
-    kid = entry.get("kid")
-    return VerificationKey(kid if isinstance(kid, str) and kid else None, algorithms, key)
+    kid, issuer = entry.get("kid"), entry.get("issuer")
+    if issuer is not None and not (isinstance(issuer, str) and issuer):
+        return None  # it belongs to somebody who cannot be told
+    return VerificationKey(kid if isinstance(kid, str) and kid else None, algorithms, key, issuer)
 
 
 def _sound_rsa(modulus: str, exponent: str) -> bool:

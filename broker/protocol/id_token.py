@@ -1,13 +1,14 @@
 """What an upstream's ID Token must say, as a ladder of named rungs.
 
-Owns `Expected` and `check_id_token`; who signed the token was proved before. OpenID Connect Core §2 and
-§3.1.3.7; §3.1.3.6 (``at_hash``), §3.3.2.11 (``c_hash``); RFC 7519 §4.1; RFC 8725 §3. The first rung that
-fails ends it, with a stable reason for the log.
+Owns `Expected`, `IssuerRule` and `check_id_token`; who signed the token was proved before. OpenID Connect
+Core §2 and §3.1.3.7; §3.1.3.6 (``at_hash``), §3.3.2.11 (``c_hash``); RFC 7519 §4.1; RFC 8725 §3. The first
+rung that fails ends it, with a stable reason for the log.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,11 +40,41 @@ class IdTokenRefused(Exception):
         self.detail = detail
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,255}")
+"""What may stand in an issuer for a claim: nothing that ends a path segment or begins a query."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerRule:
+    """Which issuers a token may have, where it is not one: some of a list, or one for each tenant."""
+
+    exact: frozenset[str] = frozenset()
+    template: str | None = None
+    """An issuer with ``{claim}`` in it, for which the token's own claim is put."""
+    claim: str = "tid"
+    allowed: frozenset[str] | None = None
+    """What that claim may say; None allows every plain text."""
+
+    def admits(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the ``iss`` of these claims is one of them, byte for byte."""
+        issuer = claims.get("iss")
+        if not isinstance(issuer, str):
+            return False
+        return issuer in self.exact or issuer == self._filled(claims.get(self.claim))
+
+    def _filled(self, value: object) -> str | None:
+        if self.template is None or not isinstance(value, str) or _PLAIN.fullmatch(value) is None:
+            return None
+        if self.allowed is not None and value not in self.allowed:
+            return None
+        return self.template.replace(f"{{{self.claim}}}", value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """What an ID Token must say. Absence is said aloud; only what makes it stricter has a default."""
 
-    issuer: str
+    issuer: str | IssuerRule
     client_id: str
     nonce: str | None
     """None only where the protocol has none to check."""
@@ -84,10 +115,9 @@ def _refuse_unless(good: bool, reason: str, detail: str = "") -> None:
 
 def _issuer(claims: Mapping[str, Any], expected: Expected) -> None:
     # Byte for byte: a slash more or less is another issuer (Core §3.1.3.7, 2).
-    issuer = claims.get("iss")
-    _refuse_unless(
-        isinstance(issuer, str) and issuer == expected.issuer, "iss_mismatch", f"iss {_seen(issuer)}"
-    )
+    rule, issuer = expected.issuer, claims.get("iss")
+    fits = rule.admits(claims) if isinstance(rule, IssuerRule) else isinstance(issuer, str) and issuer == rule
+    _refuse_unless(fits, "iss_mismatch", f"iss {_seen(issuer)}")
 
 
 def _audience(claims: Mapping[str, Any], expected: Expected) -> None:

@@ -110,9 +110,8 @@ def test_a_published_key_that_is_too_weak_is_left_out():
 
 
 def test_every_recorded_file_is_used_by_a_test():
-    text = "".join(
-        path.read_text(encoding="utf-8") for path in PROVIDERS.parent.parent.glob("connectors/*.py")
-    )
+    tests = PROVIDERS.parent.parent
+    text = "".join(path.read_text(encoding="utf-8") for path in tests.glob("*/*.py"))
     files = [path for path in PROVIDERS.glob("*/*.json") if "id_token" not in path.name]
     assert len(files) > 8
     assert [str(path) for path in files if f"{path.parent.name}/{path.name}" not in text] == []
@@ -264,12 +263,12 @@ async def sign_in_at(realm, **more):
 
 async def test_roles_stay_in_the_access_token_unless_they_are_wanted(realm):
     async with await sign_in_at(realm) as stage:
-        assert "realm_access" not in (await stage.sign_in()).id_token
+        assert (await stage.sign_in()).api == {}
     async with await sign_in_at(realm, roles_from_access_token=True) as stage:
-        assert (await stage.sign_in()).id_token["realm_access"] == {"roles": ["staff"]}
+        assert (await stage.sign_in()).api == {"realm_access": {"roles": ["staff"]}}
 
 
-async def test_a_role_that_the_id_token_names_is_the_one_that_counts(realm):
+async def test_the_access_token_never_changes_what_the_id_token_says(realm):
     realm.person("ann", realm_access={"roles": ["reader"]})
     async with await sign_in_at(realm, roles_from_access_token=True) as stage:
         assert (await stage.sign_in()).id_token["realm_access"] == {"roles": ["reader"]}
@@ -305,7 +304,7 @@ async def test_an_access_token_that_is_no_jwt_gives_no_roles(realm):
 async def test_an_access_token_without_a_subject_is_still_this_logins(realm):
     realm.switch(access_token={"sub": None})
     async with await sign_in_at(realm, roles_from_access_token=True) as stage:
-        assert (await stage.sign_in()).id_token["realm_access"] == {"roles": ["staff"]}
+        assert (await stage.sign_in()).api["realm_access"] == {"roles": ["staff"]}
 
 
 async def test_keycloaks_own_tokens_have_the_shape_that_is_read():
@@ -316,7 +315,7 @@ async def test_keycloaks_own_tokens_have_the_shape_that_is_read():
     assert caught.value.reason == "access_token_sub_mismatch"
     desk.claims["sub"] = recorded("keycloak/access_token.claims.json")["sub"]
     identity = await finish(connector, **ISS)
-    assert identity.id_token["resource_access"]["broker"] == {"roles": ["editor"]}
+    assert identity.api["resource_access"]["broker"] == {"roles": ["editor"]}
     assert identity.sid == "3b1b0d36-0000-4000-8000-000000000001"
 
 
@@ -350,6 +349,11 @@ async def test_keycloaks_own_tokens_have_the_shape_that_is_read():
         ({"token_endpoint": "https://idp.example/ x"}, "characters"),
         ({"pkce": "off"}, "pkce"),
         ({"response_mode": "fragment"}, "response_mode"),
+        ({"token_issuer": []}, "token_issuer"),
+        ({"token_issuer": {"template": "https://idp.example/v2", "allowed": ["a"]}}, "must have {tid} in it"),
+        ({"token_issuer": {"template": "http://idp.example/{tid}", "allowed": ["a"]}}, "must be https"),
+        ({"token_issuer": {"template": "https://idp.example/{tid}"}}, "allowed"),
+        ({"token_issuer": {"template": "https://idp.example/{tid}", "allowed": ["*", "a"]}}, "stands alone"),
     ],
     ids=str,
 )

@@ -461,6 +461,51 @@ async def test_a_token_issuer_other_than_the_issuer_is_compared_exactly_too(idp)
         assert (await stage.sign_in()).issuer == "https://tokens.example/v2"
 
 
+@pytest.mark.row("CB-22")
+@pytest.mark.proves("oidc", "discovery issuer and token issuer kept apart from the issuer")
+async def test_the_metadatas_issuer_and_the_tokens_issuer_may_each_be_another(idp):
+    other = {"discovery_issuer": "https://{tenantid}.example/", "token_issuer": "https://tokens.example/v2"}
+    async with on_stage(idp, **other) as stage:
+        idp.switch(iss="https://tokens.example/v2")
+        with pytest.raises(TemporarilyUnavailable) as caught:
+            await stage.login().begin()
+        assert caught.value.reason == "metadata_issuer_mismatch"
+        stage.now.forward(61)
+        idp.switch(discovery={"issuer": "https://{tenantid}.example/"})
+        assert (await stage.sign_in()).issuer == "https://tokens.example/v2"
+
+
+@pytest.mark.row("CB-22")
+@pytest.mark.proves("oidc", "a set of token issuers")
+async def test_tokens_may_come_from_any_issuer_of_a_list_and_from_no_other(idp):
+    async with on_stage(idp, token_issuer=["https://a.example", "https://b.example/"]) as stage:
+        for issuer in ("https://a.example", "https://b.example/"):
+            idp.switch(iss=issuer)
+            assert (await stage.sign_in()).issuer == issuer
+        for issuer in ("https://b.example", "https://a.example/", idp.issuer):
+            idp.switch(iss=issuer)
+            assert (await stage.refused()).reason == "id_token_iss_mismatch"
+
+
+@pytest.mark.row("CB-33")
+@pytest.mark.proves("oidc", "an issuer template bound to a claim and to an allow-list")
+async def test_a_templates_claim_decides_whose_token_it_is(idp):
+    rule = {"template": "https://idp.example/{org}/v2", "claim": "org", "allowed": ["acme", "umbrella"]}
+    async with on_stage(idp, token_issuer=rule) as stage:
+        for named, told, good in (
+            ("acme", "acme", True),
+            ("umbrella", "umbrella", True),
+            ("umbrella", "acme", False),
+            ("evil", "evil", False),
+        ):
+            idp.person("ann", org=told)
+            idp.switch(iss=f"https://idp.example/{named}/v2")
+            if good:
+                assert (await stage.sign_in()).issuer == f"https://idp.example/{named}/v2"
+            else:
+                assert (await stage.refused()).reason == "id_token_iss_mismatch"
+
+
 # ── The token endpoint ────────────────────────────────────────────────────────────────────────
 
 

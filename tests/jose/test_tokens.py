@@ -472,6 +472,31 @@ def test_a_microsoft_key_without_alg_may_do_what_its_kind_can():
     )
 
 
+@pytest.mark.row("CB-33")
+@pytest.mark.parametrize(
+    ("owner", "claims", "good"),
+    [
+        ("https://idp.example/acme", {"iss": "https://idp.example/acme"}, True),
+        ("https://idp.example/acme", {"iss": "https://idp.example/evil", "tid": "acme"}, False),
+        ("https://idp.example/{tenantid}", {"iss": "https://idp.example/acme", "tid": "acme"}, True),
+        ("https://idp.example/{tenantid}", {"iss": "https://idp.example/acme", "tid": "evil"}, False),
+        ("https://idp.example/{tenantid}", {"iss": "https://idp.example/acme"}, False),
+        ("https://idp.example/{tenantid}", {}, False),
+        (["https://idp.example/acme"], {"iss": "https://idp.example/acme"}, False),
+        ("", {"iss": ""}, False),
+    ],
+)
+def test_a_key_that_names_its_issuer_verifies_nobody_elses_tokens(owner, claims, good):
+    key = SigningKey.generate("ES256")
+    keys = KeySet.from_jwks({"keys": [{**key.public_jwk(), "issuer": owner}]})
+    token = sign(key, claims, typ="JWT")
+    if good:
+        assert verify(token, keys, algorithms=("ES256",), typ=None) == claims
+    else:
+        with pytest.raises(JoseError):
+            verify(token, keys, algorithms=("ES256",), typ=None)
+
+
 def test_claims_of_any_json_shape_are_signed_as_they_are():
     odd = {"big": 10**30, "text": "ü\u2028", "none": None, "deep": {"list": [1, 2.5, True]}}
     assert verify(sign(RSA, odd, typ="x"), TRUSTED, algorithms=["RS256"], typ=None) == odd

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.protocol.id_token import Expected, IdTokenRefused, check_id_token, half_hash
+from broker.protocol.id_token import Expected, IdTokenRefused, IssuerRule, check_id_token, half_hash
 
 NOW = 1_800_000_000.0
 START = int(NOW)
@@ -238,3 +238,49 @@ def test_a_refusal_tells_the_log_only_a_short_look_at_what_was_wrong():
     with pytest.raises(IdTokenRefused) as caught:
         check(iss="x" * 10_000)
     assert len(caught.value.detail) < 200
+
+
+# ── Issuers that are not one ──────────────────────────────────────────────────────────────────
+
+TENANTS = IssuerRule(
+    exact=frozenset({"https://sts.example/"}),
+    template="https://login.example/{tid}/v2.0",
+    allowed=frozenset({"acme", "umbrella"}),
+)
+
+
+@pytest.mark.row("CB-22")
+@pytest.mark.row("CB-33")
+@pytest.mark.parametrize(
+    ("claims", "good"),
+    [
+        ({"iss": "https://sts.example/"}, True),
+        ({"iss": "https://sts.example"}, False),
+        ({"iss": "https://login.example/acme/v2.0", "tid": "acme"}, True),
+        ({"iss": "https://login.example/umbrella/v2.0", "tid": "umbrella"}, True),
+        ({"iss": "https://login.example/umbrella/v2.0", "tid": "acme"}, False),
+        ({"iss": "https://login.example/evil/v2.0", "tid": "evil"}, False),
+        ({"iss": "https://login.example/acme/v2.0"}, False),
+        ({"iss": "https://login.example/acme/v2.0", "tid": ["acme"]}, False),
+        ({"iss": "https://login.example/{tid}/v2.0", "tid": "{tid}"}, False),
+        ({"iss": "https://login.example/acme/v2.0/", "tid": "acme"}, False),
+        ({"iss": ["https://sts.example/"]}, False),
+        ({"tid": "acme"}, False),
+    ],
+    ids=str,
+)
+def test_an_issuer_of_many_is_bound_to_the_tenant_that_the_token_names(claims, good):
+    assert TENANTS.admits(claims) is good
+
+
+@pytest.mark.row("CB-22")
+@pytest.mark.parametrize("tenant", ["a/b", "../x", "", "a b", "a?b", "a#b", "é", "x" * 256])
+def test_a_tenant_is_a_plain_text_even_where_everybody_may_come(tenant):
+    anybody = IssuerRule(template="https://login.example/{tid}/v2.0")
+    assert anybody.admits({"iss": "https://login.example/acme/v2.0", "tid": "acme"})
+    assert not anybody.admits({"iss": f"https://login.example/{tenant}/v2.0", "tid": tenant})
+
+
+def test_a_rule_is_a_rung_of_the_ladder_like_an_issuer():
+    check(expected=replace(EXPECTED, issuer=IssuerRule(exact=frozenset({ISSUER, "https://other.example"}))))
+    assert refusal(expected=replace(EXPECTED, issuer=TENANTS)) == "iss_mismatch"
