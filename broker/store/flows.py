@@ -30,6 +30,19 @@ class Flows(Room):
         """The login that this browser began at this connector; once."""
         return await self._take(self._login(state, browser, connector), PendingLogin)
 
+    async def read_login(self, state: str, browser: str, connector: str) -> PendingLogin | None:
+        """The same login, which stays: a login page of ours may be loaded again, and answered wrongly."""
+        return await self._read(self._login(state, browser, connector), PendingLogin)
+
+    async def go_on_with_login(self, state: str, browser: str, pending: PendingLogin) -> bool:
+        """Put a login that has come a step further in its own place; whether it was still there.
+
+        It ends when it would have ended: whoever answers slowly gets no more time.
+        """
+        name = self._login(state, browser, pending.connector)
+        written = await self._wire.call("SET", name, self._seal(name, pending), "XX", "KEEPTTL")
+        return bool(written == b"OK")
+
     async def put_consent_page(self, page_id: str, browser: str, pending: PendingConsent, ttl: float) -> None:
         """Keep a consent page until it is answered."""
         await self._put(self._page(page_id, browser), pending, ttl)
