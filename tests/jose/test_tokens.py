@@ -465,7 +465,7 @@ def test_a_set_of_any_length_costs_only_so_much():
 def test_a_microsoft_key_without_alg_may_do_what_its_kind_can():
     jwk = {name: value for name, value in RSA.public_jwk().items() if name != "alg"} | {
         "x5c": ["MII"],
-        "issuer": "x",
+        "issuer": CLAIMS["iss"],
     }
     assert verify(
         sign(RSA, CLAIMS, typ="x"), KeySet.from_jwks({"keys": [jwk]}), algorithms=["RS256"], typ=None
