@@ -15,6 +15,8 @@ What only some upstreams can do is a separate small protocol, found with ``isins
     CanProbe      says what works and what does not, for the operator
     Asks          has no page elsewhere: the person answers on a login page of ours
     Publishes     has a document of its own for the upstream to read, such as SAML metadata
+    HandsOff      has its people signed in by another program of the operator's
+    KeepsPeople   has them in the pool of ours
     Unsolicited   may be sent an answer that nobody asked for
 """
 
@@ -26,6 +28,8 @@ from broker.connector.abilities import (
     CanRefresh,
     Connector,
     Finding,
+    HandsOff,
+    KeepsPeople,
     Published,
     Publishes,
     Question,
@@ -79,9 +83,11 @@ __all__ = [
     "Finding",
     "Freshness",
     "HandOffs",
+    "HandsOff",
     "Here",
     "IssuerRule",
     "Json",
+    "KeepsPeople",
     "Login",
     "Once",
     "People",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from broker.connector.settings import Secret
-from broker.connector.values import Departure, Login, UpstreamIdentity
+from broker.connector.values import Departure, Json, Login, UpstreamIdentity
 
 
 @runtime_checkable
@@ -76,10 +76,13 @@ class Question:
 
 @runtime_checkable
 class Asks(Protocol):
-    """A connector without a page of its own. Its ``begin`` sends the browser to `Here.login_uri`."""
+    """A connector without a page of its own. Its ``begin`` sends the browser to `Here.login_uri`.
+
+    The broker counts the attempts, and lets nobody try without end.
+    """
 
     def question(self, login: Login, memory: Mapping[str, str]) -> Question:
-        """What to ask first."""
+        """What to ask now; without a memory, from the beginning."""
         ...
 
     async def answer(
@@ -116,3 +119,31 @@ class Unsolicited(Protocol):
         Nothing that such an answer says is ever believed: anybody may have put it into this browser.
         """
         ...
+
+
+@runtime_checkable
+class HandsOff(Protocol):
+    """A connector whose people another program of the operator's signs in, and tells us of by our API."""
+
+    def is_from_the_page(self, client_id: str, secret: Secret) -> bool:
+        """Whether these are the credentials of that program, compared in constant time."""
+        ...
+
+    def accepted(self, body: Mapping[str, Json]) -> Mapping[str, Json]:
+        """What an accept says, as `HandOffs.take` is to give it back.
+
+        Raises:
+            UpstreamInvalid: it cannot be believed; ``detail`` is for that program to read.
+        """
+        ...
+
+    def rejected(self, body: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The same for a reject."""
+        ...
+
+
+@runtime_checkable
+class KeepsPeople(Protocol):
+    """A connector whose people are in our own pool, where the operator may end everything of one of them."""
+
+    keeps_people: bool

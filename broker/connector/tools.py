@@ -65,7 +65,15 @@ class UpstreamHTTP(Protocol):
         """POST a form once, never again by itself (a code is single use)."""
         ...
 
-    async def post_json(self, url: str, body: Json, *, bearer: str | None = None) -> Answer:
+    async def post_json(
+        self,
+        url: str,
+        body: Json,
+        *,
+        basic: tuple[str, Secret] | None = None,
+        bearer: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """POST a JSON document once."""
         ...
 
@@ -139,8 +147,12 @@ class Once(Protocol):
 class HandOffs(Protocol):
     """Logins that another program of the operator's decides (`connectors.custom`)."""
 
-    async def open(self, asked: Mapping[str, Json]) -> tuple[str, str]:
-        """A new one: its ``login_id`` and ``login_state``. It lives as long as a login may take."""
+    async def open(self, asked: Mapping[str, Json], *, back: str) -> tuple[str, str]:
+        """A new one: its ``login_id`` and ``login_state``. It lives as long as a login may take.
+
+        ``asked`` is what the other program may read; ``back`` is where it sends the browser once it has
+        decided, and is told to nobody before.
+        """
         ...
 
     async def take(self, login_id: str) -> Mapping[str, Json] | None:
@@ -160,7 +172,11 @@ class Person:
 
 
 class People(Protocol):
-    """The built-in pool of one connector."""
+    """The built-in pool of one connector.
+
+    Raises:
+        UpstreamUnavailable: the store is away, or more passwords come than can be checked.
+    """
 
     async def check_password(self, username: str, password: Secret) -> Person | None:
         """The person, or None: no such one, disabled, or another password; each after the same work."""
