@@ -4,7 +4,8 @@
     environment.py   ${NAME} and file:PATH
     tree.py          YAML → nodes that know where they stand
     pieces.py        include
-    written.py       what may be written, key by key (words.py, uris.py: kinds of values)
+    written.py       what may be written, key by key (written_connector.py: about a connector;
+                     words.py, uris.py: kinds of values)
     reading.py       nodes → typed values, and what is said when they are not
     partly.py        what can still be read of an entry of which something is wrong
     sections.py, connectors.py, scopes.py, clients.py, images.py, parts.py   the sections

@@ -21,9 +21,10 @@ from broker.config.problems import Path, Report, did_you_mean
 from broker.config.reading import keys_of, locate, read_keys, unknown_key
 from broker.config.settings import ConnectorConfig
 from broker.config.tree import Node, Source, read_text, read_tree
-from broker.config.written import ConnectorEntry
+from broker.config.written_connector import AllowUntil, ConnectorEntry, OlderThan
 from broker.connector import ConnectorSettings
 from broker.mapping import ClaimsMap, MapErrors, compile_map
+from broker.protocol.asking import UpstreamRefresh
 
 GROUP = "federation_broker.connectors"
 CONNECTOR_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -99,6 +100,10 @@ class ConnectorReader:
         entry, icon = part.entry, self._images.take(part.entry.icon, node, (*path, "icon"))
         if part.unread or module is None or settings is None or claims is None:
             return None
+        if entry.upstream_refresh != "never" and not hasattr(module.Connector, "refresh"):
+            where = node.child("upstream_refresh") or node
+            message = f"an upstream of type {entry.type} cannot be asked again"
+            self._report.add(where.place, (*path, "upstream_refresh"), message)
         return ConnectorConfig(
             id=connector_id,
             type=entry.type,
@@ -108,6 +113,8 @@ class ConnectorReader:
             claims=claims,
             pass_through=entry.pass_through,
             freshness=entry.freshness,
+            acr=MappingProxyType(entry.acr),
+            refresh=_refresh(entry),
             settings=settings,
             module=module,
         )
@@ -186,3 +193,13 @@ class ConnectorReader:
                 named = not whole or isinstance(where.value, dict)
                 self._report.add(where.key_place if named else where.place, (*path, *steps), message)
             return None
+
+
+def _refresh(entry: ConnectorEntry) -> UpstreamRefresh:
+    when, unreachable = entry.upstream_refresh, entry.on_unreachable
+    older_than = when.if_older_than if isinstance(when, OlderThan) else {"never": None, "always": 0}[when]
+    return UpstreamRefresh(
+        older_than=older_than,
+        on_denied=entry.on_denied,
+        allow_until=unreachable.allow_until if isinstance(unreachable, AllowUntil) else 0,
+    )

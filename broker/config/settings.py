@@ -13,9 +13,10 @@ from types import ModuleType
 from typing import Literal
 
 from broker.config.problems import Problem
-from broker.config.written import Fixed, PassThrough
+from broker.config.written_connector import Fixed, PassThrough
 from broker.connector import ConnectorSettings, Freshness, Secret
 from broker.mapping import ClaimsMap
+from broker.protocol.asking import UpstreamRefresh
 from broker.protocol.client import Client, ScopeRule, SigningAlg
 
 __all__ = [
@@ -150,6 +151,9 @@ class ConnectorConfig:
     claims: ClaimsMap
     pass_through: PassThrough
     freshness: Freshness
+    acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Ours → theirs."""
+    refresh: UpstreamRefresh = field(default_factory=UpstreamRefresh)
     settings: ConnectorSettings
     module: ModuleType
 

@@ -11,7 +11,15 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from broker.connector import Secret
 
@@ -118,3 +126,9 @@ Line = Annotated[str, AfterValidator(_one_line), Field(max_length=200)]
 def one_or_more(value: Any) -> Any:
     """A single value where a list may stand."""
     return value if isinstance(value, (list, tuple)) else [value]
+
+
+class Written(BaseModel):
+    """A part of the YAML: frozen, and no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

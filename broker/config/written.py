@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -29,19 +28,14 @@ from broker.config.words import (
     SpaceSeparated,
     StrongSecret,
     Switch,
+    Written,
     one_or_more,
 )
-from broker.connector import Freshness, Secret
+from broker.config.written_connector import ConnectorEntry
+from broker.connector import Secret
 from broker.protocol.client import AuthMethod, GrantType, SigningAlg
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-ConnectorType = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-class Written(BaseModel):
-    """A part of the YAML: frozen, and no key that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Tls(Written):
@@ -88,85 +82,6 @@ class Keys(Written):
     whatever a client asks for, and, where the broker makes the keys, ES256."""
     rotate_every: Duration = 90 * 86400
     """How long a key that the broker made signs before the next one does."""
-
-
-class Fixed(Written):
-    """Always this value, whatever the client app sent."""
-
-    fixed: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-    """The value."""
-
-
-def _way(value: Any) -> Any:
-    if value in ("drop", "pass") or isinstance(value, (dict, Fixed)):
-        return value
-    raise ValueError("expected drop, pass, or { fixed: … }")
-
-
-Way = Annotated[
-    Literal["drop", "pass"] | Fixed,
-    BeforeValidator(_way),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": ["drop", "pass"]},
-                {
-                    "type": "object",
-                    "properties": {"fixed": {"type": "string", "minLength": 1}},
-                    "required": ["fixed"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
-]
-
-
-class PassThrough(Written):
-    """Which parameters of a request reach the upstream. `prompt=login` and `max_age` always do."""
-
-    login_hint: Way = "drop"
-    """Who the client app thinks is signing in."""
-    acr_values: Way = "drop"
-    """How strong a login the client app asks for, by `acr_values` or by an essential `acr` in `claims`. Only
-    with `pass` does that reach the upstream; an essential `acr` is demanded of its answer in any case."""
-    ui_locales: Way = "pass"
-    """The languages the person reads."""
-
-
-def _map_or_path(value: Any) -> Any:
-    if isinstance(value, (str, dict)):
-        return value
-    raise ValueError("expected the path of a claims map, or the map itself")
-
-
-ClaimsSource = Annotated[
-    str | dict[str, Any],
-    BeforeValidator(_map_or_path),
-    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "object"}]}),
-]
-
-
-class ConnectorEntry(Written):
-    """An identity provider that people sign in at."""
-
-    type: ConnectorType
-    """Which kind of connector: one that is installed, or the path of a Python module such as
-    `mycompany.sso`. It decides which further keys there are."""
-    name: Line
-    """What stands on its button."""
-    icon: LocalPath | None = None
-    """An SVG or PNG file for its button, at most 64 kB; the broker serves it."""
-    enabled: Switch = True
-    """`false` takes it out of service: nobody signs in through it, and what it gave is not valid."""
-    claims: ClaimsSource | None = None
-    """How its words become ours: the path of a claims map, or the map itself. Without it the map that the
-    connector brings along."""
-    pass_through: PassThrough = PassThrough()
-    """Which parameters of a request reach it."""
-    freshness: Freshness = "proven"
-    """`proven`: after `prompt=login` or `max_age` it must state when the person signed in (`auth_time`).
-    `trusted`: it is believed to have asked anew without stating it."""
 
 
 Secrets = Annotated[
@@ -322,12 +237,12 @@ class BrokerFile(Written):
     the embedded store the broker makes its own."""
     keys: Keys = Keys()
     """The keys that sign tokens."""
-    connectors: dict[str, ConnectorEntry] = {}
+    connectors: dict[str, ConnectorEntry] = Field(default_factory=dict)
     """The identity providers, by an id of your choice. The id is part of every person's `sub`: it never
     changes."""
-    clients: dict[str, ClientEntry] = {}
+    clients: dict[str, ClientEntry] = Field(default_factory=dict)
     """The apps, by their `client_id`."""
-    scopes: dict[str, ScopeEntry] = {}
+    scopes: dict[str, ScopeEntry] = Field(default_factory=dict)
     """Scopes beside openid, profile, email, address, phone and offline_access; one of those may be named to
     add claims to it or to change its words."""
     lifetimes: Lifetimes = Lifetimes()

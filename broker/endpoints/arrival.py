@@ -12,6 +12,7 @@ from aiohttp import web
 
 from broker.connector import UpstreamDetour, UpstreamIdentity
 from broker.endpoints import about, cookies, flow
+from broker.endpoints.asking import hold
 from broker.endpoints.recognition import recognise
 from broker.protocol import routing, sessions
 from broker.protocol.errors import ServerError, Shown
@@ -51,6 +52,7 @@ async def arrive(
             return await _once_more(request, pending, detour)
         context = recognise(services, pending.connector, identity)
         sessions.is_whom_was_asked(pending.asked, context)
+        context = await hold(services, context, identity)
         known, cookie = await _begin_session(request, context)
         response = await flow.conclude(request, pending.asked, known)
     _settle_cookies(request, response, state, cookie, pending.connector)

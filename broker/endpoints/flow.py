@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from broker.endpoints import about, cookies, http
+from broker.endpoints.asking import as_last_heard
 from broker.events import traced
 from broker.pages import Choice, ChooserView
 from broker.protocol import consent, handles, routing, sessions
@@ -122,7 +123,8 @@ async def current_session(request: web.Request) -> Session | None:
         return None
     if session is None or services.now() >= session.ends_at:
         return None
-    return session
+    context = await as_last_heard(services, session.context)
+    return None if context is None else replace(session, context=context)
 
 
 async def proceed(
@@ -143,7 +145,9 @@ async def proceed(
     if chosen is not None and "none" not in asked.prompt:
         return await depart(request, asked, routing.picked(chosen, allowed))
     session = await current_session(request)
-    if session is not None and sessions.answers(asked, session, allowed, now=services.now()):
+    if session is not None and sessions.answers(
+        asked, session, allowed, now=services.now(), reachable=_reachable(services, asked, session)
+    ):
         return await conclude(request, asked, SignedIn.by(session))
     if "none" in asked.prompt:  # Core §3.1.2.6; prompt=none never leaves the broker
         raise LoginRequired(reason="no_usable_session")
@@ -154,6 +158,12 @@ async def proceed(
         # The chooser has an address of its own, so that it can be reloaded and come back to.
         return await wait_for_get(request, asked)
     return choose(request, asked, allowed, flow_id)
+
+
+def _reachable(services: Services, asked: AuthorizeRequest, session: Session) -> Sequence[str]:
+    """What of the ``acr_values`` asked for a new login where this session came from may reach."""
+    upstream = services.upstreams.get(session.context.connector)
+    return upstream.steps_up(asked) if upstream is not None else ()
 
 
 async def depart(

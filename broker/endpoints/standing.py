@@ -5,6 +5,9 @@ The deciding is `broker.protocol.policy`'s; here the store is asked what it is t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from broker.endpoints.asking import as_last_heard
 from broker.protocol import grants, policy
 from broker.protocol.errors import InvalidGrant, InvalidToken
 from broker.protocol.flow import Grant
@@ -36,4 +39,7 @@ async def may_be_used(
     reason = policy.objection(grant, circumstances)
     if reason is not None or client is None:
         raise refusal(reason=reason or "client_gone")
-    return grants.as_assigned(grant, client, services.scopes)
+    context = await as_last_heard(services, grant.context)
+    if context is None:
+        raise refusal(reason="upstream_denied")
+    return grants.as_assigned(replace(grant, context=context), client, services.scopes)

@@ -12,6 +12,7 @@ from typing import Literal
 from aiohttp import web
 
 from broker.endpoints import about, http
+from broker.endpoints.asking import asked_again
 from broker.endpoints.clients import authenticated
 from broker.endpoints.minting import (
     access_token,
@@ -84,6 +85,8 @@ async def _refresh(request: web.Request, client: Client, params: Params) -> dict
     if not grants.gives_refresh_token(grant, client):
         raise InvalidGrant(reason="refresh_not_allowed")
     scopes = grants.narrowed(grant, params)
+    if state.refresh == presented.digest:  # an old one gets no further, and is no reason to ask anybody
+        grant = await asked_again(services, grant)
     token = access_token(services, grant, client, scopes)
     rotation = await store.rotate_refresh(
         presented,

@@ -4,6 +4,7 @@
     PendingRequest         the same, waiting for a GET of ours or the chooser
     PendingLogin           on its way to an upstream                          until /callback
     AuthenticationContext  who it is, in our words, and where each came from  mapping.apply
+    Held                   what the upstream is asked again by                until it refuses
     Session                the browser's single sign-on                       until it ends
     PendingConsent         waiting for the person's answer                    until /consent
     Consent                what a person allowed a client                     until withdrawn
@@ -105,6 +106,20 @@ class AuthenticationContext:
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
     """Claim → where its value came from, such as ``userinfo: email``."""
+    held: str | None = None
+    """The `Held` record by which the upstream is asked again; None where it never is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What is kept of a login so that its upstream can be asked again. Whatever stands on it ends with it."""
+
+    keep: Mapping[str, str] = field(repr=False)
+    """The connector's own, such as a refresh token."""
+    context: AuthenticationContext
+    """As the upstream said it last."""
+    checked_at: float
+    """When that was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

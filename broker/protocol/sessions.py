@@ -5,15 +5,26 @@ OpenID Connect Core §3.1.2.1 (``prompt``, ``max_age``, ``id_token_hint``) and �
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from broker.protocol.claims_request import essential_acr, names_somebody_else
 from broker.protocol.errors import LoginRequired, UnmetAuthenticationRequirements
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Session
 
 
-def answers(asked: AuthorizeRequest, session: Session | None, allowed: Sequence[str], *, now: float) -> bool:
-    """Whether ``session`` is good enough for ``asked``, with nothing asked of the person."""
+def answers(
+    asked: AuthorizeRequest,
+    session: Session | None,
+    allowed: Sequence[str],
+    *,
+    now: float,
+    reachable: Collection[str] = (),
+) -> bool:
+    """Whether ``session`` is good enough for ``asked``, with nothing asked of the person.
+
+    ``reachable`` are those of the ``acr_values`` asked for that a new login where the session came from may
+    reach: without one of them the person steps up (RFC 9470 §5).
+    """
     if session is None or now >= session.ends_at:
         return False
     context = session.context
@@ -21,6 +32,8 @@ def answers(asked: AuthorizeRequest, session: Session | None, allowed: Sequence[
     if context.connector not in allowed or asked.connector not in (None, context.connector):
         return False
     if not asked.session_may_answer or asked.prompt & {"login", "select_account"}:
+        return False
+    if reachable and context.acr not in reachable:
         return False
     if asked.max_age is not None and not _is_younger(context, asked.max_age, now=now):
         return False

@@ -15,8 +15,22 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
     grant:{<grant id>}                  hash    lifetimes.code, then the         a code and its tokens
                                                 longest life of its tokens
     consents:<subject>                  hash    lifetimes.consent                what a person allowed
+    held:{<held id>}                    string  the longest session and         the upstream is asked
+                                                refresh token, or a refusal     again by it
+    asking:{<held id>}                  string  the asker, or its deadline      one asks at a time
     once:<hash of family, name>         string  when it could not be used        a SAML assertion is
                                                 again anyhow                     accepted once
+    hand-off:<hash of connector,        string  lifetimes.login                  another program decides
+        login id>                                                                a login
+    attempts:{<connector>}:<hash of     string  minutes, from the first one      guessing gets slow
+        limit, whose>
+    known:{<connector>}:<hash of        string  90 days, from the last login     somebody else's guesses
+        username, place>                                                         do not lock them out
+    ended-before:<subject>              string  the longest session and          the operator ended all
+                                                refresh token                    that a person had
+    people:{<connector>}                hash    never: who is in the pool is     people sign in with a
+                                                what the operator keeps there    password of ours
+    usernames:{<connector>}             hash    never: the same people           a username is given once
     signing-keys                        string  never: without them no token     every host signs with
                                                 of ours can be checked; the      published keys
                                                 key ring lets old ones go
@@ -33,13 +47,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from broker.config.settings import EMBEDDED, StoreConfig
+from broker.store.attempts import Attempts, Limit
 from broker.store.consents import Consents
 from broker.store.embedded import Embedded, EmbeddedInUse, join_embedded, start_embedded
+from broker.store.ends import Ends
 from broker.store.errors import StoreCorrupt, StoreError, StoreMisconfigured, StoreRefused, StoreUnavailable
 from broker.store.flows import Flows
 from broker.store.grants import FirstRefresh, Grants, GrantState, OpaqueAccess, Rotation, Spent, Turn
+from broker.store.hand_offs import HandOff, HandOffRoom
+from broker.store.helds import Helds
 from broker.store.kept import kept_secret
 from broker.store.once import Onces
+from broker.store.people import PoolPerson, Pools
 from broker.store.sessions import Sessions
 from broker.store.signing import Signing
 from broker.store.vault import Vault
@@ -50,7 +69,10 @@ __all__ = [
     "EmbeddedInUse",
     "FirstRefresh",
     "GrantState",
+    "HandOff",
+    "Limit",
     "OpaqueAccess",
+    "PoolPerson",
     "Rotation",
     "Spent",
     "Store",
@@ -65,7 +87,9 @@ __all__ = [
 ]
 
 
-class Store(Flows, Sessions, Grants, Consents, Signing, Onces):
+class Store(
+    Flows, Sessions, Grants, Consents, Signing, Onces, Helds, Pools, HandOffRoom, Attempts, Ends
+):
     """All that is stored. Every method may raise `StoreUnavailable` and `StoreCorrupt`."""
 
     def __init__(

@@ -89,6 +89,8 @@ class GrantState:
     revoked: bool
     jti_revoked: bool
     """Whether the access token that was asked about was revoked by itself."""
+    refresh: str | None
+    """Digest of the refresh token that is good now."""
     access: AccessToken | None
     """The opaque access token that was asked about; None when it is not there."""
 
@@ -110,11 +112,11 @@ class Grants(Room):
         name = self._grant(grant_id)
         at = f"at:{access.digest if access else ''}"
         answer: Any = await self._wire.call(
-            "HMGET", name, "grant", "spent", "revoked", f"jti:{jti or ''}", at
+            "HMGET", name, "grant", "spent", "revoked", "refresh", f"jti:{jti or ''}", at
         )
-        if not isinstance(answer, list) or len(answer) != len(("grant", "spent", "revoked", "jti", "at")):
+        if not isinstance(answer, list) or len(answer) != 6:  # noqa: PLR2004 - as many as were asked for
             raise alarm("wrong_answer", f"the answer for {name} is not that of a grant")
-        sealed, spent, revoked, jti_revoked, token = answer
+        sealed, spent, revoked, refresh, jti_revoked, token = answer
         grant = self._open(f"{name}\0grant", Grant, sealed)
         if grant is None:
             return None
@@ -123,6 +125,7 @@ class Grants(Room):
             spent=spent is not None,
             revoked=revoked is not None,
             jti_revoked=jti_revoked is not None,
+            refresh=refresh.decode() if refresh is not None else None,
             access=self._open(f"{name}\0{at}", AccessToken, token and token.partition(b":")[2]),
         )
 

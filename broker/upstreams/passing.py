@@ -7,6 +7,7 @@ here: it is about our own consent page. ``prompt=none`` never comes this far.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -45,7 +46,7 @@ def login_for(started: Started, connector: ConnectorConfig, *, redirect_uri: str
     """The login that this connector is asked for."""
     asked, ways = started.asked, connector.pass_through
     # An essential acr can only be reached if the upstream hears of it (Core §5.5.1.1).
-    acr = " ".join(asked.acr_values or essential_acr(asked.claims))
+    acr = tuple(asked.acr_values or essential_acr(asked.claims))
     return Login(
         redirect_uri=redirect_uri,
         state=started.state,
@@ -54,13 +55,28 @@ def login_for(started: Started, connector: ConnectorConfig, *, redirect_uri: str
         prompt=tuple(prompt for prompt in _PASSED_PROMPTS if prompt in asked.prompt),
         max_age=asked.max_age,
         login_hint=_passed(ways.login_hint, asked.login_hint or "") or None,
-        acr_values=tuple(_passed(ways.acr_values, acr).split()),
+        acr_values=theirs(acr, connector.acr) or tuple(_passed(ways.acr_values, " ".join(acr)).split()),
         ui_locales=tuple(_passed(ways.ui_locales, " ".join(asked.ui_locales)).split()),
         client_id=asked.client_id,
         client_name=started.client_name,
         scopes=asked.scopes,
         detour=started.detour,
     )
+
+
+def theirs(asked: Sequence[str], table: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """What is asked of the upstream for the values that its table translates; the best first."""
+    return tuple(dict.fromkeys(table[value][0] for value in asked if value in table))
+
+
+def ours(acr: str | None, table: Mapping[str, tuple[str, ...]]) -> str | None:
+    """What apps are told of the upstream's ``acr``.
+
+    With a table nothing that is not in it: an upstream does not get to say our words.
+    """
+    if not table:
+        return acr
+    return next((value for value, known in table.items() if acr in known), None)
 
 
 def _passed(way: Literal["drop", "pass"] | Fixed, value: str) -> str:

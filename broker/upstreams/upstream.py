@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from broker.config import ConnectorConfig
 from broker.connector import (
     Asks,
+    CanRefresh,
     Connector,
     Departure,
     Login,
@@ -27,17 +28,20 @@ from broker.connector import (
     UpstreamDetour,
     UpstreamError,
     UpstreamIdentity,
+    UpstreamRefused,
     UpstreamStale,
+    UpstreamUnavailable,
     UpstreamUnmet,
 )
 from broker.mapping import ClaimsMap
+from broker.protocol.asking import UpstreamRefresh
 from broker.protocol.claims_request import essential_acr
 from broker.protocol.errors import OAuthError, ServerError, TemporarilyUnavailable
-from broker.protocol.flow import PendingLogin
+from broker.protocol.flow import AuthorizeRequest, PendingLogin
 from broker.protocol.freshness import Stale, resolve_auth_time
 from broker.upstreams.answers import as_protocol_error
 from broker.upstreams.checked import checked_departure, checked_identity
-from broker.upstreams.passing import Started, login_for
+from broker.upstreams.passing import Started, login_for, ours
 from broker.upstreams.tools import ClientKey
 
 T = TypeVar("T")
@@ -128,6 +132,26 @@ class Upstream:
         connector = self._connector
         return connector.onward(answer) if isinstance(connector, Unsolicited) else None
 
+    @property
+    def refresh_rule(self) -> UpstreamRefresh:
+        """When it is asked again, as the operator decided."""
+        return self._config.refresh
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which a call to it has ended in any case."""
+        return self._deadline
+
+    async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+        """Who somebody is now, asked without them.
+
+        Raises:
+            AccessDenied: they may not sign in any more, as far as the upstream is concerned.
+            TemporarilyUnavailable: it cannot be asked now.
+            OAuthError: its answer is not believed.
+        """
+        return await self._isolated(self._refresh(keep))
+
     async def ping(self) -> None:
         """Whether it could serve a login now.
 
@@ -173,6 +197,16 @@ class Upstream:
         said = await self._connector.answer(login, fields, pending.memory)
         return said if isinstance(said, Question) else self._good_enough(checked_identity(said), pending)
 
+    async def _refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+        if not isinstance(self._connector, CanRefresh) or not keep:
+            raise UpstreamUnavailable("nothing was kept by which it could be asked")
+        try:
+            return checked_identity(await self._connector.refresh(keep))
+        except UpstreamRefused as error:
+            if error.error in {"temporarily_unavailable", "server_error"}:
+                raise UpstreamUnavailable(error.detail) from error
+            raise UpstreamRefused("access_denied", f"{error.error}: {error.detail}") from error
+
     async def _published(self) -> Published | None:
         return self._connector.published() if isinstance(self._connector, Publishes) else None
 
@@ -215,7 +249,12 @@ class Upstream:
             )
         except Stale as error:
             raise UpstreamStale(error.reason, error.detail) from error
-        essential = essential_acr(asked.claims)
-        if essential and identity.acr not in essential:
+        acr = ours(identity.acr, self._config.acr)
+        wanted = essential_acr(asked.claims) or self.steps_up(asked)
+        if wanted and acr not in wanted:
             raise UpstreamUnmet("acr_unmet", f"acr {str(identity.acr)[:100]!r}")
-        return identity if auth_time == identity.auth_time else replace(identity, auth_time=auth_time)
+        return replace(identity, auth_time=auth_time, acr=acr)
+
+    def steps_up(self, asked: AuthorizeRequest) -> tuple[str, ...]:
+        """Those of the ``acr_values`` asked for that the operator says this upstream can reach (RFC 9470)."""
+        return tuple(value for value in asked.acr_values if value in self._config.acr)

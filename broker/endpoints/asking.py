@@ -1,0 +1,136 @@
+"""Asking an upstream again about somebody who is not there: at a refresh, under the rules of its entry.
+
+RFC 6749 §6 and §10.4; OpenID Connect Core §12. One asks at a time for each login, whatever number of workers,
+client apps and requests stand on it; the others wait for what that one hears. Nothing has been spent yet when
+the upstream is asked, so a client app that is refused "for now" tries again with the same refresh token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from broker.connector import UpstreamIdentity
+from broker.endpoints.recognition import recognise
+from broker.protocol.asking import as_it_is, is_due, may_go_on
+from broker.protocol.errors import AccessDenied, InvalidGrant, OAuthError, TemporarilyUnavailable
+from broker.protocol.flow import AuthenticationContext, Grant, Held
+from broker.services import Services
+from broker.upstreams import Upstream
+
+_GLANCE = 0.05
+"""Seconds between two looks at whether somebody else has heard."""
+_GRACE = 5.0
+"""Seconds beyond the upstream's own deadline in which its answer is mapped and kept."""
+
+
+async def hold(
+    services: Services, context: AuthenticationContext, identity: UpstreamIdentity
+) -> AuthenticationContext:
+    """Keep what the upstream will be asked again by, where its entry says that it will."""
+    rule = services.upstreams[context.connector].refresh_rule
+    if rule.older_than is None:
+        return context
+    lifetimes = services.config.lifetimes
+    held_id, now = services.fresh_name(), services.now()
+    context = replace(context, held=held_id)
+    # A session may give a code until its end, and the code a refresh token, which lives from then.
+    ttl = lifetimes.session.absolute + lifetimes.code + lifetimes.refresh_token.absolute
+    held = Held(keep=dict(identity.keep), context=context, checked_at=now)
+    await services.store.put_held(held_id, held, ttl)
+    return context
+
+
+async def as_last_heard(services: Services, context: AuthenticationContext) -> AuthenticationContext | None:
+    """Somebody as the upstream described them last; None where it has refused them since."""
+    if context.held is None:
+        return context
+    held = await services.store.read_held(context.held)
+    return None if held is None else as_it_is(context, held)
+
+
+async def asked_again(services: Services, grant: Grant) -> Grant:
+    """The grant with what its upstream says now, where it is time to ask.
+
+    Raises:
+        InvalidGrant: the upstream does not let this person in any more.
+        TemporarilyUnavailable: it does not say, and its last word is too old.
+    """
+    held_id, upstream = grant.context.held, services.upstreams[grant.context.connector]
+    if held_id is None or upstream.refresh_rule.older_than is None:
+        return grant
+    came = services.now()
+    async with _turn(services, held_id, upstream, came) as mine:
+        held = await services.store.read_held(held_id)
+        if held is None:
+            raise InvalidGrant(reason="upstream_denied")
+        if mine and is_due(held, upstream.refresh_rule, now=services.now()):
+            held = await _ask(services, grant, held_id, held)
+    return replace(grant, context=as_it_is(grant.context, held))
+
+
+@asynccontextmanager
+async def _turn(services: Services, held_id: str, upstream: Upstream, came: float) -> AsyncIterator[bool]:
+    """Waits until it is our turn, or until somebody has asked since we came: then it need not be ours."""
+    turn, longest = services.fresh_name(), upstream.patience + _GRACE
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + longest
+    while not await services.store.begin_asking(held_id, turn, longest):
+        held = await services.store.read_held(held_id)
+        if held is None or held.checked_at >= came:
+            yield False
+            return
+        if loop.time() > give_up:
+            raise TemporarilyUnavailable(reason="upstream_being_asked")
+        await asyncio.sleep(_GLANCE)
+    try:
+        held = await services.store.read_held(held_id)
+        yield held is not None and held.checked_at < came
+    finally:
+        await services.store.done_asking(held_id, turn)
+
+
+async def _ask(services: Services, grant: Grant, held_id: str, held: Held) -> Held:
+    upstream, now = services.upstreams[grant.context.connector], services.now()
+    try:
+        identity = await upstream.refresh(held.keep)
+        context = recognise(services, upstream.id, identity)
+        if context.subject != grant.context.subject:
+            raise AccessDenied(reason="upstream_subject_changed")
+    except AccessDenied as error:
+        raise await _denied(services, grant, held_id, error) from error
+    except OAuthError as error:
+        if isinstance(error, TemporarilyUnavailable) and may_go_on(held, upstream.refresh_rule, now=now):
+            _note(services, grant, "allowed", error)
+            return held
+        _note(services, grant, "failed", error)
+        raise TemporarilyUnavailable(reason=error.reason, detail=error.detail) from error
+    latest = Held(keep={**held.keep, **identity.keep}, context=replace(context, held=held_id), checked_at=now)
+    if not await services.store.renew_held(held_id, latest):
+        raise InvalidGrant(reason="upstream_denied")
+    return latest
+
+
+async def _denied(services: Services, grant: Grant, held_id: str, error: AccessDenied) -> InvalidGrant:
+    """What stands on this login ends: its other grants and its session when they are next looked at."""
+    _note(services, grant, "refused", error)
+    if services.upstreams[grant.context.connector].refresh_rule.on_denied == "revoke":
+        await services.store.drop_held(held_id)
+        await services.store.revoke_grant(grant.id)
+    return InvalidGrant(reason="upstream_denied", detail=error.detail)
+
+
+def _note(services: Services, grant: Grant, outcome: str, error: OAuthError) -> None:
+    services.events.emit(
+        "upstream_refresh",
+        outcome,
+        reason=error.reason,
+        detail=error.detail,
+        client_id=grant.client_id,
+        connector=grant.context.connector,
+        subject=grant.context.subject,
+        grant_id=grant.id,
+        correlation_id=grant.correlation_id,
+    )
