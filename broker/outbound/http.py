@@ -100,10 +100,24 @@ class UpstreamClient:
         }
         return await self._send("POST", url, headers, urlencode(form).encode("ascii"))
 
-    async def post_json(self, url: str, body: Json, *, bearer: str | None = None) -> Answer:
+    async def post_json(
+        self,
+        url: str,
+        body: Json,
+        *,
+        basic: tuple[str, Secret] | None = None,
+        bearer: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """POST a JSON document, once."""
-        headers = {"Accept": "application/json", "Content-Type": "application/json", **_bearer(bearer)}
-        return await self._send("POST", url, headers, msgspec.json.encode(body))
+        said = {
+            "Accept": "application/json",
+            **(headers or {}),
+            "Content-Type": "application/json",
+            **_basic(basic),
+            **_bearer(bearer),
+        }
+        return await self._send("POST", url, said, msgspec.json.encode(body))
 
     async def document(self, url: str) -> Mapping[str, Json]:
         """A JSON object that rarely changes."""
