@@ -30,7 +30,7 @@ SEARCH_FROM: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page, ready to be answered. The status is the view's own affair: 200, or `ErrorView.status`."""
+    """A page, ready to be answered. The status is the view's own affair: 200, or its ``status``."""
 
     html: bytes
     headers: Mapping[str, str]
@@ -72,7 +72,7 @@ class Pages:
         headers, status = self._headers, 200
         if isinstance(view, views.FormPostView):
             headers = safety.page_headers(_form_sources(view))
-        elif isinstance(view, views.ErrorView):
+        elif isinstance(view, views.ErrorView | views.LoginView):
             status = view.status
         return Page(html.encode("utf-8", "replace"), headers, status)
 

@@ -8,7 +8,7 @@ Instants are seconds since the epoch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from broker.pages.words import MessageKey
 
@@ -35,6 +35,36 @@ class ChooserView:
     client_name: str
     client_logo: str | None = None
     choices: tuple[Choice, ...]
+
+
+LoginProblem = Literal["incomplete", "wrong", "too_many", "away"]
+"""Why the last answer did not do; never whether somebody is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginView:
+    """A password, or the one-time code after it.
+
+    Posts ``csrf``, ``state``, and ``username`` and ``password``, or ``code``; ``again`` instead of a code
+    leads back to the password.
+    """
+
+    template: ClassVar[str] = "login.html"
+    client_name: str
+    client_logo: str | None = None
+    connector_name: str
+    kind: Literal["password", "one_time_code"] = "password"
+    action: str
+    csrf: str
+    state: str
+    username: str = ""
+    """What was typed, or what the app thinks it will be."""
+    problem: LoginProblem | None = None
+    minutes: int = 0
+    """How long to wait, where it was too many."""
+    other_url: str | None = None
+    """A path of ours to the other ways to sign in, where there are some."""
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +201,7 @@ class LeavingView:
 
 View = (
     ChooserView
+    | LoginView
     | ConsentView
     | ErrorView
     | GrantsView

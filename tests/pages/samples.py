@@ -15,6 +15,7 @@ from broker.pages import (
     GrantLine,
     GrantsView,
     LeavingView,
+    LoginView,
     ScopeLine,
     SignedOutView,
     View,
@@ -104,9 +105,28 @@ ERROR = ErrorView(message="upstream_refused", correlation_id="7KQ4-M2XP-9TBD", b
 
 FIELDS = (("code", HANDLE), ("state", 'a"b<c>&d'), ("iss", "https://login.acme.example"))
 
+LOGIN = LoginView(
+    client_name="Billing",
+    connector_name="Acme staff",
+    action="/login/staff",
+    csrf=HANDLE,
+    state=HANDLE,
+    other_url="/login/staff/other?state=x",
+)
+CODE = replace(LOGIN, kind="one_time_code")
+
 ORDINARY: Mapping[str, View] = {
     "chooser": ChooserView(client_name="Billing", choices=CHOICES),
     "chooser-many": ChooserView(client_name="Billing", choices=MANY),
+    "login": LOGIN,
+    "login-hinted": replace(LOGIN, username="ada", other_url=None),
+    "login-wrong": replace(LOGIN, username="ada", problem="wrong", status=422),
+    "login-incomplete": replace(LOGIN, problem="incomplete", status=422),
+    "login-too-many": replace(LOGIN, username="ada", problem="too_many", minutes=14, status=429),
+    "login-away": replace(LOGIN, username="ada", problem="away", status=503),
+    "code": CODE,
+    "code-wrong": replace(CODE, problem="wrong", status=422),
+    "code-incomplete": replace(CODE, problem="incomplete", status=422),
     "consent": CONSENT,
     "consent-device": replace(CONSENT, client_host="com.acme.billing", on_this_device=True, already=()),
     "error": ERROR,
@@ -131,6 +151,10 @@ WORST: Mapping[str, View] = {
             for choice, name in zip(MANY, (LONG_NAME, LONG_WORD, LONG_EMAIL) * 4, strict=False)
         ),
     ),
+    "worst-login": replace(
+        LOGIN, client_name=LONG_NAME, connector_name=LONG_WORD, username=LONG_EMAIL, problem="wrong"
+    ),
+    "worst-code": replace(CODE, client_name=LONG_WORD, connector_name=LONG_NAME, problem="too_many", minutes=1),
     "worst-consent": replace(
         CONSENT,
         client_name=LONG_NAME,
