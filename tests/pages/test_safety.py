@@ -36,7 +36,7 @@ POLYGLOTS = (
     "&lt;b&gt;&#x3c;i&#62;&amp;quot;",
 )
 # Keys that are ours, not somebody's words.
-_OURS = {"message", "status", "template"}
+_OURS = {"kind", "message", "problem", "status", "template"}
 
 
 def text_fields(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -68,8 +68,19 @@ PLACES = [
     for path in text_fields(view)
     # Where nothing was allowed, nothing can be withdrawn, and the address is not on the page.
     if (name, path) != ("grants-none", ("withdraw_action",))
+    # A username that is there already leaves the focus to the password.
+    and (name, path) != ("login", ("username",))
 ]
-_ADDRESSES = {"url", "action", "back_url", "not_you_url", "account_url", "withdraw_action", "sign_out_action"}
+_ADDRESSES = {
+    "account_url",
+    "action",
+    "back_url",
+    "not_you_url",
+    "other_url",
+    "sign_out_action",
+    "url",
+    "withdraw_action",
+}
 PAGES = Pages()
 
 
