@@ -18,8 +18,8 @@ from typing import Any
 from tests.interop.processes import Talking, running
 
 HERE = Path(__file__).parent
-OLDEST = (20, 19)
-"""The oldest Node with what these two packages need."""
+OLDEST = (22, 15)
+"""The oldest Node with what these packages need."""
 
 
 @cache
