@@ -94,6 +94,7 @@ async def test_without_a_page_a_session_that_is_too_weak_is_no_session(start) ->
 
 async def test_max_age_is_passed_on_with_it_and_the_answer_is_held_to_both(start) -> None:
     broker = await start(connector=TABLE)
+    broker.idp.now = broker.clock
     async with broker.browser() as browser:
         await id_token(browser, acr_values=TWICE)
         broker.clock.forward(600)

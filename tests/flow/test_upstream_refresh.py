@@ -19,6 +19,18 @@ async def tokens_of(browser: Browser, **asked: str) -> dict:
     return tokens
 
 
+@pytest.fixture
+def start_with(start):
+    """Starts a broker whose upstream lives at the same time, with these rules."""
+
+    async def start_one(**rules: object) -> Broker:
+        broker = await start(connector=ALWAYS | rules)
+        broker.idp.now = broker.clock
+        return broker
+
+    return start_one
+
+
 def asked_again(broker: Broker) -> int:
     """How often the upstream's token endpoint was asked to refresh."""
     return sum(seen.form.get("grant_type") == "refresh_token" for seen in broker.idp.seen("token"))
@@ -29,8 +41,8 @@ def loses_a_group(broker: Broker) -> None:
 
 
 @pytest.mark.row("UI-19")
-async def test_a_group_taken_away_upstream_is_gone_at_the_next_refresh(start) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_a_group_taken_away_upstream_is_gone_at_the_next_refresh(start_with) -> None:
+    broker = await start_with()
     async with broker.browser() as browser:
         first = await tokens_of(browser)
         _, told = await browser.userinfo(first["access_token"])
@@ -43,8 +55,8 @@ async def test_a_group_taken_away_upstream_is_gone_at_the_next_refresh(start) ->
             assert told["groups"] == ["staff:staff"]
 
 
-async def test_the_refreshed_id_token_keeps_sub_auth_time_and_sid(start) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_the_refreshed_id_token_keeps_sub_auth_time_and_sid(start_with) -> None:
+    broker = await start_with()
     async with broker.browser() as browser:
         first = await tokens_of(browser)
         broker.clock.forward(60)
@@ -67,8 +79,8 @@ async def test_without_the_rule_nothing_is_kept_and_nobody_is_asked(broker: Brok
         assert told["groups"] == ["staff:staff", "staff:admins"]
 
 
-async def test_it_is_asked_only_when_its_last_answer_is_old_enough(start) -> None:
-    broker = await start(connector=ALWAYS | {"upstream_refresh": {"if_older_than": "15m"}})
+async def test_it_is_asked_only_when_its_last_answer_is_old_enough(start_with) -> None:
+    broker = await start_with(upstream_refresh={"if_older_than": "15m"})
     async with broker.browser() as browser:
         tokens = await tokens_of(browser)
         for minutes, times in ((10, 0), (6, 1), (10, 1), (6, 2)):
@@ -78,8 +90,8 @@ async def test_it_is_asked_only_when_its_last_answer_is_old_enough(start) -> Non
 
 
 @pytest.mark.row("RT-07")
-async def test_an_upstream_that_refuses_ends_every_grant_and_the_session_of_that_login(start) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_an_upstream_that_refuses_ends_every_grant_and_the_session_of_that_login(start_with) -> None:
+    broker = await start_with()
     async with broker.browser() as browser:
         first, other = await tokens_of(browser), await tokens_of(browser)
         broker.idp.switch(refresh="invalid_grant")
@@ -94,8 +106,8 @@ async def test_an_upstream_that_refuses_ends_every_grant_and_the_session_of_that
     assert "upstream_denied" in broker.reasons()
 
 
-async def test_where_the_operator_says_so_a_refusal_ends_only_that_refresh(start) -> None:
-    broker = await start(connector=ALWAYS | {"on_denied": "refuse"})
+async def test_where_the_operator_says_so_a_refusal_ends_only_that_refresh(start_with) -> None:
+    broker = await start_with(on_denied="refuse")
     async with broker.browser() as browser:
         first = await tokens_of(browser)
         broker.idp.switch(refresh="invalid_grant")
@@ -106,8 +118,8 @@ async def test_where_the_operator_says_so_a_refusal_ends_only_that_refresh(start
 
 
 @pytest.mark.parametrize("trouble", [{"down": True}, {"token": "500"}, {"token": "drop"}])
-async def test_an_upstream_out_of_reach_costs_the_app_a_retry_and_no_token(start, trouble) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_an_upstream_out_of_reach_costs_the_app_a_retry_and_no_token(start_with, trouble) -> None:
+    broker = await start_with()
     async with broker.browser() as browser:
         first = await tokens_of(browser)
         broker.idp.switch(**trouble)
@@ -119,8 +131,8 @@ async def test_an_upstream_out_of_reach_costs_the_app_a_retry_and_no_token(start
         assert (await browser.refresh(first["refresh_token"]))[0] == 200
 
 
-async def test_its_last_answer_stands_in_for_as_long_as_the_operator_allows(start) -> None:
-    broker = await start(connector=ALWAYS | {"on_unreachable": {"allow_until": "1h"}})
+async def test_its_last_answer_stands_in_for_as_long_as_the_operator_allows(start_with) -> None:
+    broker = await start_with(on_unreachable={"allow_until": "1h"})
     async with broker.browser() as browser:
         tokens = await tokens_of(browser)
         broker.idp.switch(token="500")
@@ -132,8 +144,8 @@ async def test_its_last_answer_stands_in_for_as_long_as_the_operator_allows(star
         assert (status, body["error"]) == (503, "temporarily_unavailable")
 
 
-async def test_an_answer_that_is_not_believed_stands_in_for_nothing(start) -> None:
-    broker = await start(connector=ALWAYS | {"on_unreachable": {"allow_until": "1h"}})
+async def test_an_answer_that_is_not_believed_stands_in_for_nothing(start_with) -> None:
+    broker = await start_with(on_unreachable={"allow_until": "1h"})
     async with broker.browser() as browser:
         tokens = await tokens_of(browser)
         broker.idp.switch(signature="foreign")
@@ -143,8 +155,8 @@ async def test_an_answer_that_is_not_believed_stands_in_for_nothing(start) -> No
         assert (await browser.refresh(tokens["refresh_token"]))[0] == 200
 
 
-async def test_somebody_elses_answer_is_a_refusal(start) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_somebody_elses_answer_is_a_refusal(start_with) -> None:
+    broker = await start_with()
     async with broker.browser() as browser:
         tokens = await tokens_of(browser)
         broker.idp.switch(sub="mallory", userinfo={"sub": "mallory"})
@@ -154,8 +166,8 @@ async def test_somebody_elses_answer_is_a_refusal(start) -> None:
 
 
 @pytest.mark.row("RT-02")
-async def test_of_a_hundred_refreshes_at_once_one_asks_a_rotating_upstream(start) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_of_a_hundred_refreshes_at_once_one_asks_a_rotating_upstream(start_with) -> None:
+    broker = await start_with()
     broker.idp.rotates = True
     async with broker.browser() as browser:
         first = await tokens_of(browser)
@@ -167,8 +179,8 @@ async def test_of_a_hundred_refreshes_at_once_one_asks_a_rotating_upstream(start
         assert status == 200
 
 
-async def test_two_apps_of_one_login_share_a_rotating_refresh_token(start) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_two_apps_of_one_login_share_a_rotating_refresh_token(start_with) -> None:
+    broker = await start_with()
     broker.idp.rotates = True
     async with broker.browser() as browser:
         first, other = await tokens_of(browser), await tokens_of(browser)
@@ -181,8 +193,8 @@ async def test_two_apps_of_one_login_share_a_rotating_refresh_token(start) -> No
 
 
 @pytest.mark.row("RT-01")
-async def test_an_old_refresh_token_is_no_reason_to_ask_anybody(start) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_an_old_refresh_token_is_no_reason_to_ask_anybody(start_with) -> None:
+    broker = await start_with()
     async with broker.browser() as browser:
         first = await tokens_of(browser)
         await browser.refresh(first["refresh_token"])
@@ -192,8 +204,8 @@ async def test_an_old_refresh_token_is_no_reason_to_ask_anybody(start) -> None:
         assert asked_again(broker) == asked
 
 
-async def test_a_new_code_from_the_session_says_what_the_upstream_said_last(start) -> None:
-    broker = await start(connector=ALWAYS)
+async def test_a_new_code_from_the_session_says_what_the_upstream_said_last(start_with) -> None:
+    broker = await start_with()
     async with broker.browser() as browser:
         first = await tokens_of(browser)
         loses_a_group(broker)
