@@ -1,13 +1,14 @@
 """Any OpenID Provider: discovery, the code flow, the ID Token, and userinfo where it is wanted.
 
-Owns the generic connector; Auth0, Okta and Keycloak are deltas on it. OpenID Connect Core §3.1 and §5.3,
-Discovery 1.0 §4.3, RFC 8414 §3.3, RFC 9207, OAuth 2.0 Form Post Response Mode. An issuer is compared exactly
+Owns the generic connector; the vendors' are deltas on it. OpenID Connect Core §3.1, §5.3 and §12, Discovery
+1.0 §4.3, RFC 8414 §3.3, RFC 9207, OAuth 2.0 Form Post Response Mode. An issuer is compared exactly
 and never repaired: with a slash more or less it is somebody else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from broker.connector import (
     Departure,
@@ -20,16 +21,18 @@ from broker.connector import (
     UpstreamIdentity,
     UpstreamInvalid,
     UpstreamRefused,
+    UpstreamUnavailable,
 )
-from connectors import claims_map, oauth2
+from connectors import claims_map, oauth2, oidc_keep
 from connectors.oidc_metadata import Metadata, read_metadata
-from connectors.oidc_settings import Common, Settings
+from connectors.oidc_settings import ENCODINGS, Common, Settings
+from connectors.oidc_userinfo import UserinfoRefused, read_userinfo
 
 __all__ = ["CLAIMS", "Common", "Connector", "Settings"]
 
 CLAIMS = claims_map("oidc")
 
-_OK = 200
+_UNAUTHORIZED = 401
 _NOTHING: Mapping[str, Json] = {}
 
 
@@ -74,19 +77,27 @@ class Connector:
         metadata = await self._discover()
         code = self._code(answer, metadata)
         tokens = await self._redeemed(login, code, metadata, pkce="pkce" in memory)
-        claims = await self._verified(tokens, login, code, metadata)
+        expected = self._expected(tokens, nonce=login.nonce, code=code)
+        claims = await self._verified(tokens, expected, metadata)
         self.check(claims)
-        return UpstreamIdentity(
-            issuer=str(claims["iss"]),
-            subject=self.subject(claims),
-            id_token=claims,
-            userinfo=await self.userinfo(tokens, claims, metadata) if self._settings.get_user_info else {},
-            api=await self.further(tokens, claims, metadata),
-            auth_time=int(claims.get("auth_time") or 0) or None,
-            acr=_word(claims.get("acr")),
-            amr=_words(claims.get("amr")),
-            sid=_word(claims.get("sid")),
-        )
+        return await self._identity(tokens, claims, metadata)
+
+    async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+        """Asks again: by the refresh token, or at userinfo while the access token lasts (Core §12)."""
+        metadata, kept = await self._discover(), oidc_keep.read(keep)
+        if kept.refresh_token is None:
+            return await self._asked_at_userinfo(kept, metadata)
+        tokens = await self._refreshed(kept.refresh_token, metadata)
+        if tokens.id_token is None:
+            return await self._identity(tokens, SignedClaims(kept.claims), metadata)
+        expected = self._expected(tokens, nonce=_word(kept.claims.get("nonce")), refreshed=True)
+        claims = await self._verified(tokens, expected, metadata)
+        self.check(claims)
+        if (claims["iss"], claims["sub"]) != (kept.claims["iss"], kept.claims["sub"]):
+            raise UpstreamInvalid("id_token_somebody_else", "a refresh gave an ID Token about somebody else")
+        # The nonce is of the login, and is looked for again at the next refresh.
+        same = {name: kept.claims[name] for name in ("nonce", "auth_time") if name in kept.claims}
+        return await self._identity(tokens, SignedClaims({**claims, **same}), metadata)
 
     async def ping(self) -> None:
         """Whether its metadata and keys can be had."""
@@ -99,6 +110,10 @@ class Connector:
     def callback_issuer(self) -> str | None:
         """Whom a callback must be from when it says so (RFC 9207); None where what it says means nothing."""
         return self._settings.issuer
+
+    def read(self, document: Mapping[str, Json], known: Metadata | None) -> Metadata:
+        """Its metadata, of which ``known`` is the edition before."""
+        return read_metadata(document, self._settings, known)
 
     def parameters(self, login: Login) -> Mapping[str, str]:  # noqa: ARG002 - for those that add some
         """Its own parameters of the authorization request."""
@@ -140,24 +155,7 @@ class Connector:
         self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
     ) -> Mapping[str, Json]:
         """The userinfo answer, if it is about the same person (Core §5.3.2)."""
-        if metadata.userinfo_endpoint is None:
-            raise UpstreamInvalid("metadata_no_userinfo_endpoint")
-        if tokens.access_token is None:
-            raise UpstreamInvalid("access_token_missing")
-        answer = await self._tools.http.get(metadata.userinfo_endpoint, bearer=tokens.access_token)
-        if answer.status != _OK:
-            raise UpstreamInvalid("userinfo_refused", f"status {answer.status}")
-        if answer.content_type == "application/jwt":
-            raise UpstreamInvalid("userinfo_is_a_jwt", "a signed or encrypted userinfo answer")
-        try:
-            said = answer.json()
-        except UpstreamInvalid as error:
-            raise UpstreamInvalid("userinfo_not_json", error.detail) from error
-        if not isinstance(said, dict):
-            raise UpstreamInvalid("userinfo_not_json", "no object")
-        if not isinstance(said.get("sub"), str) or said["sub"] != claims["sub"]:
-            raise UpstreamInvalid("userinfo_sub_mismatch")
-        return said
+        return await read_userinfo(self._tools, self._settings, metadata, tokens.access_token, claims)
 
     async def further(
         self,
@@ -189,7 +187,7 @@ class Connector:
         """What the document says, read once for each edition of it."""
         known = self._metadata
         if known is None or known.document is not document:
-            known = self._metadata = read_metadata(document, self._settings, known)
+            known = self._metadata = self.read(document, known)
         return known
 
     def _uses_pkce(self, metadata: Metadata) -> bool:
@@ -226,23 +224,78 @@ class Connector:
         except oauth2.TokenRefused as error:
             raise self.token_refused(error) from error
 
-    async def _verified(
-        self, tokens: oauth2.Tokens, login: Login, code: str, metadata: Metadata
-    ) -> SignedClaims:
-        if tokens.id_token is None:
-            # Never userinfo instead: an access token does not say for whom it was made (Core §3.1.3.3).
-            raise UpstreamInvalid("id_token_missing")
-        expected = Expected(
+    async def _refreshed(self, refresh_token: str, metadata: Metadata) -> oauth2.Tokens:
+        """New tokens, with the refresh token that is good from now on (RFC 6749 §6)."""
+        grant = oauth2.refresh_grant(refresh_token)
+        try:
+            tokens = await oauth2.redeem(self._tools, metadata.token_endpoint, self.client(metadata), grant)
+        except oauth2.TokenRefused as error:
+            if error.error == "invalid_grant":  # disabled, deleted, withdrawn or expired: they must come back
+                raise UpstreamRefused("access_denied", error.detail) from error
+            raise self.token_refused(error) from error
+        return tokens if tokens.refresh_token is not None else replace(tokens, refresh_token=refresh_token)
+
+    async def _asked_at_userinfo(self, kept: oidc_keep.Kept, metadata: Metadata) -> UpstreamIdentity:
+        told = kept.expires_at is not None
+        if kept.expires_at is not None and self._tools.now() >= kept.expires_at:
+            raise UpstreamUnavailable("the access token has ended, and no refresh token was given")
+        left = None if kept.expires_at is None else int(kept.expires_at - self._tools.now())
+        tokens = oauth2.Tokens(
+            access_token=kept.access_token, id_token=None, refresh_token=None, expires_in=left
+        )
+        try:
+            return await self._identity(tokens, SignedClaims(kept.claims), metadata)
+        except UserinfoRefused as error:
+            if error.status == _UNAUTHORIZED and told:
+                raise UpstreamRefused("access_denied", error.detail) from error
+            raise UpstreamUnavailable(error.detail) from error  # it may simply have ended
+
+    def _expected(
+        self, tokens: oauth2.Tokens, *, nonce: str | None, code: str | None = None, refreshed: bool = False
+    ) -> Expected:
+        return Expected(
             issuer=self._issuer,
             client_id=self._settings.client_id,
-            nonce=login.nonce,
+            nonce=nonce,
             access_token=tokens.access_token,
             code=code,
             algorithms=self._settings.id_token_signing_algs,
             auth_time_required=False,  # whether it may be absent is the broker's `freshness` to decide
             trusted_audiences=self._settings.token_audiences,
+            refreshed=refreshed,
         )
-        return await self._tools.verify(tokens.id_token, jwks_uri=metadata.jwks_uri, expected=expected)
+
+    async def _verified(self, tokens: oauth2.Tokens, expected: Expected, metadata: Metadata) -> SignedClaims:
+        token, settings = tokens.id_token, self._settings
+        if token is None:
+            # Never userinfo instead: an access token does not say for whom it was made (Core §3.1.3.3).
+            raise UpstreamInvalid("id_token_missing")
+        if settings.id_token_encrypted_response_alg is not None:
+            enc = settings.id_token_encrypted_response_enc
+            token = self._tools.verify.opened(
+                token,
+                algorithm=settings.id_token_encrypted_response_alg,
+                encodings=ENCODINGS if enc is None else (enc,),
+            )
+        return await self._tools.verify(token, jwks_uri=metadata.jwks_uri, expected=expected)
+
+    async def _identity(
+        self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
+    ) -> UpstreamIdentity:
+        """The person of these claims, with everything else that is wanted about them."""
+        pulled = self._settings.get_user_info
+        return UpstreamIdentity(
+            issuer=str(claims["iss"]),
+            subject=self.subject(claims),
+            id_token=claims,
+            userinfo=await self.userinfo(tokens, claims, metadata) if pulled else {},
+            api=await self.further(tokens, claims, metadata),
+            auth_time=int(claims.get("auth_time") or 0) or None,
+            acr=_word(claims.get("acr")),
+            amr=_words(claims.get("amr")),
+            sid=_word(claims.get("sid")),
+            keep=oidc_keep.keep(tokens, claims, userinfo=pulled, now=self._tools.now()),
+        )
 
 
 def _prompts(asked: tuple[str, ...], taken: frozenset[str] | None) -> list[str]:
