@@ -8,22 +8,42 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Self
 
-from broker.config import Config
-from broker.connector import Here, Tools
+from broker.config import Config, ConnectorConfig
+from broker.connector import Here, Tools, UpstreamHTTP
 from broker.outbound import Outbound
+from broker.protocol.names import Names
+from broker.protocol.searching import Directory
 from broker.upstreams.keeping import Keeper, nowhere
-from broker.upstreams.tools import ClientKey, Verifier
+from broker.upstreams.tools import ClientKey, Opener, Verifier
 from broker.upstreams.upstream import Upstream
 
 
-class Upstreams(Mapping[str, Upstream]):
-    """Every connector of a configuration by its id, the disabled ones too."""
+_DIRECTORIES = 64
+"""Lists of connectors that are kept ready to be searched; there is one for all apps that name none."""
 
-    def __init__(self, found: Mapping[str, Upstream], outbound: Outbound) -> None:
-        self._found, self._outbound = found, outbound
+
+def _nobody(_connector: str, _opened: bool, _why: str) -> None:
+    """Hears nothing."""
+
+
+class Upstreams(Mapping[str, Upstream]):
+    """Every connector of a configuration by its id, the disabled ones too; each is made at its first use."""
+
+    def __init__(
+        self,
+        config: Config,
+        outbound: Outbound,
+        now: Callable[[], float],
+        keeper: Keeper,
+        between: Callable[[UpstreamHTTP], UpstreamHTTP] | None,
+    ) -> None:
+        self._config, self._outbound = config, outbound
+        self._now, self._keeper, self._between = now, keeper, between
+        self._found: dict[str, Upstream] = {}
+        self._directory = lru_cache(maxsize=_DIRECTORIES)(self._named)
 
     @classmethod
     def open(
@@ -33,60 +53,73 @@ class Upstreams(Mapping[str, Upstream]):
         *,
         clock: Callable[[], float] = time.monotonic,
         keeper: Keeper = nowhere,
+        between: Callable[[UpstreamHTTP], UpstreamHTTP] | None = None,
+        told: Callable[[str, bool, str], None] = _nobody,
     ) -> Self:
         """The upstreams that the configuration names. Contacts none of them.
 
         ``now`` is the time of day, against which tokens are checked; ``clock`` only ever goes forward, and
-        caches go by it. ``keeper`` makes what a connector may keep in the store.
+        caches go by it. ``keeper`` makes what a connector may keep in the store. ``between`` puts something
+        between the connectors and the network: what stands in for the hosts of a vendor in tests. ``told``
+        hears which upstream is left alone since it does not answer (True) or asked again (False), and why.
         """
-        outbound = Outbound(config.outbound, clock=clock)
-        found = {}
-        for connector in config.connectors.values():
-            http = outbound.client(connector.id)
-            key = ClientKey(getattr(connector.settings, "private_key", None), now)
-            here, keeping = _here(config.issuer, connector.id), keeper(connector.id)
-            tools = Tools(
-                http=http,
-                verify=Verifier(http, now),
-                client_assertion=key,
-                now=now,
-                fresh=_fresh,
-                here=here,
-                once=keeping.once,
-                people=keeping.people,
-                hand_offs=keeping.hand_offs,
-            )
-            found[connector.id] = Upstream(
-                connector,
-                tools,
-                key,
-                # A cold login takes several calls; all of them together get no more than two deadlines.
-                deadline=2 * config.outbound.timeout,
-            )
-        return cls(found, outbound)
+        outbound = Outbound(config.outbound, clock=clock, now=now, told=told)
+        return cls(config, outbound, now, keeper, between)
 
     def __getitem__(self, connector_id: str) -> Upstream:
-        return self._found[connector_id]
+        upstream = self._found.get(connector_id)
+        if upstream is None:
+            upstream = self._found[connector_id] = self._made(self._config.connectors[connector_id])
+        return upstream
+
+    def __contains__(self, connector_id: object) -> bool:
+        return connector_id in self._config.connectors
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
+        return iter(self._config.connectors)
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._config.connectors)
 
-    @cached_property
-    def enabled(self) -> tuple[str, ...]:
+    @property
+    def enabled(self) -> Names:
         """The ids of those that people may sign in through, in the operator's order."""
-        return tuple(name for name, upstream in self._found.items() if upstream.enabled)
+        return self._config.routing.routes.all
+
+    def directory(self, connectors: Names) -> Directory:
+        """These by the names that people know them by."""
+        return self._directory(connectors)
 
     def public_jwks(self, connector_id: str) -> dict[str, Any] | None:
         """The key set that we publish for this connector; None for one without a key, or an unknown one."""
-        upstream = self._found.get(connector_id)
-        return None if upstream is None else upstream.public_jwks()
+        return self[connector_id].public_jwks() if connector_id in self else None
 
     async def close(self) -> None:
         """Close every connection."""
         await self._outbound.close()
+
+    def _made(self, connector: ConnectorConfig) -> Upstream:
+        client, keeping = self._outbound.client(connector.id), self._keeper(connector.id)
+        http: UpstreamHTTP = client if self._between is None else self._between(client)
+        opener = Opener(getattr(connector.settings, "decryption_key", None))
+        key = ClientKey(getattr(connector.settings, "private_key", None), self._now, opener)
+        tools = Tools(
+            http=http,
+            verify=Verifier(http, self._now, opener),
+            client_assertion=key,
+            now=self._now,
+            fresh=_fresh,
+            here=_here(self._config.issuer, connector.id),
+            once=keeping.once,
+            people=keeping.people,
+            hand_offs=keeping.hand_offs,
+        )
+        # A cold login takes several calls; all of them together get no more than two deadlines.
+        deadline = 2 * self._config.outbound.timeout
+        return Upstream(connector, tools, key, deadline=deadline, circuit=client.circuit)
+
+    def _named(self, connectors: Names) -> Directory:
+        return Directory((name, self._config.connectors[name].name) for name in connectors)
 
 
 def _here(issuer: str, connector: str) -> Here:
