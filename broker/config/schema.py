@@ -11,7 +11,7 @@ from typing import Any
 
 from broker.config.connectors import installed, load_module
 from broker.config.written import BrokerFile
-from broker.mapping import CASTS, WORDS
+from broker.mapping import WORDS, map_file_schema, map_schema
 
 Json = dict[str, Any]
 
@@ -63,11 +63,7 @@ def _branch(name: str, entry: Json, own: Json) -> Json:
 
 def _claims_map() -> Json:
     """The map itself; `broker.mapping` owns its words and says more when it is loaded."""
-    words: Json = {word: {"description": meaning} for word, meaning in WORDS.items()}
-    words["cast"]["enum"] = sorted(CASTS)
-    words["required"]["type"] = "boolean"
-    claim = {"type": "object", "properties": words, "additionalProperties": False}
-    return {"type": "object", "additionalProperties": claim}
+    return {"anyOf": [map_file_schema(), map_schema()]}
 
 
 def _spoken(schema: Any) -> Any:

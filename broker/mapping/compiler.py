@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from broker.mapping.context import CASTS_OF, FITS, Both, Types
+from broker.mapping.examples import Example, failures, read_examples
+from broker.mapping.expressions import Expression, parse_expression
 from broker.mapping.paths import PathError, Place, parse_path
 from broker.mapping.patterns import PatternError, compile_pattern
 from broker.mapping.rules import ClaimsMap, Filter, Rule
+from broker.mapping.scanner import ExpressionError
 from broker.mapping.values import (
     CASTS,
     CASTS_FOR,
@@ -30,6 +34,7 @@ from broker.mapping.values import (
 
 WORDS: Mapping[str, str] = {
     "from": "The upstream claims it may come from, best first; the first one present wins.",
+    "expression": "An expression in CEL, instead of from, where data is not enough.",
     "value": "The same value for everybody, instead of from.",
     "when": "A path; the claim is given only where it holds JSON true.",
     "cast": "What to make of it: string, integer, number, boolean, list, or epoch (ISO 8601 to seconds).",
@@ -68,32 +73,87 @@ class MapErrors(ValueError):
         self.problems = problems
 
 
-def compile_map(source: Mapping[str, Any]) -> ClaimsMap:
-    """The map that ``source`` describes: a document with the key ``claims``, or what stands under that key.
+def compile_map(source: Mapping[str, Any], context: Types | None = None) -> ClaimsMap:
+    """The map that ``source`` describes: a document with ``claims`` and ``examples``, or the claims alone.
+
+    ``context`` has the claims that the operator declared, with their types; without it any may be given.
+    Examples are run: a map of which one fails is no map.
 
     Raises:
         MapErrors: all that is wrong, at once.
     """
     problems: list[Problem] = []
     at: tuple[str, ...] = ()
-    if isinstance(source, Mapping) and set(source) == {"claims"}:
+    examples: tuple[Example, ...] = ()
+    if isinstance(source, Mapping) and "claims" in source and set(source) <= {"claims", "examples"}:
+        examples = read_examples(source.get("examples"), problems)
         source, at = source["claims"], ("claims",)
     if not isinstance(source, Mapping) or not source:
-        raise MapErrors([(at, "a claims map names at least one claim")])
+        raise MapErrors([*problems, (at, "a claims map names at least one claim")])
     if len(source) > MAX_CLAIMS:
         problems.append((at, f"a map has at most {MAX_CLAIMS} claims"))
-    rules = [_Entry((*at, str(claim)), claim, body, problems).rule() for claim, body in source.items()]
+    entries = [_Entry((*at, str(claim)), claim, body, context, problems) for claim, body in source.items()]
+    rules = [entry.rule() for entry in entries]
     if problems:
         raise MapErrors(problems)
-    return ClaimsMap(tuple(rule for rule in rules if rule is not None))
+    made = ClaimsMap(tuple(rule for rule in rules if rule is not None))
+    problems += [problem for example in examples for problem in failures(made, example)]
+    if problems:
+        raise MapErrors(problems)
+    return made
+
+
+def check_expressions(claims_map: ClaimsMap, at: tuple[str, ...] = ()) -> list[Problem]:
+    """What the library says against the expressions of a map, which serving would find out at first use."""
+    problems: list[Problem] = []
+    for rule in claims_map.rules:
+        if rule.expression is None:
+            continue
+        where = (*at, rule.claim, "expression")
+        try:
+            kind = rule.expression.kind()
+        except ExpressionError as error:
+            problems.append((where, str(error)))
+            continue
+        problems += [(where, message) for message in (_mistyped(rule, kind),) if message]
+    return problems
+
+
+def _mistyped(rule: Rule, kind: str) -> str:
+    """Why an expression of this type can never give the claim; empty where it may."""
+    name = kind.partition("<")[0]
+    if name not in EXPRESSION_KINDS:
+        return f"gives {name.lower()}, which no claim can be"
+    if rule.declared is None or rule.steps or name in {"DYN", "NULL"}:
+        return ""
+    allowed = EXPRESSION_KINDS[name]
+    return "" if rule.declared in allowed else f"gives {name.lower()}, and the claim is a {rule.declared}"
+
+
+EXPRESSION_KINDS: Mapping[str, frozenset[str]] = {
+    "DYN": frozenset(FITS),
+    "NULL": frozenset(FITS),
+    "BOOL": frozenset({"boolean"}),
+    "INT": frozenset({"integer", "number", "timestamp"}),
+    "DOUBLE": frozenset({"number"}),
+    "STRING": frozenset({"string"}),
+    "LIST": frozenset({"list"}),
+    "MAP": frozenset({"object"}),
+    "TIMESTAMP": frozenset({"timestamp", "integer", "number"}),
+}
+"""What the library calls a type, and which types of ours that can be."""
 
 
 class _Entry:
     """One claim of the map being read; problems are collected, not raised."""
 
-    def __init__(self, at: tuple[str, ...], claim: Any, body: Any, problems: list[Problem]) -> None:
+    def __init__(
+        self, at: tuple[str, ...], claim: Any, body: Any, context: Types | None, problems: list[Problem]
+    ) -> None:
         self._at = at
         self._claim = claim
+        self._declared = context.get(str(claim)) if context is not None else None
+        self._known = context
         self._body: Mapping[Any, Any] = body if isinstance(body, Mapping) else {}
         self._problems = problems
         if not self._body:
@@ -105,6 +165,7 @@ class _Entry:
         self._words()
         shape = self._shape()
         places, when = self._places("from"), self._places("when", many=False)
+        expression = self._expression()
         steps = self._steps()
         value, default = self._static("value", shape), self._static("default", shape)
         required = self._body.get("required", False)
@@ -117,12 +178,14 @@ class _Entry:
         return Rule(
             claim=self._claim,
             places=places,
+            expression=expression,
             value=value,
             when=when,
             steps=steps,
             fit=shape,
             default=default,
             required=required is True,
+            declared=self._declared,
         )
 
     def _wrong(self, message: str, *where: str) -> None:
@@ -134,6 +197,9 @@ class _Entry:
             self._wrong("not a claim name")
         elif claim.lower() in PROTOCOL_CLAIMS:
             self._wrong("is minted by the broker and cannot be mapped")
+        elif self._known is not None and self._declared is None:
+            close = get_close_matches(claim, self._known, n=1)
+            self._wrong("is not declared under context" + (f"; did you mean {close[0]}?" if close else ""))
 
     def _words(self) -> None:
         for word in self._body:
@@ -142,8 +208,8 @@ class _Entry:
                 self._wrong("unknown key" + (f"; did you mean {close[0]}?" if close else ""), str(word))
         if not self._body:
             return
-        if ("from" in self._body) == ("value" in self._body):
-            self._wrong("needs from or value, and not both")
+        if sum(word in self._body for word in ("from", "expression", "value")) != 1:
+            self._wrong("needs one of from, expression and value, and only one")
         if "value" in self._body:
             for word in ("cast", "keep", "rename", "prefix"):
                 if word in self._body:
@@ -158,9 +224,22 @@ class _Entry:
         elif standard is not None and cast is not None and cast not in CASTS_FOR[standard]:
             allowed = ", ".join(sorted(CASTS_FOR[standard])) or "no cast"
             self._wrong(f"clients expect another type here (OpenID Connect Core §5.1): {allowed}", "cast")
-        if standard is not None:
-            return standard
-        return {"string": fit_text, "list": fit_list, "boolean": fit_flag}.get(str(cast), fit_any)
+        declared = FITS.get(self._declared or "")
+        if declared is not None and cast is not None and cast not in CASTS_OF[self._declared or ""]:
+            allowed = ", ".join(sorted(CASTS_OF[self._declared or ""])) or "no cast"
+            self._wrong(f"context says that it is a {self._declared}: {allowed}", "cast")
+        by_cast: Mapping[str, Fit] = {"string": fit_text, "list": fit_list, "boolean": fit_flag}
+        shape = standard or by_cast.get(str(cast), fit_any)
+        return shape if declared is None else Both(declared, shape)
+
+    def _expression(self) -> Expression | None:
+        if "expression" not in self._body:
+            return None
+        try:
+            return parse_expression(self._body["expression"])
+        except ExpressionError as error:
+            self._wrong(str(error), "expression")
+            return None
 
     def _places(self, word: str, *, many: bool = True) -> tuple[Place, ...]:
         if word not in self._body:

@@ -8,6 +8,7 @@ Owns the path language of a claims map:
     https://ns.example/roles            a name may hold anything; whole names are tried first
     resource_access."my.client".roles   a key with a dot inside a path stands in quotes
     id_token.groups, userinfo.groups, api.groups    one document only
+    upstream.acr, connector.name        a fact of this login (`broker.mapping.facts`)
 
 Facts of the protocol (``acr``, ``amr``, ``auth_time``, ``sid``) are what the ID Token says and nothing
 else: userinfo carries no proof of when and how somebody signed in (OpenID Connect Core §5.3.2).
@@ -20,7 +21,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from broker.mapping.facts import CONNECTOR, UPSTREAM
+
 USERINFO, ID_TOKEN, API = 0, 1, 2
+FACTS_AT = {"upstream": (3, UPSTREAM), "connector": (4, CONNECTOR)}
 DOCUMENT_NAMES = ("userinfo", "id_token", "api")
 
 ID_TOKEN_ONLY = frozenset({"acr", "amr", "auth_time", "sid", "iss", "sub", "aud", "azp", "nonce"})
@@ -36,7 +40,7 @@ _SEGMENT = re.compile(r'"([^"\x00-\x1f]+)"|([^".\s\x00-\x1f]+)')
 
 
 All = tuple[Mapping[str, Any], ...]
-"""The documents, in the order of ``DOCUMENT_NAMES``."""
+"""The documents in the order of ``DOCUMENT_NAMES``, then the facts of the upstream and the connector."""
 
 
 class PathError(ValueError):
@@ -45,11 +49,20 @@ class PathError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """What an upstream said about one person, verified, by the way in which it said it."""
+    """What an upstream said about one person, verified, by the way in which it said it; and the facts."""
 
     id_token: Mapping[str, Any] = field(default_factory=dict)
     userinfo: Mapping[str, Any] = field(default_factory=dict)
     api: Mapping[str, Any] = field(default_factory=dict)
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    """The facts of `broker.mapping.facts.UPSTREAM`."""
+    connector: Mapping[str, Any] = field(default_factory=dict)
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """The client app that this is for; only expressions read it."""
+
+    def all(self) -> All:
+        """As `look` wants them."""
+        return (self.userinfo, self.id_token, self.api, self.upstream, self.connector)
 
 
 class Place(NamedTuple):
@@ -76,6 +89,9 @@ def parse_path(text: object) -> tuple[Place, ...]:
         raise PathError("a path is a name, such as email or realm_access.roles")
     if len(text) > MAX_LENGTH:
         raise PathError(f"a path has at most {MAX_LENGTH} characters")
+    fact = _fact(text)
+    if fact is not None:
+        return (fact,)
     document, name = _split_document(text)
     segments, quoted = _segments(name)
     _refuse_protocol_facts_elsewhere(document, segments)
@@ -86,6 +102,18 @@ def parse_path(text: object) -> tuple[Place, ...]:
         Place(which, whole, deeper, beside, f"{DOCUMENT_NAMES[which]}: {name}")
         for which in _documents(document, segments[0])
     )
+
+
+def _fact(text: str) -> Place | None:
+    first, dot, rest = text.partition(".")
+    if not dot or first not in FACTS_AT:
+        return None
+    which, names = FACTS_AT[first]
+    segments, _ = _segments(rest)
+    if segments[0] not in names:
+        raise PathError(f"of {first} there is {', '.join(names)}")
+    whole, deeper = (rest, ()) if len(segments) == 1 else (None, segments)
+    return Place(which, whole, deeper, None, f"{first}: {rest}")
 
 
 def _split_document(text: str) -> tuple[int | None, str]:
@@ -166,7 +194,8 @@ def _same_statement(documents: All, document: Mapping[str, Any], beside: str) ->
 
     Without this, ``email_verified`` of the ID Token would vouch for another address in userinfo.
     """
-    counts = next((text for text in (_text(told.get(beside)) for told in documents) if text), "")
+    said = (_text(told.get(beside)) for told in documents[: len(DOCUMENT_NAMES)])
+    counts = next((text for text in said if text), "")
     return _text(document.get(beside)) == counts
 
 

@@ -1,10 +1,10 @@
 """A claims map as it is used: one rule per claim, compiled, and how each is applied.
 
-Owns ``ClaimsMap`` and ``apply``. The order within a rule is fixed: ask (``when``), look (``from``), cast,
-keep, rename, prefix, check the shape, and only if nothing came of that the ``default``. The first path
-present decides alone: where its value does not fit, the claim is left out, and no later path is tried, so
-that nobody can choose the path by spoiling a value. Applying a map costs about half a microsecond a claim
-and raises nothing but ``MappingRefused``, whatever the upstream said.
+Owns ``ClaimsMap`` and ``apply``. The order within a rule is fixed: ask (``when``), look (``from``) or compute
+(``expression``), cast, keep, rename, prefix, check the shape, and only if nothing came of that the
+``default``. The first path present decides alone: where its value does not fit, the claim is left out, and no
+later path is tried, so that nobody can choose the path by spoiling a value. Applying a map costs about half a
+microsecond a claim and raises nothing but ``MappingRefused``, whatever the upstream said.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from broker.mapping.expressions import Expression
 from broker.mapping.paths import Documents, Place, look
 from broker.mapping.patterns import MAX_ENTRY
 from broker.mapping.values import Fit, Unfit
 
 MAX_FILTERED = 65_536
 """Characters of a list that ``keep`` looks at; more are more than a login may cost."""
+
+
+STATIC = "map: value"
+"""The source of what a map gives to everybody."""
 
 
 class MappingRefused(Exception):
@@ -63,7 +69,8 @@ class Rule:
 
     claim: str
     places: tuple[Place, ...] = ()
-    """Where to look, best first; empty for a static ``value``."""
+    """Where to look, best first; empty for an expression and for a static ``value``."""
+    expression: Expression | None = None
     value: Any = None
     when: tuple[Place, ...] = ()
     steps: tuple[Fit, ...] = ()
@@ -72,13 +79,20 @@ class Rule:
     """The shape and the limits of this claim."""
     default: Any = None
     required: bool = False
+    declared: str | None = None
+    """The type that the context schema gives the claim."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClaimsMap:
     """What one connector's people look like to client apps. Made by ``compile_map``."""
 
     rules: tuple[Rule, ...] = ()
+
+    @cached_property
+    def reads_client(self) -> bool:
+        """Whether it says something else for another client app, so that each needs it applied anew."""
+        return any(rule.expression is not None and rule.expression.reads_client for rule in self.rules)
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -105,23 +119,19 @@ def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
     """
     mapped = Mapped({}, {}, {})
     claims, sources, dropped = mapped.claims, mapped.sources, mapped.dropped
-    told = (documents.userinfo, documents.id_token, documents.api)
+    told = documents.all()
     for rule in claims_map.rules:
         if rule.when and look(rule.when, told)[0] is not True:
             value, label = None, ""
             dropped[rule.claim] = "its condition does not hold"
         elif rule.places:
             value, label = look(rule.places, told)
+        elif rule.expression is not None:
+            value, label = _computed(rule, rule.expression, documents, dropped)
         else:
-            value, label = rule.value, "map: value"
-        if value is not None and rule.places:
-            try:
-                for step in rule.steps:
-                    value = step(value)
-                value = None if value is None or value == [] else rule.fit(value)
-            except Unfit as reason:
-                value = None
-                dropped[rule.claim] = f"{label}: {reason}"
+            value, label = rule.value, STATIC
+        if value is not None and label is not STATIC:
+            value = _finished(rule, value, label, dropped)
         if value is None:
             if rule.required:
                 raise MappingRefused(rule.claim, dropped.get(rule.claim, "required, and nothing gives it"))
@@ -131,3 +141,24 @@ def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
         claims[rule.claim] = value
         sources[rule.claim] = label
     return mapped
+
+
+def _computed(
+    rule: Rule, expression: Expression, documents: Documents, dropped: dict[str, str]
+) -> tuple[Any, str]:
+    try:
+        return expression(documents), expression.label
+    except Unfit as reason:
+        dropped[rule.claim] = f"{expression.label}: {reason}"
+        return None, ""
+
+
+def _finished(rule: Rule, value: Any, label: str, dropped: dict[str, str]) -> Any:
+    """The value as it is passed on; None where nothing is."""
+    try:
+        for step in rule.steps:
+            value = step(value)
+        return None if value is None or value in ("", []) else rule.fit(value)
+    except Unfit as reason:
+        dropped[rule.claim] = f"{label}: {reason}"
+        return None

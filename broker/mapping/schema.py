@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from broker.mapping.compiler import MAX_CLAIMS, MAX_PATHS, MAX_PREFIX, NAME, PROTOCOL_CLAIMS, WORDS
+from broker.mapping.examples import DOCUMENTS, FACTS, MAX_EXAMPLES
 from broker.mapping.paths import MAX_LENGTH
 from broker.mapping.patterns import MAX_PATTERN
+from broker.mapping.scanner import MAX_LENGTH as MAX_EXPRESSION
 from broker.mapping.values import CASTS
 
 _PATH = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
 
 _SHAPES: dict[str, dict[str, Any]] = {
     "from": {"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1, "maxItems": MAX_PATHS}]},
+    "expression": {"type": "string", "minLength": 1, "maxLength": MAX_EXPRESSION},
     "value": {"not": {"enum": [None, ""]}},
     "when": _PATH,
     "cast": {"enum": list(CASTS)},
@@ -37,7 +40,7 @@ def map_schema() -> dict[str, Any]:
     rule = {
         "type": "object",
         "properties": {word: {"description": WORDS[word], **shape} for word, shape in _SHAPES.items()},
-        "oneOf": [{"required": ["from"]}, {"required": ["value"]}],
+        "oneOf": [{"required": [word]} for word in ("from", "expression", "value")],
         "additionalProperties": False,
     }
     return {
@@ -47,4 +50,41 @@ def map_schema() -> dict[str, Any]:
         "minProperties": 1,
         "maxProperties": MAX_CLAIMS,
         "additionalProperties": rule,
+    }
+
+
+def map_file_schema() -> dict[str, Any]:
+    """A map as a file has it: its claims, and the examples that are its tests."""
+    document = {"type": "object", "additionalProperties": True}
+    example = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "description": "What it shows, in a few words."},
+            **{name: {**document, "description": f"What the upstream says as {name}."} for name in DOCUMENTS},
+            **{
+                name: {
+                    "type": "object",
+                    "properties": {fact: {} for fact in facts},
+                    "additionalProperties": False,
+                }
+                for name, facts in FACTS.items()
+            },
+            "expect": {**document, "description": "All claims that must come of it."},
+            "refused": {"type": "string", "description": "The required claim that is missing: no login."},
+        },
+        "required": ["name"],
+        "oneOf": [{"required": ["expect"]}, {"required": ["refused"]}],
+        "additionalProperties": False,
+    }
+    examples = {
+        "type": "array",
+        "items": example,
+        "maxItems": MAX_EXAMPLES,
+        "description": "Run at every start; a map of which one fails is refused.",
+    }
+    return {
+        "type": "object",
+        "properties": {"claims": map_schema(), "examples": examples},
+        "required": ["claims"],
+        "additionalProperties": False,
     }

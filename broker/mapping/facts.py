@@ -1,0 +1,70 @@
+"""What is known of a login beside the documents: provenance, by the names that a map may read.
+
+Owns the facts under ``upstream.``, ``connector.`` and ``client.``, and who vouches for an e-mail address.
+All of them are told by the broker, none is taken from a document that an upstream fills as it likes:
+the facts of the protocol are what the verified answer said (OpenID Connect Core §2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+UPSTREAM: Mapping[str, str] = {
+    "issuer": "string",
+    "idp": "string",
+    "acr": "string",
+    "amr": "list<string>",
+    "auth_time": "int",
+    "sid": "string",
+    "email_vouched_by": "string",
+}
+CONNECTOR: Mapping[str, str] = {"id": "string", "type": "string", "name": "string"}
+CLIENT: Mapping[str, str] = {
+    "client_id": "string",
+    "client_name": "string",
+    "trusted": "bool",
+    "scopes": "list<string>",
+}
+
+FACTS: Mapping[str, Mapping[str, str]] = {"upstream": UPSTREAM, "connector": CONNECTOR, "client": CLIENT}
+"""Every fact and the type that an expression sees. One that is not known is empty there: "", [] or 0."""
+
+EMPTY: Mapping[str, Any] = {"string": "", "list<string>": [], "int": 0, "bool": False}
+
+
+def upstream_facts(
+    *,
+    issuer: str,
+    connector: str,
+    documents: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]],
+    auth_time: int | None = None,
+    acr: str | None = None,
+    amr: tuple[str, ...] = (),
+    sid: str | None = None,
+) -> dict[str, Any]:
+    """What stands under ``upstream.``; what is not known is left out.
+
+    ``documents`` are userinfo, ID Token and API, best first. ``idp`` is the provider behind an upstream
+    that is a broker itself, where its ID Token names one so (Okta, Azure); else it is our connector.
+    """
+    behind = documents[1].get("idp")
+    facts = {
+        "issuer": issuer,
+        "idp": behind if isinstance(behind, str) and behind else connector,
+        "acr": acr,
+        "amr": list(amr),
+        "auth_time": auth_time,
+        "sid": sid,
+        "email_vouched_by": issuer if _email_is_vouched_for(documents) else None,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _email_is_vouched_for(documents: tuple[Mapping[str, Any], ...]) -> bool:
+    """Whether the document with the address that counts says that it was verified (Core §5.1)."""
+    for document in documents:
+        address = document.get("email")
+        if isinstance(address, str) and address:
+            return document.get("email_verified") is True
+    return False

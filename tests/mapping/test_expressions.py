@@ -1,0 +1,236 @@
+"""Expressions: what they may say, what they give, and what a hostile document can make of them."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from broker.mapping import Documents, MapErrors, MappingRefused, apply, check_expressions, compile_map
+
+PERSON = Documents(
+    id_token={
+        "groups": ["acme-eng", "acme-all", "other"],
+        "email": "jane@acme.example",
+        "level": 3,
+        "https://ns.example/roles": ["admin"],
+        "nothing": None,
+        "teams": [{"name": "a", "id": 1}, {"id": 2}],
+    },
+    userinfo={"groups": ["acme-eng"]},
+    api={"groups": [{"displayName": "Staff"}]},
+    upstream={"issuer": "https://idp.example", "amr": ["pwd", "otp"], "auth_time": 1_700_000_000},
+    connector={"id": "staff", "type": "oidc", "name": "Acme"},
+    client={"client_id": "billing", "client_name": "Billing", "trusted": True, "scopes": ["openid"]},
+)
+
+
+def computed(expression, documents=PERSON, **words):
+    claims_map = compile_map({"found": {"expression": expression, **words}})
+    assert check_expressions(claims_map) == []
+    return apply(claims_map, documents)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ('upstream.id_token.groups.filter(g, g.startsWith("acme-"))', ["acme-eng", "acme-all"]),
+        ("upstream.id_token.groups.filter(g, g in upstream.userinfo.groups)", ["acme-eng"]),
+        ("upstream.api.groups.map(g, g.displayName)", ["Staff"]),
+        ('upstream.id_token.email.split("@")[1]', "acme.example"),
+        ('upstream.id_token["https://ns.example/roles"][0]', "admin"),
+        ('upstream.id_token.?missing.orValue("none")', "none"),
+        ('has(upstream.id_token.missing) ? "there" : "absent"', "absent"),
+        ("upstream.id_token.level + 1", 4),
+        ('"otp" in upstream.amr', True),
+        ('upstream.acr == "" ? "weak" : upstream.acr', "weak"),
+        ("upstream.auth_time", 1_700_000_000),
+        ('connector.id + "/" + client.client_id', "staff/billing"),
+        ('"openid" in client.scopes && client.trusted', True),
+        ("upstream.id_token.teams.filter(t, has(t.name)).map(t, t.name)", ["a"]),
+        ('{"tier": upstream.id_token.level}', {"tier": 3}),
+        ('upstream.id_token.groups.exists(g, g.matches("acme-(eng|ops)"))', True),
+        ('timestamp("2021-03-23T11:34:14Z")', 1616499254),
+        ('client.client_id == "billing" ? optional.of("x") : optional.none()', "x"),
+    ],
+)
+def test_an_expression_computes_a_claim_from_all_that_is_known(expression, value):
+    assert computed(expression).claims == {"found": value}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "upstream.id_token.?missing",
+        'client.client_id == "other" ? optional.of("x") : optional.none()',
+        "null",
+    ],
+)
+def test_null_and_an_empty_optional_leave_the_claim_out(expression):
+    mapped = computed(expression)
+    assert mapped.claims == {}
+    assert computed(expression, default="d").claims == {"found": "d"}
+
+
+def test_what_is_null_upstream_is_absent_in_an_expression_as_it_is_for_a_path():
+    assert computed("has(upstream.id_token.nothing)").claims == {"found": False}
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("upstream.id_token.missing", "something that it reads is not there"),
+        ("upstream.id_token.level.startsWith('x')", "a value has another type than it expects"),
+        ("upstream.id_token.level / 0", "a division by zero"),
+        ("int(upstream.id_token.email)", "it cannot be computed"),
+    ],
+)
+def test_what_cannot_be_computed_is_left_out_and_the_reason_tells_no_value(expression, reason):
+    mapped = computed(expression)
+    assert mapped.claims == {}
+    assert mapped.dropped["found"].endswith(reason)
+    assert "jane" not in mapped.dropped["found"]
+    with pytest.raises(MappingRefused):
+        computed(expression, required=True)
+
+
+def test_the_source_of_a_computed_claim_names_what_was_read():
+    sources = computed(
+        'upstream.id_token.groups[0] + upstream.id_token.?x.orValue("") + connector.id'
+    ).sources
+    assert sources == {"found": "expression: upstream.id_token.groups, upstream.id_token.x, connector.id"}
+
+
+def test_steps_and_shapes_hold_for_a_computed_value_too():
+    groups = "upstream.id_token.groups"
+    assert computed(groups, keep="acme-.+", prefix="x:").claims["found"] == ["x:acme-eng", "x:acme-all"]
+    email = compile_map({"email_verified": {"expression": "upstream.id_token.level"}})
+    assert apply(email, PERSON).dropped == {
+        "email_verified": "expression: upstream.id_token.level: neither true nor false"
+    }
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (
+            "upstream.id_token.groups.fliter(g, true)",
+            "column 26: fliter is no function here; did you mean filter?",
+        ),
+        ("upstream.id_token.email.matches(upstream.id_token.p)", "column 25: matches takes texts in quotes"),
+        ("upstream.id_token.email.replace('', upstream.api.x)", "column 25: replace takes texts in quotes"),
+        ("google.protobuf.Value{}", "column 17: Value is no function here"),
+        (".".join(["[1]", *["map(x, x)"] * 5]), "column 45: more than 4 loops"),
+        ("[1].map(a, [1].map(b, [1].map(c, c)))", "loops within loops go too deep"),
+        ("[1].map(a, [1].map(b, upstream.id_token.x))", "loops within loops go too deep"),
+        ("+".join("1" * 18), "more than 16 times +"),
+        ("x" * 1001, "at most 1000 characters"),
+        ("", "an expression in CEL"),
+    ],
+)
+def test_what_would_cost_too_much_or_is_unknown_stops_the_start(expression, message):
+    with pytest.raises(MapErrors) as caught:
+        compile_map({"claims": {"found": {"expression": expression}}})
+    ((path, said),) = caught.value.problems
+    assert path == ("claims", "found", "expression")
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (
+            'connector.id + "a" + 1',
+            "column 20: found no matching overload for '_+_' applied to '(string, int)'",
+        ),
+        ("conector.id", "column 9: undeclared reference to 'conector.id'"),
+        ("upstream.idp == \n 1", "line 1"),
+        ("1 +\n  (", "line 2, column 4"),
+        ('upstream.issuer.matches("(")', "column 25: invalid regular expression: missing ): ("),
+        ("upstream.typo", "undeclared reference to 'upstream"),
+        ("type(1)", "no function"),
+    ],
+)
+def test_the_check_tells_the_column_of_what_does_not_compile(expression, message):
+    try:
+        ((path, said),) = check_expressions(compile_map({"found": {"expression": expression}}))
+    except MapErrors as errors:
+        ((path, said),) = errors.problems
+    assert path == ("found", "expression")
+    assert message in said.replace("column 14: found", "line 1: found")
+
+
+def test_a_map_whose_expression_never_compiled_leaves_the_claim_out_and_says_so():
+    claims_map = compile_map({"found": {"expression": "1 + 'a'"}, "name": {"value": "x"}})
+    mapped = apply(claims_map, PERSON)
+    assert mapped.claims == {"name": "x"}
+    assert "broker check" in mapped.dropped["found"]
+
+
+def test_only_a_map_that_reads_the_client_app_depends_on_it():
+    assert compile_map({"a": {"expression": "client.client_id"}}).reads_client
+    assert not compile_map({"a": {"expression": "upstream.id_token.client"}}).reads_client
+    assert not compile_map({"a": {"expression": "'client.client_id'"}}).reads_client
+
+
+@pytest.mark.row("UI-10")
+@pytest.mark.parametrize("hostile", ["{{7*7}}", "${x}", "upstream.api", "1+1", '"); 1', "(a+)+$"])
+def test_what_an_upstream_says_is_never_evaluated(hostile):
+    documents = Documents(id_token={"email": hostile})
+    assert computed("upstream.id_token.email", documents).claims == {"found": hostile}
+
+
+NESTED = []
+for _ in range(1000):
+    NESTED = [NESTED]
+MANY = [f"group-{number}" for number in range(100_000)]
+LONG = "x" * 1_000_000
+
+
+@pytest.mark.row("UI-11")
+@pytest.mark.row("DS-11")
+@pytest.mark.parametrize(
+    "hostile",
+    [NESTED, MANY, LONG, MANY[:1000], MANY[:3500], LONG[:8000], [LONG[:4000]] * 30, {"a": MANY[:400]}],
+)
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'upstream.id_token.x.filter(g, g.matches("(x+x+)+y|group-.*"))',
+        "upstream.id_token.x.filter(g, g in upstream.id_token.x)",
+        "upstream.id_token.x.map(a, upstream.id_token.x.map(b, a + b))",
+        "upstream.id_token.x.filter(a, upstream.id_token.x.exists(b, a + '!' == b))",
+        "upstream.id_token.x.map(a, a + a + a).map(a, a + a + a).map(a, a + a + a).map(a, a + a + a)",
+        'upstream.id_token.x.split("").map(a, a + a)',
+        'upstream.id_token.x.replace("x", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")',
+    ],
+)
+def test_no_document_makes_an_expression_burn_time(expression, hostile):
+    claims_map = compile_map({"found": {"expression": expression}})
+    documents = Documents(id_token={"x": hostile})
+    apply(claims_map, Documents())  # compiled
+    began = time.process_time()
+    apply(claims_map, documents)
+    assert time.process_time() - began < 0.25  # measured: at most 90 ms; the rest is a busy machine
+
+
+@pytest.mark.row("UI-11")
+def test_a_large_claim_beside_what_an_expression_reads_does_not_disturb_it():
+    documents = Documents(id_token={"email": "jane@acme.example", "picture": LONG, "groups": MANY})
+    assert computed("upstream.id_token.email", documents).claims == {"found": "jane@acme.example"}
+
+
+@pytest.mark.parametrize("odd", [2**70, float("nan"), "\ud800", -(2**64)])
+def test_what_the_library_cannot_hold_is_left_out(odd):
+    mapped = computed("upstream.id_token.x == 1", Documents(id_token={"x": odd}))
+    assert mapped.claims == {}
+    assert mapped.dropped["found"]
+
+
+def test_a_map_without_expressions_never_loads_the_library():
+    code = (
+        "import sys; from broker.mapping import *;"
+        "apply(compile_map({'name': {'from': 'name'}}), Documents({'name': 'x'}));"
+        "sys.exit('cel_expr_python' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
