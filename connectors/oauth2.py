@@ -1,7 +1,8 @@
 """What every OAuth 2.0 upstream shares: the way out, the callback, and the exchange of the code.
 
 Owns PKCE, the authorization URL, the reading of a callback, and the token request with one client
-authentication method. RFC 6749 §2.3, §4.1 and §5; RFC 7636; RFC 7523 §2.2; RFC 9207; RFC 9700 §2.1 and §4.4.
+authentication method. RFC 6749 §2.3, §4.1, §5 and §6; RFC 7636; RFC 7523 §2.2; RFC 8705 §2; RFC 9207;
+RFC 9700 §2.1 and §4.4.
 """
 
 from __future__ import annotations
@@ -25,7 +26,18 @@ from broker.connector import (
     UpstreamUnavailable,
 )
 
-AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+AuthMethod = Literal[
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+    "none",
+]
+
+TLS_METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
+"""By the certificate of the connection (RFC 8705 §2.1 and §2.2); on the wire they are the same."""
 
 MAX_CODE = 4096
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -34,6 +46,7 @@ _CODE = re.compile(rf"[ -~]{{1,{MAX_CODE}}}")  # RFC 6749 Appendix A.11
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986 §2.3: nothing in it to quote
 _LATER = frozenset({"temporarily_unavailable", "slow_down", "too_many_requests"})
 _OK = 200
+_LONGEST = 366 * 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +57,7 @@ class Client:
     method: AuthMethod
     secret: Secret | None = None
     assertion_audience: str | None = None
-    """For private_key_jwt: the upstream's issuer, or its token endpoint where it insists."""
+    """Of an assertion: the upstream's issuer, or its token endpoint where it insists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +67,10 @@ class Tokens:
     access_token: str | None = field(repr=False)
     id_token: str | None = field(repr=False)
     refresh_token: str | None = field(repr=False)
+    expires_in: int | None = None
+    """Seconds that the access token is good for, where it is told."""
+    scope: str | None = None
+    """What was granted, where that is told (RFC 6749 §5.1)."""
 
 
 class TokenRefused(UpstreamInvalid):
@@ -139,6 +156,11 @@ def code_grant(login: Login, code: str, *, pkce: bool) -> dict[str, str]:
     return form | {"code_verifier": login.code_verifier} if pkce else form
 
 
+def refresh_grant(refresh_token: str) -> dict[str, str]:
+    """The members of the token request that redeem a refresh token (RFC 6749 §6)."""
+    return {"grant_type": "refresh_token", "refresh_token": refresh_token}
+
+
 async def redeem(tools: Tools, endpoint: str, client: Client, grant: Mapping[str, str]) -> Tokens:
     """Exchange a grant for tokens, once.
 
@@ -159,10 +181,14 @@ def _authenticate(tools: Tools, client: Client, form: dict[str, str]) -> tuple[s
     form["client_id"] = client.client_id
     if client.method == "client_secret_post":
         form["client_secret"] = _secret(client).reveal()
-    elif client.method == "private_key_jwt":
-        audience = client.assertion_audience or ""
+    elif client.method in {"private_key_jwt", "client_secret_jwt"}:
         form["client_assertion_type"] = _JWT_BEARER
-        form["client_assertion"] = tools.client_assertion(client_id=client.client_id, audience=audience)
+        form["client_assertion"] = tools.client_assertion(
+            client_id=client.client_id,
+            audience=client.assertion_audience or "",
+            secret=_secret(client) if client.method == "client_secret_jwt" else None,
+        )
+    # By certificate it is the connection that proves it, and client_id names whom (RFC 8705 §2).
     return None
 
 
@@ -191,6 +217,7 @@ def read_tokens(answer: Answer) -> Tokens:
         access_token=access_token,
         id_token=_text(members, "id_token"),
         refresh_token=_text(members, "refresh_token"),
+        scope=members["scope"] if isinstance(members.get("scope"), str) else None,
     )
 
 
@@ -199,6 +226,14 @@ def _token_error(members: Mapping[str, Json]) -> TokenRefused | UpstreamUnavaila
     if error in _LATER:
         return UpstreamUnavailable(f"the token endpoint says {error}")
     return TokenRefused(error, description, members)
+
+
+def _seconds(value: Json) -> int | None:
+    """Some write the number as text; what is no sane number is not told (RFC 6749 §5.1)."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+        return int(value)
+    sane = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LONGEST
+    return value if sane else None
 
 
 def _text(members: Mapping[str, Json], name: str) -> str | None:

@@ -1,8 +1,9 @@
 """An OpenID Provider's metadata, read with suspicion.
 
-Owns `Metadata`: the few members that a login needs. Discovery 1.0 §3 and §4.3, RFC 8414 §2 and §3.3. It is
-the upstream's own word, so endpoints must be https, the issuer must be the one that was configured, and once
-endpoints are known their origins stay: a document that suddenly points elsewhere is not followed.
+Owns `Metadata`: the few members that a login needs. Discovery 1.0 §3 and §4.3, RFC 8414 §2 and §3.3,
+RFC 8705 §5. It is the upstream's own word, so endpoints must be https, the issuer must be the one that was
+configured, and once endpoints are known their origins stay: a document that suddenly points elsewhere is not
+followed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 from broker.connector import Json, UpstreamInvalid
 from connectors.oauth2 import AuthMethod, printable
 from connectors.oidc_settings import Settings, check_url
+
+_BY_SECRET: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post", "client_secret_jwt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +37,9 @@ class Metadata:
 
     @property
     def preferred_auth_method(self) -> AuthMethod:
-        """For a client with a secret: basic, which is the default of RFC 8414, unless only post is listed."""
-        if self.auth_methods and "client_secret_basic" not in self.auth_methods:
-            return "client_secret_post"
-        return "client_secret_basic"
+        """For a client with a secret: basic, the default of RFC 8414, unless only others are listed."""
+        listed = self.auth_methods or ()
+        return next((method for method in _BY_SECRET if method in listed), "client_secret_basic")
 
     @property
     def origins(self) -> frozenset[str]:
@@ -56,12 +58,13 @@ def read_metadata(document: Mapping[str, Json], settings: Settings, known: Metad
     if settings.needs_discovery and document.get("issuer") != wanted:
         told = printable(str(document.get("issuer")))
         raise UpstreamInvalid("metadata_issuer_mismatch", f"it says {told}, not {wanted}")
+    by_us = _for_certificates(document) if settings.tls_client_certificate is not None else document
     metadata = Metadata(
         document=document,
         authorization_endpoint=_needed(document, "authorization_endpoint", settings.authorization_endpoint),
-        token_endpoint=_needed(document, "token_endpoint", settings.token_endpoint),
+        token_endpoint=_needed(by_us, "token_endpoint", settings.token_endpoint),
         jwks_uri=_needed(document, "jwks_uri", settings.jwks_uri),
-        userinfo_endpoint=_endpoint(document, "userinfo_endpoint", settings.userinfo_endpoint),
+        userinfo_endpoint=_endpoint(by_us, "userinfo_endpoint", settings.userinfo_endpoint),
         auth_methods=_set(document, "token_endpoint_auth_methods_supported"),
         pkce_methods=_set(document, "code_challenge_methods_supported"),
         prompts=_set(document, "prompt_values_supported"),
@@ -71,6 +74,12 @@ def read_metadata(document: Mapping[str, Json], settings: Settings, known: Metad
         moved = ", ".join(sorted(metadata.origins - known.origins))
         raise UpstreamInvalid("metadata_origin_changed", f"endpoints moved to {moved}")
     return metadata
+
+
+def _for_certificates(document: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The document with the endpoints for those who bring a certificate, where it has some (RFC 8705 §5)."""
+    aliases = document.get("mtls_endpoint_aliases")
+    return {**document, **aliases} if isinstance(aliases, dict) else document
 
 
 def _needed(document: Mapping[str, Json], name: str, given: str | None) -> str:

@@ -7,7 +7,7 @@ Names are those of RFC 7591 and RFC 8414 where they have one.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,12 +20,20 @@ from pydantic import (
     model_validator,
 )
 
-from broker.connector import ConnectorSettings, IssuerRule, Secret
-from connectors.oauth2 import AuthMethod
+from broker.connector import ConnectorSettings, IssuerRule, LocalFile, Secret
+from connectors.oauth2 import TLS_METHODS, AuthMethod
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"
 ]
+KeyManagement = Literal["RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+Encoding = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
+ENCODINGS = get_args(Encoding)
+_CREDENTIALS = {
+    "client_secret": ("client_secret_basic", "client_secret_post", "client_secret_jwt"),
+    "private_key": ("private_key_jwt",),
+    "tls_client_certificate": TLS_METHODS,
+}
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 
 
@@ -35,6 +43,11 @@ def is_loopback(host: str | None) -> bool:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
         return False
+
+
+def origin_of(domain: str) -> str:
+    """The origin of a vendor's domain, `host` or `host:port`: https, and http on loopback only."""
+    return f"{'http' if is_loopback(urlsplit(f'//{domain}').hostname) else 'https'}://{domain}"
 
 
 def check_url(url: str, *, query: bool = True) -> str:
@@ -108,11 +121,17 @@ class Common(ConnectorSettings):
     private_key: Secret | None = None
     """For `private_key_jwt`: a private key in PEM or as a JWK. The broker serves its public half under
     `/connectors/<id>/jwks`."""
+    tls_client_certificate: LocalFile | None = None
+    """For `tls_client_auth` and `self_signed_tls_client_auth`: a PEM file with the broker's certificate, and
+    what leads up to its root."""
+    tls_client_key: LocalFile | None = None
+    """A PEM file with the certificate's private key, without a passphrase."""
     token_endpoint_auth_method: AuthMethod | None = None
-    """How the broker proves who it is. Without it: `private_key_jwt` with a private key, else what the
-    upstream's metadata lists, `client_secret_basic` first."""
+    """How the broker proves who it is. Without it: `private_key_jwt` with a private key, `tls_client_auth`
+    with a certificate, else what the upstream's metadata lists, `client_secret_basic` first."""
     client_assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"
-    """For `private_key_jwt`: whom the assertion is for. `token_endpoint` only where the upstream insists."""
+    """For `private_key_jwt` and `client_secret_jwt`: whom the assertion is for. `token_endpoint` only where
+    the upstream insists."""
     scope: Annotated[Text, AfterValidator(_openid)] = "openid profile email"
     """What is asked of the upstream, with a space between the scopes."""
     get_user_info: StrictBool = False
@@ -127,23 +146,49 @@ class Common(ConnectorSettings):
     """The algorithms that its ID Tokens may be signed with."""
     token_audiences: tuple[Text, ...] = ()
     """Who else may stand in the audience of its ID Tokens, beside the broker."""
+    userinfo_signed_response_alg: Algorithm | None = None
+    """The algorithm that its userinfo answers are signed with. Without it JSON is read too, and what is
+    signed must be signed as ID Tokens may be."""
+    decryption_key: Secret | None = None
+    """For an upstream that encrypts: a private key in PEM or as a JWK, of its own. The broker serves its
+    public half under `/connectors/<id>/jwks`."""
+    id_token_encrypted_response_alg: KeyManagement | None = None
+    """How the key of its encrypted ID Tokens is made. One that is not encrypted is then refused."""
+    id_token_encrypted_response_enc: Encoding | None = None
+    """How they are encrypted; without it in any of these ways."""
+    userinfo_encrypted_response_alg: KeyManagement | None = None
+    """How the key of its encrypted userinfo answers is made. One that is not encrypted is then refused."""
+    userinfo_encrypted_response_enc: Encoding | None = None
+    """How they are encrypted; without it in any of these ways."""
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:
         """The credentials that the method needs are there, and those it does not need are not."""
-        method, secret, key = self.token_endpoint_auth_method, self.client_secret, self.private_key
-        if method is None and secret is None and key is None:
+        method = self.token_endpoint_auth_method
+        given = [name for name in _CREDENTIALS if getattr(self, name) is not None]
+        if method is None and not given:
             raise ValueError("client_secret: missing (or say token_endpoint_auth_method: none)")
-        if secret is not None and key is not None:
-            raise ValueError("client_secret and private_key: give the one that is used")
-        if method == "private_key_jwt" and key is None:
-            raise ValueError("private_key: missing, private_key_jwt needs it")
-        if method is not None and method.startswith("client_secret") and secret is None:
-            raise ValueError(f"client_secret: missing, {method} needs it")
-        if method == "none" and (secret is not None or key is not None):
+        if (self.tls_client_certificate is None) is not (self.tls_client_key is None):
+            raise ValueError("tls_client_certificate and tls_client_key: one is missing")
+        if len(given) > 1:
+            raise ValueError(f"{given[0]} and {given[1]}: give the one that is used")
+        if method is None:
+            return self
+        needed = next((name for name, methods in _CREDENTIALS.items() if method in methods), None)
+        if needed is not None and needed not in given:
+            raise ValueError(f"{needed}: missing, {method} needs it")
+        if needed is None and given:
             raise ValueError("token_endpoint_auth_method: none has no secret and no key")
-        if method not in {None, "private_key_jwt"} and key is not None:
-            raise ValueError(f"private_key: {method} does not use it")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_opened(self) -> Self:
+        """Encryption and the key for it come together."""
+        encrypted = (self.id_token_encrypted_response_alg, self.userinfo_encrypted_response_alg)
+        if self.decryption_key is None and encrypted != (None, None):
+            raise ValueError("decryption_key: missing, without it nothing that is encrypted can be read")
+        if self.decryption_key is not None and encrypted == (None, None):
+            raise ValueError("decryption_key: say id_token_encrypted_response_alg, or the userinfo one")
         return self
 
     def on(self, issuer: str, **more: object) -> Settings:
@@ -172,6 +217,11 @@ class Settings(Common):
     """Instead of what the metadata says."""
     jwks_uri: Url | None = None
     """Instead of what the metadata says."""
+
+    @property
+    def wants_plain_userinfo(self) -> bool:
+        """Whether a userinfo answer may be JSON, which only the connection vouches for."""
+        return self.userinfo_signed_response_alg is None and self.userinfo_encrypted_response_alg is None
 
     @property
     def issuer_rule(self) -> str | IssuerRule:

@@ -46,6 +46,7 @@ from broker.connector.errors import (
 )
 from broker.connector.settings import (
     ConnectorSettings,
+    LocalFile,
     Secret,
 )
 from broker.connector.tools import (
@@ -88,6 +89,7 @@ __all__ = [
     "IssuerRule",
     "Json",
     "KeepsPeople",
+    "LocalFile",
     "Login",
     "Once",
     "People",

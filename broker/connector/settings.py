@@ -1,8 +1,18 @@
-"""What an operator writes: the base of every connector's ``Settings``, and secrets that do not print."""
+"""What an operator writes: the base of every connector's ``Settings``, secrets that do not print, files."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema, core_schema
 
 
@@ -43,6 +53,19 @@ class Secret:
         """Whoever reads the operator's file knows how to open ``file:PATH``."""
         opener = (info.context or {}).get("secret")
         return cls(opener(text) if opener is not None else text)
+
+
+def _there(path: Path, info: ValidationInfo) -> Path:
+    if "\0" in str(path) or str(path) == ".":
+        raise ValueError("expected the path of a file")
+    found = Path((info.context or {}).get("directory", "")) / path
+    if not found.is_file():
+        raise ValueError(f"there is no file {found}")
+    return found
+
+
+LocalFile = Annotated[Path, AfterValidator(_there), WithJsonSchema({"type": "string", "minLength": 1})]
+"""A file that is there, by a path relative to the operator's file."""
 
 
 class ConnectorSettings(BaseModel):

@@ -106,12 +106,30 @@ class Verify(Protocol):
         """
         ...
 
-    async def signed(self, token: str, *, jwks_uri: str, algorithms: tuple[str, ...]) -> Mapping[str, Json]:
+    async def signed(
+        self,
+        token: str,
+        *,
+        jwks_uri: str,
+        algorithms: tuple[str, ...],
+        types: tuple[str, ...] | None = None,
+    ) -> Mapping[str, Json]:
         """The claims of another token that the upstream's keys signed: nothing else of it is checked.
+
+        ``types`` are the values that its ``typ`` may have, in lower case, the empty one for none; without
+        them any.
 
         Raises:
             UpstreamInvalid: it is not signed by one of these keys.
             UpstreamUnavailable: the keys could not be had.
+        """
+        ...
+
+    def opened(self, token: str, *, algorithm: str, encodings: tuple[str, ...]) -> str:
+        """The signed token inside one that was encrypted to this connector's ``decryption_key`` (RFC 7516).
+
+        Raises:
+            UpstreamInvalid: it is not encrypted, not to this key, or not in the way that was agreed on.
         """
         ...
 
@@ -166,6 +184,8 @@ class Person:
 
     id: str
     """Random, and never used again for somebody else."""
+    username: str = ""
+    """As its owner writes it."""
     claims: Mapping[str, Json] = field(default_factory=dict)
     totp: bool = False
     """Whether a second factor is set up, and must be shown."""

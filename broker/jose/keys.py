@@ -122,8 +122,9 @@ class SigningKey:
         """The key that `to_json` wrote, or any private JWK; its ``alg`` member is respected."""
         try:
             members = strictjson.parse_object(text.encode() if isinstance(text, str) else text)
-            jwk = JWK(**{name: members[name] for name in members if name not in {"kid", "use", "key_ops"}})
-        except (ValueError, TypeError, JWException) as error:
+            kept = {name: members[name] for name in members if name not in {"kid", "use", "key_ops"}}
+            jwk = JWK(**{"kty": members["kty"], **kept})
+        except (ValueError, TypeError, KeyError, JWException) as error:
             raise JoseError("bad_key", "not a private JWK") from error
         alg = members.get("alg")
         return cls._of(jwk, alg if isinstance(alg, str) else None)

@@ -87,6 +87,8 @@ class Expected:
     """For ``c_hash``, which must fit when it is there; None where there is no code."""
     trusted_audiences: tuple[str, ...] = ()
     """Who else may stand in ``aud`` beside us (Core §3.1.3.7, 3)."""
+    refreshed: bool = False
+    """It came of a refresh: the nonce may be absent, and if it is there it is the login's (Core §12.2)."""
 
 
 def check_id_token(
@@ -161,6 +163,8 @@ def _instant(claims: Mapping[str, Any], name: str) -> float:
 
 def _nonce(claims: Mapping[str, Any], expected: Expected) -> None:
     nonce = claims.get("nonce")
+    if expected.refreshed and nonce is None:
+        return
     if expected.nonce is None:
         _refuse_unless("nonce" not in claims, "nonce_unexpected")
         return

@@ -101,7 +101,7 @@ class Upstreams(Mapping[str, Upstream]):
     def _made(self, connector: ConnectorConfig) -> Upstream:
         client, keeping = self._outbound.client(connector.id), self._keeper(connector.id)
         http: UpstreamHTTP = client if self._between is None else self._between(client)
-        opener = Opener(getattr(connector.settings, "decryption_key", None))
+        opener = Opener.of(connector.settings)
         key = ClientKey(getattr(connector.settings, "private_key", None), self._now, opener)
         tools = Tools(
             http=http,

@@ -1,7 +1,8 @@
 """What a connector is given to check and to prove with: its own key cache and its own client key.
 
-Owns `Verifier` and `ClientKey`. Keys are cached per connector, never shared, so a key of one upstream cannot
-speak for another (RFC 8725 §3.10). Core §3.1.3.7, §10.1.1 (rotation); RFC 7523 §3 (client assertions).
+Owns `Verifier`, `Opener` and `ClientKey`. Keys are cached per connector, never shared, so a key of one
+upstream cannot speak for another (RFC 8725 §3.10). Core §3.1.3.7, §10.1.1 (rotation), §10.2 (encryption);
+RFC 7523 §3 (client assertions).
 """
 
 from __future__ import annotations
@@ -9,11 +10,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from broker.connector import Expected, Json, Secret, SignedClaims, UpstreamInvalid
+from broker.connector import (
+    ConnectorSettings,
+    Expected,
+    Json,
+    Secret,
+    SignedClaims,
+    UpstreamHTTP,
+    UpstreamInvalid,
+)
 from broker.jose import (
     ABSENT,
+    DecryptionKey,
     JoseError,
     KeySet,
     Signed,
@@ -23,7 +33,6 @@ from broker.jose import (
     sign,
     sign_with_secret,
 )
-from broker.outbound import UpstreamClient
 from broker.protocol.id_token import IdTokenRefused, check_id_token
 
 ID_TOKEN_TYPES = frozenset({ABSENT, "jwt"})
@@ -34,8 +43,8 @@ ASSERTION_LIFETIME = 60
 class Verifier:
     """Checks what one upstream signed; see `broker.connector.Verify`, which this is."""
 
-    def __init__(self, http: UpstreamClient, now: Callable[[], float]) -> None:
-        self._http, self._now = http, now
+    def __init__(self, http: UpstreamHTTP, now: Callable[[], float], opener: Opener) -> None:
+        self._http, self._now, self._opener = http, now, opener
         self._read: dict[str, tuple[Mapping[str, Json], KeySet]] = {}
 
     async def __call__(self, token: str, *, jwks_uri: str, expected: Expected) -> SignedClaims:
@@ -47,9 +56,20 @@ class Verifier:
             raise UpstreamInvalid(f"id_token_{error.reason}", error.detail) from error
         return SignedClaims(signed.claims)
 
-    async def signed(self, token: str, *, jwks_uri: str, algorithms: tuple[str, ...]) -> Mapping[str, Json]:
-        """The claims of another token, of which only the signature is checked."""
-        return (await self._signed(token, jwks_uri, algorithms, None)).claims
+    async def signed(
+        self,
+        token: str,
+        *,
+        jwks_uri: str,
+        algorithms: tuple[str, ...],
+        types: tuple[str, ...] | None = None,
+    ) -> Mapping[str, Json]:
+        """The claims of another token, of which only the signature and perhaps the type is checked."""
+        return (await self._signed(token, jwks_uri, algorithms, types)).claims
+
+    def opened(self, token: str, *, algorithm: str, encodings: tuple[str, ...]) -> str:
+        """The signed token inside an encrypted one."""
+        return self._opener.open(token, algorithm, encodings)
 
     async def _signed(
         self, token: str, jwks_uri: str, algorithms: Collection[str], typ: Collection[str] | None
@@ -87,11 +107,54 @@ def _read(token: str, keys: KeySet, algorithms: Collection[str], typ: Collection
         raise UpstreamInvalid(f"token_{error.reason}", error.detail) from error
 
 
+class Opener:
+    """The key to which one upstream encrypts; loaded at its first use."""
+
+    def __init__(self, decryption_key: Secret | None, alg: str | None = None) -> None:
+        self._decryption_key, self._alg = decryption_key, alg
+
+    @classmethod
+    def of(cls, settings: ConnectorSettings) -> Self:
+        """What a connector's settings say of encryption, if they know of it."""
+        asked = (
+            getattr(settings, f"{kind}_encrypted_response_alg", None) for kind in ("id_token", "userinfo")
+        )
+        named = {alg for alg in asked if alg is not None}
+        return cls(getattr(settings, "decryption_key", None), named.pop() if len(named) == 1 else None)
+
+    def open(self, token: str, algorithm: str, encodings: Collection[str]) -> str:
+        """The signed token inside an encrypted one."""
+        key = self.key
+        if key is None:
+            raise UpstreamInvalid("no_decryption_key")
+        try:
+            return key.open(token, alg=algorithm, encodings=encodings)
+        except JoseError as error:
+            raise UpstreamInvalid(f"token_{error.reason}", error.detail) from error
+
+    def public_jwk(self) -> dict[str, Any] | None:
+        """What the upstream encrypts to; None where nothing is encrypted."""
+        return None if self.key is None else self.key.public_jwk(self._alg)
+
+    @cached_property
+    def key(self) -> DecryptionKey | None:
+        """The key; None where nothing is encrypted."""
+        if self._decryption_key is None:
+            return None
+        try:
+            return DecryptionKey.read(self._decryption_key.reveal().strip())
+        except JoseError as error:
+            raise UpstreamInvalid("decryption_key_unusable", error.detail) from error
+
+
 class ClientKey:
     """The key by which we prove to one upstream who we are; loaded at its first use."""
 
-    def __init__(self, private_key: Secret | None, now: Callable[[], float]) -> None:
+    def __init__(
+        self, private_key: Secret | None, now: Callable[[], float], opener: Opener | None = None
+    ) -> None:
         self._private_key, self._now = private_key, now
+        self._opener = opener or Opener(None)
 
     def __call__(
         self,
@@ -119,8 +182,10 @@ class ClientKey:
         return sign(self._key, claims, typ="JWT", kid=kid)
 
     def public_jwks(self) -> dict[str, Any] | None:
-        """What the upstream checks our assertions with; None without a key."""
-        return None if self._key is None else {"keys": [self._key.public_jwk()]}
+        """What the upstream checks our assertions with and encrypts to; None where neither is done."""
+        signs = None if self._key is None else self._key.public_jwk()
+        keys = [jwk for jwk in (signs, self._opener.public_jwk()) if jwk is not None]
+        return {"keys": keys} if keys else None
 
     @cached_property
     def _key(self) -> SigningKey | None:

@@ -583,7 +583,6 @@ async def test_an_upstream_without_an_access_token_can_still_say_who_it_is(stage
         ),
         ("401", "server_error", "userinfo_refused"),
         ("404", "server_error", "userinfo_refused"),
-        ("jwt", "server_error", "userinfo_is_a_jwt"),
         ("not_json", "server_error", "userinfo_not_json"),
         ("redirect", "server_error", "redirect"),
         ("oversize", "server_error", "too_large"),

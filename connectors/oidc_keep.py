@@ -1,0 +1,67 @@
+"""What is kept of a login so that the upstream can be asked again without the person.
+
+Owns its members, which nobody else reads. OpenID Connect Core §12.2: an ID Token of a refresh is about the
+same issuer and person; where none comes, what the last one said still holds. Nothing is kept where nothing
+can be asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from broker.connector import Json, UpstreamInvalid
+from connectors.oauth2 import Tokens
+
+_PASSING = ("aud", "azp", "exp", "iat", "nbf", "jti", "at_hash", "c_hash", "s_hash")
+"""Claims about one token, of no use once it was checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What was kept."""
+
+    claims: Mapping[str, Json]
+    """What the last ID Token said."""
+    refresh_token: str | None = field(repr=False)
+    access_token: str | None = field(repr=False)
+    expires_at: float | None
+    """When the access token ends, where that was told."""
+
+
+def keep(tokens: Tokens, claims: Mapping[str, Any], *, userinfo: bool, now: float) -> dict[str, str]:
+    """What to keep: a refresh token, or the access token where userinfo is what is asked."""
+    if tokens.refresh_token is not None:
+        kept = {"refresh_token": tokens.refresh_token}
+    elif userinfo and tokens.access_token is not None:
+        kept = {"access_token": tokens.access_token}
+        if tokens.expires_in is not None:
+            kept["expires_at"] = str(int(now) + tokens.expires_in)
+    else:
+        return {}
+    lasting = {name: value for name, value in claims.items() if name not in _PASSING}
+    return {**kept, "claims": json.dumps(lasting, separators=(",", ":"))}
+
+
+def read(kept: Mapping[str, str]) -> Kept:
+    """What was kept, as it is used.
+
+    Raises:
+        UpstreamInvalid: it is not what this connector keeps.
+    """
+    try:
+        claims = json.loads(kept["claims"])
+        expires_at = float(kept["expires_at"]) if "expires_at" in kept else None
+        sound = isinstance(claims["iss"], str) and isinstance(claims["sub"], str)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UpstreamInvalid("kept_unreadable", type(error).__name__) from error
+    if not sound:
+        raise UpstreamInvalid("kept_unreadable")
+    return Kept(
+        claims=claims,
+        refresh_token=kept.get("refresh_token"),
+        access_token=kept.get("access_token"),
+        expires_at=expires_at,
+    )
