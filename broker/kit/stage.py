@@ -120,14 +120,16 @@ def configured(connectors: Mapping[str, Any], folder: Path | None = None, **more
 class Login:
     """One login at one upstream, step by step."""
 
-    def __init__(self, upstream: Upstream, idp: FakeProvider, now: Clock, **asked: Any) -> None:
+    def __init__(
+        self, upstream: Upstream, idp: FakeProvider, now: Clock, *, detour: str = "", **asked: Any
+    ) -> None:
         self.upstream, self.idp = upstream, idp
         self.asked, self.started = asking(**asked), now()
         self.state, self.nonce, self.verifier = (secrets.token_urlsafe(33) for _ in range(3))
         self.memory: Mapping[str, str] = {}
         self.url = ""
         self.form: Mapping[str, str] | None = None
-        self.detour = ""
+        self.detour = detour
 
     async def begin(self) -> str:
         """The way out: where the browser goes."""
