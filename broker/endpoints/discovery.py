@@ -46,6 +46,15 @@ async def jwks(request: web.Request) -> web.Response:
     return _document(_encode(request.app[SERVICES].keys.jwks()))
 
 
+async def connector_metadata(request: web.Request) -> web.Response:
+    """GET /connectors/{connector}/metadata: what that upstream reads of us, such as SAML metadata."""
+    upstream = request.app[SERVICES].upstreams.get(request.match_info["connector"])
+    found = await upstream.published() if upstream is not None else None
+    if found is None:
+        raise web.HTTPNotFound
+    return web.Response(body=found.body, headers=_PUBLIC | {"Content-Type": found.content_type})
+
+
 async def connector_jwks(request: web.Request) -> web.Response:
     """GET /connectors/{connector}/jwks: what we sign client assertions to that upstream with."""
     found = request.app[SERVICES].upstreams.public_jwks(request.match_info["connector"])

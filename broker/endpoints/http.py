@@ -17,7 +17,7 @@ from aiohttp import web
 
 from broker.connector import Departure
 from broker.endpoints import about
-from broker.pages import ErrorView, FormPostView, LeavingView, MessageKey, Page, View
+from broker.pages import DepartureView, ErrorView, FormPostView, LeavingView, MessageKey, Page, View
 from broker.protocol import metadata
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown
 from broker.protocol.params import Params
@@ -153,12 +153,12 @@ def see_other(url: str) -> web.Response:
     return web.Response(status=303, headers={"Location": url, **NO_STORE})
 
 
-def departing(request: web.Request, departure: Departure) -> web.Response:
+def departing(request: web.Request, departure: Departure, *, upstream: str = "") -> web.Response:
     """On to the upstream: by a redirect, or by a form where the upstream wants one (SAML Bindings §3.5)."""
     if departure.form is None:
         return see_other(departure.url)
     fields = tuple(departure.form.items())
-    return page(request, FormPostView(action=departure.url, fields=fields, client_name=""))
+    return page(request, DepartureView(action=departure.url, fields=fields, upstream=upstream))
 
 
 def page(

@@ -72,6 +72,8 @@ class Pages:
         headers, status = self._headers, 200
         if isinstance(view, views.FormPostView):
             headers = safety.page_headers(_form_sources(view))
+        elif isinstance(view, views.DepartureView):
+            headers = safety.page_headers(safety.form_sources(view.action))
         elif isinstance(view, views.ErrorView | views.LoginView):
             status = view.status
         return Page(html.encode("utf-8", "replace"), headers, status)

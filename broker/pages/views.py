@@ -25,6 +25,38 @@ class Choice:
     icon: str | None = None
     """A name from `ICONS`, or a path that `Pages.keep_image` serves; else the name's first letter."""
     last_used: bool = False
+    unavailable: bool = False
+    """It does not answer at the moment; the link still leads there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """The field that finds one way to sign in among many.
+
+    It sends ``flow`` and ``q`` as a GET: what it finds is answered by a page of ours.
+    """
+
+    action: str
+    flow: str
+    query: str = ""
+    """What was typed, to be changed."""
+    by_address: bool = False
+    """Whether an email address finds one too."""
+    field: bool = True
+    """False where there are few, and only the way back to all of them is needed."""
+    more: bool = False
+    """There are more than are shown."""
+    all_url: str | None = None
+    """To all of them, where only what was found is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """The button by which a browser forgets what it used last. Posts ``csrf``, and ``flow`` on the chooser."""
+
+    action: str
+    csrf: str
+    flow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +67,19 @@ class ChooserView:
     client_name: str
     client_logo: str | None = None
     choices: tuple[Choice, ...]
+    search: Search | None = None
+    forget: Forget | None = None
+    """Where one of the choices is marked as used last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnwardView:
+    """Carries the browser to the one way to sign in that was found, by an immediate refresh and a link."""
+
+    template: ClassVar[str] = "onward.html"
+    url: str
+    """A path of ours."""
+    name: str
 
 
 LoginProblem = Literal["incomplete", "wrong", "too_many", "away"]
@@ -147,6 +192,10 @@ class GrantsView:
     sign_out_action: str
     withdrawn: str | None = None
     """The name of the app whose access has just been withdrawn."""
+    remembered: str | None = None
+    """The way to sign in that this browser used last."""
+    forget: Forget | None = None
+    """How it forgets that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +238,17 @@ class FormPostView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DepartureView:
+    """Carries the browser to a way of signing in that wants a form (SAML's HTTP POST binding)."""
+
+    template: ClassVar[str] = "departure.html"
+    action: str
+    fields: Fields
+    upstream: str
+    """Its name, as on its button."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeavingView:
     """Carries the browser to the app after a POST, by an immediate refresh and a link."""
 
@@ -201,6 +261,7 @@ class LeavingView:
 
 View = (
     ChooserView
+    | OnwardView
     | LoginView
     | ConsentView
     | ErrorView
@@ -208,5 +269,6 @@ View = (
     | SignedOutView
     | BounceView
     | FormPostView
+    | DepartureView
     | LeavingView
 )

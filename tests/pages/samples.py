@@ -11,12 +11,16 @@ from broker.pages import (
     ChooserView,
     ConsentView,
     ErrorView,
+    Forget,
+    DepartureView,
     FormPostView,
     GrantLine,
     GrantsView,
     LeavingView,
+    OnwardView,
     LoginView,
     ScopeLine,
+    Search,
     SignedOutView,
     View,
 )
@@ -44,6 +48,20 @@ MANY = CHOICES + tuple(
         "key": "Security key",
     }.items()
 )
+
+TWENTY = tuple(
+    Choice(
+        url=f"/continue?flow={HANDLE}&connector=company-{n}",
+        name=f"Company number {n}",
+        icon="oidc",
+        last_used=n == 0,
+    )
+    for n in range(20)
+)
+SEARCH = Search(action="/continue", flow=HANDLE, by_address=True)
+MORE = replace(SEARCH, more=True)
+FOUND = replace(SEARCH, query="north", all_url=f"/continue?flow={HANDLE}&show=all")
+FORGET = Forget(action="/continue/forget", csrf=HANDLE, flow=HANDLE)
 
 SCOPES = (
     ScopeLine(name="profile", sentence="See your name and picture", optional=False),
@@ -117,7 +135,19 @@ CODE = replace(LOGIN, kind="one_time_code")
 
 ORDINARY: Mapping[str, View] = {
     "chooser": ChooserView(client_name="Billing", choices=CHOICES),
-    "chooser-many": ChooserView(client_name="Billing", choices=MANY),
+    "chooser-many": ChooserView(client_name="Billing", choices=MANY, search=SEARCH),
+    "chooser-more": ChooserView(client_name="Billing", choices=TWENTY, search=MORE, forget=FORGET),
+    "chooser-found": ChooserView(client_name="Billing", choices=MANY[4:6], search=FOUND),
+    "chooser-nothing": ChooserView(client_name="Billing", choices=(), search=replace(FOUND, query="zebra")),
+    "chooser-narrowed": ChooserView(
+        client_name="Billing", choices=CHOICES[1:3], search=replace(FOUND, field=False, query="")
+    ),
+    "chooser-away": ChooserView(
+        client_name="Billing",
+        choices=(replace(CHOICES[0], unavailable=True), replace(CHOICES[1], unavailable=True), *CHOICES[2:]),
+        forget=FORGET,
+    ),
+    "onward": OnwardView(url="/continue?flow=x&connector=school", name="University"),
     "login": LOGIN,
     "login-hinted": replace(LOGIN, username="ada", other_url=None),
     "login-wrong": replace(LOGIN, username="ada", problem="wrong", status=422),
@@ -133,12 +163,18 @@ ORDINARY: Mapping[str, View] = {
     "error-bare": ErrorView(message="unknown_client", correlation_id="7KQ4-M2XP-9TBD"),
     "grants": GRANTS,
     "grants-withdrawn": replace(GRANTS, withdrawn="Billing", grants=GRANTS.grants[1:]),
+    "grants-remembered": replace(
+        GRANTS, remembered="Acme staff", forget=Forget(action="/account/forget", csrf=HANDLE)
+    ),
     "grants-none": replace(GRANTS, grants=()),
     "signed-out": SignedOutView(upstream="Acme staff"),
     "signed-out-bare": SignedOutView(),
     "bounce": BounceView(action="/callback/staff", fields=FIELDS),
     "form-post": FormPostView(
         action="https://billing.acme.example/callback", fields=FIELDS, client_name="Billing"
+    ),
+    "departure": DepartureView(
+        action="https://sso.acme.example/saml", fields=FIELDS, upstream="Acme staff"
     ),
     "leaving": LeavingView(url="https://billing.acme.example/callback?code=x&state=y", client_name="Billing"),
 }
@@ -147,9 +183,11 @@ WORST: Mapping[str, View] = {
     "worst-chooser": ChooserView(
         client_name=LONG_NAME,
         choices=tuple(
-            replace(choice, name=name, last_used=True)
+            replace(choice, name=name, last_used=True, unavailable=True)
             for choice, name in zip(MANY, (LONG_NAME, LONG_WORD, LONG_EMAIL) * 4, strict=False)
         ),
+        search=replace(MORE, query=LONG_EMAIL, all_url=FOUND.all_url),
+        forget=FORGET,
     ),
     "worst-login": replace(
         LOGIN, client_name=LONG_NAME, connector_name=LONG_WORD, username=LONG_EMAIL, problem="wrong"
@@ -179,5 +217,5 @@ WORST: Mapping[str, View] = {
 
 ALL: Mapping[str, View] = {**ORDINARY, **WORST}
 STAYING = {
-    name: view for name, view in ALL.items() if not isinstance(view, BounceView | FormPostView | LeavingView)
+    name: view for name, view in ALL.items() if not isinstance(view, BounceView | DepartureView | FormPostView | LeavingView)
 }

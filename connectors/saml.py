@@ -1,0 +1,336 @@
+"""SAML 2.0: an identity provider that answers with a signed assertion through the browser.
+
+Owns the connector; what SAML is stands in `connectors.saml2`. Profiles §4.1 (Web Browser SSO): the request
+goes by redirect or form, the Response comes by form. Whatever takes longer than a moment runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from urllib.parse import urlencode
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from broker.connector import (
+    Departure,
+    Finding,
+    Login,
+    Published,
+    Tools,
+    UpstreamDetour,
+    UpstreamError,
+    UpstreamIdentity,
+    UpstreamInvalid,
+)
+from connectors import claims_map
+from connectors.saml2.assertion import Asserted, Expected, NameId
+from connectors.saml2.attributes import told
+from connectors.saml2.credentials import Credentials
+from connectors.saml2.descriptor import CONTENT_TYPE, descriptor
+from connectors.saml2.provider import Provider, from_metadata, from_settings
+from connectors.saml2.request import Request, by_post, by_redirect
+from connectors.saml2.response import Keys, is_unsolicited, read_response
+from connectors.saml2.settings import Binding, Settings
+from connectors.saml2.xml import PERSISTENT
+
+__all__ = ["CLAIMS", "Connector", "Settings"]
+
+CLAIMS = claims_map("saml")
+
+REAUTHENTICATE = "reauthenticate"
+_FORMATS = {
+    "persistent": PERSISTENT,
+    "transient": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient",
+    "emailAddress": "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
+}
+
+
+class Connector:
+    """A SAML identity provider."""
+
+    def __init__(self, settings: Settings, tools: Tools) -> None:
+        self._settings, self._tools = settings, tools
+        self._provider: Provider | None = None
+
+    # ── The three duties ──────────────────────────────────────────────────────────────────────
+
+    async def begin(self, login: Login) -> Departure:
+        """To the single sign-on service, with an AuthnRequest (Core §3.4.1)."""
+        provider = await self._known()
+        binding = self._binding(provider)
+        request = Request(
+            id=f"_{self._tools.fresh()}",
+            issued_at=self._tools.now(),
+            destination=provider.sso[binding],
+            acs=login.redirect_uri,
+            entity_id=self._entity_id,
+            force_authn=_forces(login),
+            name_id_format=self._name_id_format,
+            contexts=login.acr_values,
+            comparison=self._settings.authn_context_comparison,
+        )
+        ours = self._credentials if self._settings.signs_requests else None
+        algorithm, memory = self._settings.request_signature_algorithm, {"request": request.id}
+        if binding == "post":
+            form = await asyncio.to_thread(by_post, request, login.state, ours, algorithm)
+            return Departure(url=request.destination, memory=memory, form=form)
+        url = await asyncio.to_thread(by_redirect, request, login.state, ours, algorithm)
+        return Departure(url=url, memory=memory)
+
+    async def finish(
+        self, login: Login, answer: Mapping[str, str], memory: Mapping[str, str]
+    ) -> UpstreamIdentity:
+        """From the Response to a person."""
+        if "SAMLResponse" not in answer or "SAMLRequest" in answer:
+            raise UpstreamInvalid("not_a_response", "no SAMLResponse, or a SAMLRequest")
+        provider = await self._known()
+        said = await self._read(answer["SAMLResponse"], memory.get("request", ""), login, provider)
+        await self._use_up(said, provider)
+        self._check_age(said, login)
+        attributes = told(said.attributes, trust_email=self._settings.trust_email)
+        return UpstreamIdentity(
+            issuer=provider.entity_id,
+            subject=self._subject(said),
+            api=attributes | _named(said.name_id),
+            auth_time=said.authn_instant,
+            acr=said.context,
+            sid=said.session_index,
+        )
+
+    async def ping(self) -> None:
+        """Whether there is metadata, with a key in it that is believed."""
+        await self._known()
+
+    # ── What some can do ──────────────────────────────────────────────────────────────────────
+
+    def published(self) -> Published:
+        """Our own metadata."""
+        return self._published
+
+    def onward(self, answer: Mapping[str, str]) -> str | None:
+        """Where somebody goes who comes unasked: to an app that begins a login of its own (Core §4)."""
+        target = self._settings.idp_initiated
+        if target is None or not is_unsolicited(answer.get("SAMLResponse", "")):
+            return None
+        return f"{target}{'&' if '?' in target else '?'}{urlencode({'iss': self._tools.here.issuer})}"
+
+    async def probe(self) -> Sequence[Finding]:
+        """What works and what does not."""
+        try:
+            provider = await self._known()
+        except UpstreamError as error:
+            return [Finding(what="metadata", good=False, detail=error.detail)]
+        signs = self._settings.signs_requests
+        wanted = provider.wants_signed_requests
+        return [
+            Finding(what="metadata", good=True, detail=f"entityID {provider.entity_id}"),
+            Finding(what="sign-in address", good=True, detail=", ".join(sorted(provider.sso))),
+            *self._keys_found(provider),
+            Finding(
+                what="signed requests",
+                good=None if wanted and not signs else True,
+                detail=f"{'wanted there' if wanted else 'not asked for'}, {'sent' if signs else 'not sent'}",
+            ),
+            Finding(
+                what="to register there",
+                good=None,
+                detail=f"{self._entity_id}, {self._tools.here.metadata_uri}",
+            ),
+        ]
+
+    def _keys_found(self, provider: Provider) -> list[Finding]:
+        now = self._tools.now()
+        found = []
+        for certificate in provider.certificates:
+            ended = certificate.ends.timestamp() <= now
+            when = f"{'ended' if ended else 'good until'} {certificate.ends:%Y-%m-%d}"
+            found.append(Finding(what="key", good=True, detail=f"{certificate.fingerprint[:16]}…, {when}"))
+        if provider.listed > len(provider.certificates):
+            more = (
+                f"{len(provider.certificates)} of the metadata's {provider.listed} certificates are believed"
+            )
+            found.append(Finding(what="pinned keys", good=None, detail=more))
+        return found
+
+    # ── The identity provider ─────────────────────────────────────────────────────────────────
+
+    async def _known(self) -> Provider:
+        """What is known of it: from its metadata, or from the settings alone."""
+        settings = self._settings
+        if settings.metadata_url is None:
+            if self._provider is None:
+                self._provider = await asyncio.to_thread(self._stated)
+            return self._provider
+        http, url = self._tools.http, settings.metadata_url
+        try:
+            document = await http.file(url)
+        except UpstreamInvalid as error:
+            raise UpstreamInvalid(f"metadata_{error.reason}", error.detail) from error
+        try:
+            return await self._believed(document)
+        except UpstreamInvalid:
+            # What is not believed is not kept for the hours that good metadata is: it may be right by now.
+            return await self._believed(await http.newer_file(url))
+
+    def _stated(self) -> Provider:
+        settings = self._settings
+        if settings.metadata is None:
+            return from_settings(settings)
+        return from_metadata(settings.metadata.encode(), settings, now=self._tools.now(), known=None)
+
+    async def _believed(self, document: bytes) -> Provider:
+        """What the document says, read once for each edition of it."""
+        known = self._provider
+        if known is None or known.document is not document:
+            now = self._tools.now()
+            known = await asyncio.to_thread(from_metadata, document, self._settings, now=now, known=known)
+            self._provider = known
+        return known
+
+    def _binding(self, provider: Provider) -> Binding:
+        """The operator's; else by form where we sign with ECDSA, which only a form says in one way."""
+        wanted = self._settings.request_binding
+        if wanted is None:
+            by_form = self._settings.signs_requests and self._credentials is not None
+            by_form = by_form and self._credentials is not None and self._credentials.type == "EC"
+            wanted = (
+                "post"
+                if (by_form and "post" in provider.sso) or "redirect" not in provider.sso
+                else "redirect"
+            )
+        if wanted not in provider.sso:
+            raise UpstreamInvalid("metadata_no_endpoint", f"its metadata has no sign-in by {wanted}")
+        return wanted
+
+    # ── The answer ────────────────────────────────────────────────────────────────────────────
+
+    async def _read(self, response: str, request_id: str, login: Login, provider: Provider) -> Asserted:
+        """What the Response says. Where its key is new, the metadata is read anew, if that may bring one."""
+        expected = Expected(
+            idp=provider.entity_id,
+            entity_id=self._entity_id,
+            acs=login.redirect_uri,
+            request_id=request_id,
+            now=self._tools.now(),
+            skew=self._settings.clock_skew,
+            merge_attributes=self._settings.repeated_attributes == "merge",
+        )
+        try:
+            return await asyncio.to_thread(read_response, response, expected, self._keys(provider))
+        except UpstreamInvalid as error:
+            if error.reason != "signature_wrong" or self._settings.metadata_url is None:
+                raise
+            newer = await self._believed(await self._tools.http.newer_file(self._settings.metadata_url))
+            if newer is provider:
+                raise
+        return await asyncio.to_thread(read_response, response, expected, self._keys(newer))
+
+    async def _use_up(self, said: Asserted, provider: Provider) -> None:
+        """An assertion is good for one login (Profiles §4.1.4.5)."""
+        ttl = min(max(said.usable_until - self._tools.now(), 1.0), _LONGEST)
+        if not await self._tools.once(json.dumps([provider.entity_id, said.id]), ttl=ttl):
+            raise UpstreamInvalid("assertion_replayed")
+
+    def _check_age(self, said: Asserted, login: Login) -> None:
+        """A session there that is older than wanted is renewed: SAML asks for that only by ForceAuthn."""
+        age = self._tools.now() - said.authn_instant
+        if (
+            login.max_age is not None
+            and age > login.max_age + self._settings.clock_skew
+            and not _forces(login)
+        ):
+            raise UpstreamDetour(REAUTHENTICATE, "its session is older than max_age")
+
+    def _subject(self, said: Asserted) -> str:
+        """The subject key: what is named, and all that says by whom and how, so that no two are alike."""
+        wanted = self._settings.subject_attribute
+        if wanted is not None:
+            values = said.attributes.get(wanted, [])
+            if (
+                len(values) != 1
+                or not values[0]
+                or values[0] != values[0].strip()
+                or not values[0].isprintable()
+            ):
+                raise UpstreamInvalid("subject_attribute_unusable", f"{len(values)} values, or no plain text")
+            return json.dumps(["attribute", wanted, values[0]])
+        name = said.name_id
+        if name is None:
+            raise UpstreamInvalid("name_id_missing")
+        if name.format != PERSISTENT:  # others are given to somebody else one day, or to everybody anew
+            raise UpstreamInvalid("name_id_not_persistent", name.format[:200] or "no format")
+        return json.dumps([name.format, name.name_qualifier, name.sp_name_qualifier, name.value])
+
+    # ── Ours ──────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _entity_id(self) -> str:
+        return self._settings.entity_id or self._tools.here.metadata_uri
+
+    @property
+    def _name_id_format(self) -> str | None:
+        wanted = self._settings.name_id_format
+        if wanted is None and self._settings.subject_attribute is None:
+            wanted = "persistent"
+        return _FORMATS.get(wanted or "")
+
+    @cached_property
+    def _credentials(self) -> Credentials | None:
+        settings = self._settings
+        if settings.private_key is None:
+            return None
+        return Credentials(settings.private_key, settings.certificate, name=self._tools.here.connector)
+
+    @cached_property
+    def _openers(self) -> tuple[Credentials, ...]:
+        """What opens encrypted assertions."""
+        given = tuple(
+            Credentials(key, name=self._tools.here.connector) for key in self._settings.decryption_keys
+        )
+        ours = self._credentials
+        return given or ((ours,) if ours is not None and ours.type == "RSA" else ())
+
+    def _keys(self, provider: Provider) -> Keys:
+        opening = [one.key for one in self._openers if isinstance(one.key, rsa.RSAPrivateKey)]
+        return Keys(
+            certificates=provider.certificates,
+            decryption=opening,
+            encryption_wanted=self._settings.want_assertions_encrypted,
+        )
+
+    @cached_property
+    def _published(self) -> Published:
+        settings, ours = self._settings, self._credentials
+        # A key that is shown for encryption is one that some identity providers then use unasked.
+        encrypts = bool(settings.decryption_keys) or settings.want_assertions_encrypted
+        body = descriptor(
+            entity_id=self._entity_id,
+            acs=self._tools.here.redirect_uri,
+            name_id_format=self._name_id_format,
+            signs_requests=settings.signs_requests,
+            signing=[ours.certificate] if ours is not None else [],
+            encryption=[one.certificate for one in self._openers[:1]] if encrypts else [],
+        )
+        return Published(content_type=CONTENT_TYPE, body=body)
+
+
+_LONGEST = 86400.0
+"""Seconds that a used assertion is remembered at most; its request is forgotten long before."""
+
+
+def _forces(login: Login) -> bool:
+    """Whether the person shall sign in anew: asked for, or the last answer of this login was too old."""
+    return bool(
+        {"login", "select_account"} & set(login.prompt)
+        or login.max_age == 0
+        or login.detour == REAUTHENTICATE
+    )
+
+
+def _named(name: NameId | None) -> dict[str, dict[str, str]]:
+    if name is None:
+        return {}
+    return {"name_id": {"value": name.value, "format": name.format}}
