@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 _FIELDS: Final = frozenset(
     {
@@ -36,6 +36,11 @@ _FIELDS: Final = frozenset(
 _LONGEST = 400
 
 EVENTS = Counter("broker_events", "Events by name, connector and outcome.", ["event", "connector", "outcome"])
+LEFT_ALONE = Gauge(
+    "broker_upstreams_left_alone",
+    "Connectors that are not asked for a while because they do not answer; the log names them.",
+    multiprocess_mode="livemax",
+)
 SECONDS = Histogram(
     "broker_request_seconds",
     "Time to answer, by endpoint and outcome.",
@@ -105,6 +110,12 @@ class Events:
             if name in _FIELDS and value != "":
                 line[name] = _written(name, value) if isinstance(value, str) else value
         self._write(_encode(line) + b"\n")
+
+    def upstream(self, connector: str, opened: bool, why: str) -> None:  # noqa: FBT001  (heard, not called)
+        """A connector's upstream is left alone from now on because it does not answer, or asked again."""
+        (LEFT_ALONE.inc if opened else LEFT_ALONE.dec)()
+        outcome, reason = ("failed", "left_alone") if opened else ("ok", "asked_again")
+        self.emit("upstream", outcome, reason=reason, connector=connector, detail=why)
 
 
 def _written(name: str, value: str) -> str:

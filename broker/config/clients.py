@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from broker.config.images import Images
@@ -17,6 +18,7 @@ from broker.config.tree import Node
 from broker.config.uris import ApplicationType, check_own_query, check_redirect_uri
 from broker.config.written import ClientEntry
 from broker.protocol.client import Client, SigningAlg, secret_digest
+from broker.protocol.names import Names
 
 # Visible, so that it can be read aloud; without the colon that ends it in HTTP Basic (RFC 7617 §2).
 OWN = "broker."
@@ -71,7 +73,7 @@ def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
         grant_types=entry.grant_types,
         scopes=frozenset(entry.scope),
         trusted=entry.trusted,
-        connectors=entry.connectors,
+        connectors=_named(entry.connectors),
         id_token_signed_response_alg=entry.id_token_signed_response_alg,
         access_token_format=entry.access_token_format,
         access_token_signing_alg=entry.access_token_signing_alg,
@@ -81,6 +83,12 @@ def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
         enabled=entry.enabled,
         logo=logo,
     )
+
+
+@lru_cache(maxsize=1024)
+def _named(connectors: tuple[str, ...] | None) -> Names | None:
+    """Many apps name the same few."""
+    return None if connectors is None else Names(connectors)
 
 
 class _Checks:

@@ -25,11 +25,13 @@ from broker.config.written_connector import AllowUntil, ConnectorEntry, OlderTha
 from broker.connector import ConnectorSettings
 from broker.mapping import ClaimsMap, MapErrors, compile_map
 from broker.protocol.asking import UpstreamRefresh
+from broker.protocol.names import Names
 
 GROUP = "federation_broker.connectors"
 CONNECTOR_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
+_NO_NAMES = Names()
 _COMMON = frozenset(ConnectorEntry.model_fields)
 
 
@@ -100,6 +102,7 @@ class ConnectorReader:
         entry, icon = part.entry, self._images.take(part.entry.icon, node, (*path, "icon"))
         if part.unread or module is None or settings is None or claims is None:
             return None
+        self._check_hint(entry, node, path)
         if entry.upstream_refresh != "never" and not hasattr(module.Connector, "refresh"):
             where = node.child("upstream_refresh") or node
             message = f"an upstream of type {entry.type} cannot be asked again"
@@ -110,6 +113,7 @@ class ConnectorReader:
             name=entry.name,
             icon=icon,
             enabled=entry.enabled,
+            domains=Names(entry.domains) if entry.domains else _NO_NAMES,
             claims=claims,
             pass_through=entry.pass_through,
             freshness=entry.freshness,
@@ -149,6 +153,12 @@ class ConnectorReader:
         theirs = getattr(settings, "issuer", stated)
         if issuer is not None and isinstance(theirs, str) and theirs.rstrip("/") == issuer:
             self._report.add((written or node).place, (*path, "issuer"), "is our own issuer")
+
+    def _check_hint(self, entry: ConnectorEntry, node: Node, path: Path) -> None:
+        if entry.pass_through.login_hint == "domains" and not entry.domains:
+            message = "there are no domains; name them under domains, or write drop"
+            where = (node.child("pass_through") or node).child("login_hint") or node
+            self._report.add(where.place, (*path, "pass_through", "login_hint"), message)
 
     # ── Claims maps ───────────────────────────────────────────────────────────────────────────
 

@@ -61,6 +61,7 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report) -> Config:
         scope_rules=scopes,
         lifetimes=parts.lifetimes(),
         outbound=parts.outbound(),
+        routing=parts.routing(connectors, clients),
         images=images.served,
         notes=tuple(report.notes),
     )

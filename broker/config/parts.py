@@ -14,20 +14,24 @@ from urllib.parse import urlsplit
 from broker.config.sections import Sections
 from broker.config.settings import (
     EMBEDDED,
+    ConnectorConfig,
     KeysConfig,
     Lifetimes,
     Listen,
     OutboundConfig,
     RefreshTokenLifetimes,
+    RoutingConfig,
     SessionLifetimes,
     StoreConfig,
     TlsConfig,
     TrustedProxies,
 )
-from broker.config.written import Keys, Store, Tls
+from broker.config.written import Keys, Routing, Store, Tls
 from broker.config.written import Lifetimes as LifetimesWritten
 from broker.connector import Secret
-from broker.protocol.client import SigningAlg
+from broker.domains import DomainIndex
+from broker.protocol.client import Client, SigningAlg
+from broker.protocol.routing import Routes
 
 # Where state would lie if a store of ours were needed; with a store URL nothing is written there.
 _NOWHERE = Path("/var/lib/broker")
@@ -177,6 +181,20 @@ class Parts:
         if written is None:
             return OutboundConfig()
         return OutboundConfig(timeout=float(written.timeout), allow_networks=written.allow_networks)
+
+    def routing(
+        self, connectors: Mapping[str, ConnectorConfig], clients: Mapping[str, Client]
+    ) -> RoutingConfig:
+        """How people come to their way of signing in, worked out for every client app and domain."""
+        written = self._sections.get("routing") or Routing()
+        enabled = [connector for connector in connectors.values() if connector.enabled]
+        patterns = {one.id: one.domains for one in enabled if one.domains}
+        return RoutingConfig(
+            email_domains=written.email_domains,
+            remembered=written.remembered,
+            domains=DomainIndex(patterns if written.email_domains != "off" else {}),
+            routes=Routes((connector.id for connector in enabled), clients),
+        )
 
     def _must_exist(self, path: tuple[str | int, ...], file: Path) -> None:
         if not file.is_file():

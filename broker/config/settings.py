@@ -15,9 +15,12 @@ from typing import Literal
 from broker.config.problems import Problem
 from broker.config.written_connector import Fixed, PassThrough
 from broker.connector import ConnectorSettings, Freshness, Secret
+from broker.domains import DomainIndex
 from broker.mapping import ClaimsMap
 from broker.protocol.asking import UpstreamRefresh
 from broker.protocol.client import Client, ScopeRule, SigningAlg
+from broker.protocol.names import Names
+from broker.protocol.routing import ByDomain, Remembered, Routes
 
 __all__ = [
     "Config",
@@ -30,6 +33,7 @@ __all__ = [
     "OutboundConfig",
     "PassThrough",
     "RefreshTokenLifetimes",
+    "RoutingConfig",
     "SessionLifetimes",
     "StoreConfig",
     "TlsConfig",
@@ -131,6 +135,18 @@ class OutboundConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingConfig:
+    """Which way of signing in a person is sent to, and what is looked up for that."""
+
+    email_domains: ByDomain = "redirect"
+    remembered: Remembered = "first"
+    domains: DomainIndex = field(default_factory=DomainIndex, repr=False)
+    """The enabled connectors by e-mail domain; empty where addresses are not looked at."""
+    routes: Routes = field(repr=False)
+    """The enabled connectors by client app."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """A picture that the operator gave and the broker serves."""
 
@@ -148,6 +164,8 @@ class ConnectorConfig:
     icon: str | None = None
     """A path under ``/static``, or None."""
     enabled: bool = True
+    domains: Names = Names()
+    """The e-mail domains of its people, as `broker.domains.read_pattern` gives them."""
     claims: ClaimsMap
     pass_through: PassThrough
     freshness: Freshness
@@ -177,6 +195,7 @@ class Config:
     scope_rules: Mapping[str, ScopeRule]
     lifetimes: Lifetimes
     outbound: OutboundConfig
+    routing: RoutingConfig
     images: Mapping[str, Image]
     """What is served at the paths that ``Client.logo`` and ``ConnectorConfig.icon`` name."""
     notes: tuple[Problem, ...] = ()

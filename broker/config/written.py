@@ -34,6 +34,7 @@ from broker.config.words import (
 from broker.config.written_connector import ConnectorEntry
 from broker.connector import Secret
 from broker.protocol.client import AuthMethod, GrantType, SigningAlg
+from broker.protocol.routing import ByDomain, Remembered
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -208,6 +209,17 @@ class Lifetimes(Written):
     """What a person allowed an app, until it is asked again."""
 
 
+class Routing(Written):
+    """Which way of signing in a person is sent to when several are possible."""
+
+    email_domains: ByDomain = "redirect"
+    """What an e-mail address does whose domain is among the `domains` of a connector: `redirect` sends the
+    person there at once, `choose` offers only the connectors of the domain, `off` looks at no address."""
+    remembered: Remembered = "first"
+    """What becomes of the way that a browser used last: `first` puts it first, `straight` takes it without
+    asking. A person can take that back, on the page where they choose and on their account page."""
+
+
 class Outbound(Written):
     """How the broker speaks to upstreams and client apps."""
 
@@ -247,6 +259,8 @@ class BrokerFile(Written):
     add claims to it or to change its words."""
     lifetimes: Lifetimes = Lifetimes()
     """How long logins, tokens, sessions and consents live."""
+    routing: Routing = Routing()
+    """How people come to their way of signing in."""
     outbound: Outbound = Outbound()
     """Calls to upstreams and client apps."""
     include: tuple[Name, ...] = ()

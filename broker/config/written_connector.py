@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from broker.config.words import Duration, Line, LocalPath, Switch, Written
 from broker.connector import Freshness
+from broker.domains import read_pattern
 
 ConnectorType = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -28,30 +29,42 @@ def _way(value: Any) -> Any:
     raise ValueError("expected drop, pass, or { fixed: … }")
 
 
-Way = Annotated[
-    Literal["drop", "pass"] | Fixed,
-    BeforeValidator(_way),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": ["drop", "pass"]},
-                {
-                    "type": "object",
-                    "properties": {"fixed": {"type": "string", "minLength": 1}},
-                    "required": ["fixed"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
+def _hint_way(value: Any) -> Any:
+    if value in ("drop", "pass", "domains") or isinstance(value, (dict, Fixed)):
+        return value
+    raise ValueError("expected drop, pass, domains, or { fixed: … }")
+
+
+def _ways(*words: str) -> WithJsonSchema:
+    fixed = {
+        "type": "object",
+        "properties": {"fixed": {"type": "string", "minLength": 1}},
+        "required": ["fixed"],
+        "additionalProperties": False,
+    }
+    return WithJsonSchema({"anyOf": [{"enum": list(words)}, fixed]})
+
+
+Way = Annotated[Literal["drop", "pass"] | Fixed, BeforeValidator(_way), _ways("drop", "pass")]
+HintWay = Annotated[
+    Literal["drop", "pass", "domains"] | Fixed,
+    BeforeValidator(_hint_way),
+    _ways("drop", "pass", "domains"),
+]
+Domain = Annotated[
+    str,
+    Field(max_length=300),
+    AfterValidator(read_pattern),
+    WithJsonSchema({"type": "string", "examples": ["acme.example", "*.acme.example"]}),
 ]
 
 
 class PassThrough(Written):
     """Which parameters of a request reach the upstream. `prompt=login` and `max_age` always do."""
 
-    login_hint: Way = "drop"
-    """Who the client app thinks is signing in."""
+    login_hint: HintWay = "drop"
+    """Who the client app thinks is signing in, or what the person typed on the chooser. With `domains` only
+    an e-mail address in one of this connector's `domains` goes on."""
     acr_values: Way = "drop"
     """How strong a login the client app asks for, by `acr_values` or by an essential `acr` in `claims`. Only
     with `pass` does that reach the upstream; an essential `acr` is demanded of its answer in any case."""
@@ -129,6 +142,10 @@ class ConnectorEntry(Written):
     """An SVG or PNG file for its button, at most 64 kB; the broker serves it."""
     enabled: Switch = True
     """`false` takes it out of service: nobody signs in through it, and what it gave is not valid."""
+    domains: tuple[Domain, ...] = Field(default=(), max_length=10_000)
+    """The e-mail domains of its people: `acme.example`, or `*.acme.example` for all below that one. Who gives
+    an address there is sent to it (see `routing`); where several connectors name a domain, all of them are
+    offered."""
     claims: ClaimsSource | None = None
     """How its words become ours: the path of a claims map, or the map itself. Without it the map that the
     connector brings along."""

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from broker.endpoints import about, flow, http
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
-from broker.pages import GrantLine, GrantsView, SignedOutView
+from broker.pages import Forget, GrantLine, GrantsView, SignedOutView
 from broker.protocol import scopes
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, Shown
@@ -24,6 +24,7 @@ from broker.services import SERVICES, Services
 
 ACCOUNT = flow.ACCOUNT
 BACK, WITHDRAW, SIGN_OUT = f"{ACCOUNT}/back", f"{ACCOUNT}/withdraw", f"{ACCOUNT}/sign-out"
+FORGET = f"{ACCOUNT}/forget"
 CLIENT_ID = "broker.account"
 
 
@@ -83,6 +84,14 @@ async def withdraw(request: web.Request) -> web.Response:
     return await _page(request, session, withdrawn=known.client_name if withdrawn and known else None)
 
 
+async def forget(request: web.Request) -> web.Response:
+    """POST /account/forget: this browser no longer remembers which way to sign in it used last."""
+    _, session = await _own_form(request)
+    response = await _page(request, session, forgotten=True)
+    request.app[flow.JAR].drop_last_connector(response)
+    return response
+
+
 async def sign_out(request: web.Request) -> web.Response:
     """POST /account/sign-out: end this browser's session here."""
     _, session = await _own_form(request)
@@ -120,17 +129,24 @@ async def _own_form(request: web.Request) -> tuple[Params, Session]:
     return form, session
 
 
-async def _page(request: web.Request, session: Session, *, withdrawn: str | None = None) -> web.Response:
+async def _page(
+    request: web.Request, session: Session, *, withdrawn: str | None = None, forgotten: bool = False
+) -> web.Response:
     services, cookie = request.app[SERVICES], request.app[flow.JAR].session(request)
     consents = await services.store.list_consents(session.context.subject)
     live = sorted((c for c in consents if services.now() < c.expires_at), key=lambda c: -c.last_used)
+    last = None if forgotten else request.app[flow.JAR].last_connector(request)
+    remembered = services.upstreams[last].name if last in services.upstreams.enabled and last else None
+    csrf = csrf_token(cookie or "")
     view = GrantsView(
         person=person_in_words(session.context),
         grants=tuple(_line(services, consent) for consent in live),
-        csrf=csrf_token(cookie or ""),
+        csrf=csrf,
         withdraw_action=WITHDRAW,
         sign_out_action=SIGN_OUT,
         withdrawn=withdrawn,
+        remembered=remembered,
+        forget=Forget(action=FORGET, csrf=csrf) if remembered is not None else None,
     )
     return http.page(request, view)
 

@@ -69,7 +69,7 @@ async def _once_more(request: web.Request, pending: PendingLogin, detour: Upstre
 def still_allowed(services: Services, pending: PendingLogin) -> None:
     """That the client app still allows the connector that the login went to."""
     client = services.clients[pending.asked.client_id]
-    routing.picked(pending.connector, routing.choices(client, services.upstreams.enabled))
+    routing.picked(pending.connector, services.config.routing.routes.allowed(client))
 
 
 async def _begin_session(request: web.Request, context: AuthenticationContext) -> tuple[flow.SignedIn, str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from broker.endpoints import about, flow, http
+from broker.endpoints import about, choosing, flow, http
 from broker.protocol import authorize
 from broker.protocol.errors import Shown
 from broker.protocol.flow import AuthorizeRequest
@@ -35,7 +35,7 @@ async def resume(request: web.Request) -> web.Response:
     asked = await _kept(request, flow_id)
     request[about.CORRELATION] = asked.correlation_id
     with flow.told_to(asked):
-        return await flow.proceed(request, asked, flow_id=flow_id, chosen=params.get("connector"))
+        return await flow.proceed(request, asked, choosing.Visit.of(params))
 
 
 async def _kept(request: web.Request, flow_id: str) -> AuthorizeRequest:

@@ -1,4 +1,4 @@
-"""The cookies: one for the session, one for each login under way, one that remembers a choice.
+"""The cookies: for the session, for each login under way, for the last choice, for a browser that is known.
 
 ``__Host-`` with Secure on https; plain names on an http loopback issuer, and nowhere else. RFC 6265bis
 §4.1.3.2. A login's cookie is named after its id, so tabs do not disturb each other.
@@ -18,6 +18,7 @@ _MOST_FLOWS = 8
 _FLOW_NAME = re.compile(r"flow-[0-9a-f]{8}")
 _FLOW_VALUE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
+_KNOWN = re.compile(r"[A-Za-z0-9_-]{43}")
 _YEAR = 365 * 86400
 _COOKIES: web.RequestKey[Mapping[str, str]] = web.RequestKey("cookies", Mapping)
 
@@ -107,6 +108,24 @@ class Jar:
     def set_last_connector(self, response: web.StreamResponse, connector: str) -> None:
         """Remember the choice for a year."""
         self._set(response, "last", connector, _YEAR)
+
+    def drop_last_connector(self, response: web.StreamResponse) -> None:
+        """Forget it."""
+        self._set(response, "last", "", 0)
+
+    # ── where somebody has signed in before ───────────────────────────────────────────────────
+
+    def known(self, request: web.Request) -> str | None:
+        """What tells this browser from others at a login page of ours. It opens nothing."""
+        value = _sent(request).get(self.prefix + "known", "")
+        return value if _KNOWN.fullmatch(value) else None
+
+    def set_known(self, response: web.StreamResponse, browser: str, *, ttl: int) -> None:
+        """Somebody has signed in here."""
+        self._set(response, "known", browser, ttl)
+
+
+JAR: web.AppKey[Jar] = web.AppKey("cookies", Jar)
 
 
 def _sent(request: web.Request) -> Mapping[str, str]:

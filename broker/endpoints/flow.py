@@ -1,8 +1,8 @@
 """The one place that decides what a request needs next.
 
-    proceed    a valid request     ─▶ conclude | depart | choose | login_required
+    proceed    a valid request     ─▶ conclude | depart | choosing | login_required
     depart     a connector chosen  ─▶ 303 to the upstream
-    choose     several connectors  ─▶ the chooser page, whose links come back to /continue
+    choosing   several connectors  ─▶ the chooser page, whose links come back to /continue
     conclude   somebody known      ─▶ issue | 303 to the consent page | consent_required
     issue      consent settled     ─▶ the client app, with a code
 
@@ -18,10 +18,10 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, cookies, http
+from broker.endpoints import about, choosing, cookies, http
 from broker.endpoints.asking import as_last_heard
+from broker.endpoints.recognition import for_client
 from broker.events import traced
-from broker.pages import Choice, ChooserView
 from broker.protocol import consent, handles, routing, sessions
 from broker.protocol.client import Client
 from broker.protocol.errors import (
@@ -42,15 +42,16 @@ from broker.protocol.flow import (
     PendingRequest,
     Session,
 )
+from broker.protocol.names import Names
 from broker.protocol.redirects import is_registered
 from broker.services import SERVICES, Services
 from broker.store import StoreCorrupt, StoreUnavailable
 from broker.upstreams import Started
 
 ACCOUNT = "/account"
-CONTINUE, CONSENT, NOT_YOU = "/continue", "/consent", "/not-you"
+CONTINUE, CONSENT, NOT_YOU = choosing.CONTINUE, "/consent", "/not-you"
 _AN_HOUR = 3600
-JAR: web.AppKey[cookies.Jar] = web.AppKey("cookies", cookies.Jar)
+JAR = cookies.JAR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,22 +129,21 @@ async def current_session(request: web.Request) -> Session | None:
 
 
 async def proceed(
-    request: web.Request, asked: AuthorizeRequest, *, flow_id: str | None = None, chosen: str | None = None
+    request: web.Request, asked: AuthorizeRequest, visit: choosing.Visit | None = None
 ) -> web.Response:
     """What this request needs next.
 
     Args:
         request: the browser's request.
         asked: what the client app asked.
-        flow_id: the kept request that this is, if it came by way of /continue.
-        chosen: the connector the person picked there.
+        visit: what the person did at /continue, if the request was kept and came by way of it.
     """
     services = request.app[SERVICES]
-    allowed = routing.choices(services.clients[asked.client_id], services.upstreams.enabled)
+    allowed = services.config.routing.routes.allowed(services.clients[asked.client_id])
     if asked.connector is not None:  # checked before, but a kept request may have waited
-        allowed = (routing.picked(asked.connector, allowed),)
-    if chosen is not None and "none" not in asked.prompt:
-        return await depart(request, asked, routing.picked(chosen, allowed))
+        allowed = Names([routing.picked(asked.connector, allowed)])
+    if visit is not None and visit.picked is not None and "none" not in asked.prompt:
+        return await depart(request, visit.hinted(asked), routing.picked(visit.picked, allowed))
     session = await current_session(request)
     if session is not None and sessions.answers(
         asked, session, allowed, now=services.now(), reachable=_reachable(services, asked, session)
@@ -151,13 +151,14 @@ async def proceed(
         return await conclude(request, asked, SignedIn.by(session))
     if "none" in asked.prompt:  # Core §3.1.2.6; prompt=none never leaves the broker
         raise LoginRequired(reason="no_usable_session")
-    connector = routing.route(asked, session, allowed)
+    known = replace(choosing.known(request, asked, allowed), session=session)
+    connector = None if visit is not None and visit.is_choosing else routing.route(asked, allowed, known)
     if connector is not None:
         return await depart(request, asked, connector)
-    if flow_id is None:
+    if visit is None:
         # The chooser has an address of its own, so that it can be reloaded and come back to.
         return await wait_for_get(request, asked)
-    return choose(request, asked, allowed, flow_id)
+    return choosing.show(request, asked, allowed, visit)
 
 
 def _reachable(services: Services, asked: AuthorizeRequest, session: Session) -> Sequence[str]:
@@ -197,7 +198,7 @@ async def depart(
         detours=detours,
     )
     await services.store.put_login(begun.id, begun.secret, pending, ttl)
-    response = http.departing(request, departure)
+    response = http.departing(request, departure, upstream=services.upstreams[connector].name)
     request.app[JAR].set_flow(request, response, begun, now=services.now(), ttl=ttl)
     services.events.emit(
         "departure", "ok", connector=connector, client_id=asked.client_id, correlation_id=asked.correlation_id
@@ -216,31 +217,12 @@ async def wait_for_get(request: web.Request, asked: AuthorizeRequest) -> web.Res
     return response
 
 
-def choose(
-    request: web.Request, asked: AuthorizeRequest, allowed: Sequence[str], flow_id: str
-) -> web.Response:
-    """The chooser. Its choices are links: a form's redirects could not leave for the upstream."""
-    services = request.app[SERVICES]
-    last = request.app[JAR].last_connector(request)
-    choices = tuple(
-        Choice(
-            url=f"{CONTINUE}?{urlencode({'flow': flow_id, 'connector': name})}",
-            name=services.upstreams[name].name,
-            icon=services.upstreams[name].icon,
-            last_used=name == last,
-        )
-        for name in sorted(allowed, key=lambda name: name != last)
-    )
-    client = services.clients[asked.client_id]
-    view = ChooserView(client_name=client.client_name, client_logo=client.logo, choices=choices)
-    return http.page(request, view, ui_locales=asked.ui_locales)
-
-
 async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn) -> web.Response:
     """Settle consent with somebody known: spare it, ask for it, or refuse."""
     services = request.app[SERVICES]
     client = services.clients[asked.client_id]
     sessions.is_whom_was_asked(asked, who.context)
+    who = replace(who, context=for_client(services, who.context, client))
     remembered = None
     if not client.trusted or "consent" in asked.prompt:
         remembered = await remembered_consent(services, who.context.subject, client.client_id)

@@ -1,10 +1,12 @@
 """The guarded HTTP client: everything the broker asks of others on the network.
 
 Owns the only HTTP client of the house: `http` (deadlines, sizes, no redirects, no cookies), `addresses`
-(where it may connect) and `documents` (JSON that rarely changes, cached).
+(where it may connect), `documents` (JSON that rarely changes, cached), and `circuit` with `breaker` (which
+upstream is left alone for a while because it does not answer).
 """
 
+from broker.outbound.circuit import Circuit
 from broker.outbound.documents import Documents
 from broker.outbound.http import Outbound, UpstreamClient
 
-__all__ = ["Documents", "Outbound", "UpstreamClient"]
+__all__ = ["Circuit", "Documents", "Outbound", "UpstreamClient"]

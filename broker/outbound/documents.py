@@ -97,6 +97,25 @@ class Documents(Generic[D]):
             raise copy(entry.failure) from None
         return self._last_good(entry)
 
+    async def ask(self, url: str) -> D:
+        """The edition of this moment, asked for whatever was heard last.
+
+        Raises:
+            UpstreamError: it cannot be had.
+        """
+        entry = self._entry(url)
+        await self._fetched(url, entry)
+        if entry.failure is not None:
+            raise copy(entry.failure) from None
+        return self._last_good(entry)
+
+    def has(self, url: str) -> bool:
+        """Whether there is an edition that still stands in, so that nobody waits for another."""
+        entry = self._entries.get(url)
+        return (
+            entry is not None and entry.document is not None and self._clock() < entry.fresh_until + MAX_STALE
+        )
+
     async def close(self) -> None:
         """End what is still being fetched."""
         running = [entry.fetching for entry in self._entries.values() if entry.fetching is not None]

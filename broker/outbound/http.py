@@ -9,11 +9,9 @@ single use.
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
@@ -22,38 +20,49 @@ from yarl import URL
 
 from broker.config import OutboundConfig
 from broker.connector import Answer, Json, Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
-from broker.outbound.addresses import is_allowed, read
+from broker.outbound.circuit import Circuit
 from broker.outbound.documents import Documents
+from broker.outbound.sessions import NOT_ALLOWED, Sessions, Way
 
 MAX_BODY = 1 << 20
 """Bytes of an answer; none is compressed, so these are all the bytes there are."""
 MAX_URL = 4096
-MAX_HEADERS = 100
-MAX_HEADER_LINE = 16 * 1024
-MAX_CONNECTIONS = 64
-"""To one upstream at one time."""
 MAX_WAITING = 1024
 """Calls to one upstream under way or waiting for a connection."""
-IDLE = 55.0
-"""Seconds that a connection is kept: less than the 60 and 75 after which common servers close theirs, so that
-they rarely close one just as a POST goes out."""
 
-_NOT_ALLOWED = "the address is not allowed"
+_USUAL = Way()
+_NOT_ASKED = frozenset({"address_not_allowed", "bad_url"})
+"""Refused by us, so it says nothing of the upstream."""
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _USER_AGENT = "federation-broker"
+
+
+class _Away(UpstreamUnavailable):
+    """It answered that it cannot now; ``retry_after`` is what it says of when it can."""
+
+    retry_after = ""
 
 
 class Outbound:
     """The HTTP client of this process. Opens nothing until it is used."""
 
-    def __init__(self, config: OutboundConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._config, self._clock = config, clock
+    def __init__(
+        self,
+        config: OutboundConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        told: Callable[[str, bool, str], None] = lambda _name, _opened, _why: None,
+    ) -> None:
+        """``told`` hears which upstream is left alone, or asked again, and why."""
+        self._config, self._clock, self._now, self._told = config, clock, now, told
         self._clients: dict[str, UpstreamClient] = {}
 
-    def client(self, name: str) -> UpstreamClient:
+    def client(self, name: str, way: Way = _USUAL) -> UpstreamClient:
         """The share of the upstream called ``name``: connections, limits and documents of its own."""
         if name not in self._clients:
-            self._clients[name] = UpstreamClient(self._config, self._clock)
+            circuit = Circuit(self._clock, self._now, partial(self._told, name))
+            self._clients[name] = UpstreamClient(self._config, self._clock, circuit, way)
         return self._clients[name]
 
     async def close(self) -> None:
@@ -65,9 +74,11 @@ class Outbound:
 class UpstreamClient:
     """HTTP to one upstream; see `broker.connector.UpstreamHTTP`, which this is."""
 
-    def __init__(self, config: OutboundConfig, clock: Callable[[], float]) -> None:
-        self._config = config
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+    def __init__(
+        self, config: OutboundConfig, clock: Callable[[], float], circuit: Circuit, way: Way = _USUAL
+    ) -> None:
+        self.circuit = circuit
+        self._sessions = Sessions(way, config.timeout, config.allow_networks)
         self._under_way = 0
         self._documents = Documents(self._fetch_document, clock)
         self._files = Documents(self._fetch_file, clock)
@@ -121,7 +132,7 @@ class UpstreamClient:
 
     async def document(self, url: str) -> Mapping[str, Json]:
         """A JSON object that rarely changes."""
-        return await self._documents.get(url)
+        return await (self._documents.ask(url) if self.circuit.is_probe else self._documents.get(url))
 
     async def newer_document(self, url: str) -> Mapping[str, Json]:
         """The same, asked for anew unless that was done within the last minute."""
@@ -129,7 +140,7 @@ class UpstreamClient:
 
     async def file(self, url: str) -> bytes:
         """A file that rarely changes and is no JSON."""
-        return await self._files.get(url)
+        return await (self._files.ask(url) if self.circuit.is_probe else self._files.get(url))
 
     async def newer_file(self, url: str) -> bytes:
         """The same, asked for anew unless that was done within the last minute."""
@@ -137,40 +148,70 @@ class UpstreamClient:
 
     async def close(self) -> None:
         """Close its connections and end its fetches."""
+        await self.circuit.close()
         await self._documents.close()
         await self._files.close()
-        await asyncio.gather(*(session.close() for session in self._sessions.values()))
-        self._sessions.clear()
+        await self._sessions.close()
 
     async def _fetch_document(self, url: str) -> tuple[Mapping[str, Json], str]:
-        answer = await self._fetch(url, "application/json")
+        answer = await self._fetch(url, "application/json", spare=self._documents.has(url))
         document = answer.json()
         if not isinstance(document, dict):
             raise UpstreamInvalid("not_json", f"{_place(url)} answered no JSON object")
         return document, answer.headers.get("cache-control", "")
 
     async def _fetch_file(self, url: str) -> tuple[bytes, str]:
-        answer = await self._fetch(url, "*/*")
+        answer = await self._fetch(url, "*/*", spare=self._files.has(url))
         return answer.body, answer.headers.get("cache-control", "")
 
-    async def _fetch(self, url: str, accept: str) -> Answer:
-        answer = await self._send("GET", url, {"Accept": accept})
+    async def _fetch(self, url: str, accept: str, *, spare: bool) -> Answer:
+        """A document. Where the last edition still serves, an upstream is not left alone for want of a newer."""
+        answer = await self._send("GET", url, {"Accept": accept}, spare=spare)
         if answer.status != 200:  # noqa: PLR2004
             raise UpstreamInvalid("bad_status", f"{_place(url)} answered {answer.status}")
         return answer
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        spare: bool = False,
     ) -> Answer:
-        """One request, answered whole or not at all."""
+        """One request, answered whole or not at all. Of a ``spare`` one it matters only that it is answered."""
+        target = _checked(url)
+        self.circuit.check()
         if self._under_way >= MAX_WAITING:  # at once: more wait for this upstream than it will ever answer
             raise UpstreamUnavailable("too many calls are under way")
-        target, place = _checked(url), _place(url)
+        try:
+            answer = await self._exchange(method, target, _place(url), headers, body)
+        except UpstreamUnavailable as error:
+            if not spare:
+                asks_for = error.retry_after if isinstance(error, _Away) else ""
+                self.circuit.unanswered(error.detail, asks_for=asks_for)
+            raise
+        except UpstreamInvalid as error:
+            if error.reason not in _NOT_ASKED:
+                self.circuit.answered()
+            raise
+        self.circuit.answered()
+        return answer
+
+    async def _exchange(
+        self, method: str, target: URL, place: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         with_identity = {**headers, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
         self._under_way += 1
         try:
-            async with self._session(target.scheme).request(
-                method, target, headers=with_identity, data=body, allow_redirects=False
+            async with self._sessions.get(target.scheme).request(
+                method,
+                target,
+                headers=with_identity,
+                data=body,
+                allow_redirects=False,
+                **self._sessions.through(target),
             ) as response:
                 _check_status(response, place)
                 body, told = await _read(response), _headers(response)
@@ -179,39 +220,6 @@ class UpstreamClient:
             raise _ours(error, place) from None
         finally:
             self._under_way -= 1
-
-    def _session(self, scheme: str) -> aiohttp.ClientSession:
-        """The session for https, or the one for plain http, which connects to loopback only."""
-        if scheme not in self._sessions:
-            connector = aiohttp.TCPConnector(
-                socket_factory=self._guarded(loopback_only=scheme == "http"),
-                limit=MAX_CONNECTIONS,
-                keepalive_timeout=IDLE,
-                ttl_dns_cache=60,
-            )
-            self._sessions[scheme] = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=self._config.timeout),  # waiting, connecting and reading
-                max_headers=MAX_HEADERS,
-                max_line_size=MAX_HEADER_LINE,
-                max_field_size=MAX_HEADER_LINE,
-            )
-        return self._sessions[scheme]
-
-    def _guarded(self, *, loopback_only: bool) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
-        """Makes the socket for one address, which is the last word on where a connection goes."""
-        networks = self._config.allow_networks
-
-        def make(info: aiohttp.AddrInfoType) -> socket.socket:
-            family, kind, protocol, _, address = info
-            if not is_allowed(read(str(address[0])), networks, loopback_only=loopback_only):
-                raise OSError(errno.EACCES, _NOT_ALLOWED)
-            return socket.socket(family, kind, protocol)
-
-        return make
 
 
 def _basic(credentials: tuple[str, Secret] | None) -> dict[str, str]:
@@ -257,7 +265,9 @@ def _checked(url: str) -> URL:
 def _check_status(response: aiohttp.ClientResponse, place: str) -> None:
     """What no caller can use is an error here; 2xx and 4xx are theirs to read."""
     if response.status == _TOO_MANY_REQUESTS or response.status >= _SERVER_ERROR:
-        raise UpstreamUnavailable(f"{place} answered {response.status}")
+        away = _Away(f"{place} answered {response.status}")
+        away.retry_after = response.headers.get("Retry-After", "")
+        raise away
     if 300 <= response.status < 400:  # noqa: PLR2004 - never followed: credentials stay at home
         raise UpstreamInvalid("redirect", f"{place} answered {response.status}")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -288,9 +298,14 @@ def _ours(error: aiohttp.ClientError | OSError, place: str) -> UpstreamError:
     if isinstance(error, TimeoutError):
         return UpstreamUnavailable(f"{place} did not answer in time")
     if isinstance(error, aiohttp.ClientConnectorError):
-        if _NOT_ALLOWED in str(error.os_error):
-            return UpstreamInvalid("address_not_allowed", f"{place}: {_NOT_ALLOWED}")
+        if NOT_ALLOWED in str(error.os_error):
+            return UpstreamInvalid("address_not_allowed", f"{place}: {NOT_ALLOWED}")
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            why = getattr(error.certificate_error, "verify_message", "")
+            return UpstreamUnavailable(f"{place} has a certificate that is not believed: {why}")
         return UpstreamUnavailable(f"{place} cannot be connected to: {type(error).__name__}")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return UpstreamUnavailable(f"{place}: the proxy answered {error.status}")
     if isinstance(error, aiohttp.InvalidURL):  # neither a name nor an address in its usual spelling
         return UpstreamInvalid("bad_url", f"{place} is not a URL that we ask")
     if isinstance(error, aiohttp.ClientResponseError):

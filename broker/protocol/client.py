@@ -5,6 +5,7 @@ Owns `Client` and `ScopeRule`; they are made from the configuration and never ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
@@ -34,8 +35,8 @@ class Client:
     grant_types: tuple[GrantType, ...] = ("authorization_code",)
     scopes: frozenset[str] = frozenset({"openid", "profile", "email"})
     trusted: bool = False
-    connectors: tuple[str, ...] | None = None
-    """The connectors it allows; None is all of them."""
+    connectors: Sequence[str] | None = None
+    """The connectors it allows, of the configuration `Names`; None is all of them."""
     id_token_signed_response_alg: SigningAlg = "RS256"
     access_token_format: Literal["jwt", "opaque"] = "jwt"
     access_token_signing_alg: SigningAlg = "RS256"

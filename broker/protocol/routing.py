@@ -1,27 +1,61 @@
-"""Which upstream a request goes to: the one hinted at, the only one, or the person's choice."""
+"""Which upstream a request goes to: the one hinted at, the only one, that of an e-mail domain, or the
+person's choice. Pure.
+
+Everything here is looked up. What a client app allows is worked out once, when the configuration is read
+(`Routes`), so that ten thousand connectors cost a login what one does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
 
 from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied
 from broker.protocol.flow import AuthorizeRequest, Session
+from broker.protocol.names import Names
+
+ByDomain = Literal["redirect", "choose", "off"]
+Remembered = Literal["first", "straight"]
 
 
-def choices(client: Client, enabled: Iterable[str]) -> tuple[str, ...]:
-    """The connectors that this client allows and that are enabled, in the operator's order.
+class Routes:
+    """The connectors that each client app allows and that are enabled, in the operator's order."""
 
-    Raises:
-        AccessDenied: there is none.
-    """
-    allowed = tuple(c for c in enabled if client.connectors is None or c in client.connectors)
-    if not allowed:
-        raise AccessDenied("No connector can be used.", reason="no_connector")
-    return allowed
+    def __init__(self, enabled: Iterable[str], clients: Mapping[str, Client]) -> None:
+        self.all = Names(enabled)
+        """What a client app allows that names none."""
+        self._position = {name: index for index, name in enumerate(self.all)}
+        lists: dict[tuple[str, ...], Names] = {}
+        self._listed: dict[str, Names] = {}
+        for client_id, client in clients.items():
+            if client.connectors is not None:
+                named = tuple(client.connectors)
+                if named not in lists:  # many apps allow the same few
+                    lists[named] = self._of(named)
+                self._listed[client_id] = lists[named]
+
+    def allowed(self, client: Client) -> Names:
+        """The connectors of this client app.
+
+        Raises:
+            AccessDenied: there is none.
+        """
+        allowed = self.all
+        if client.connectors is not None:
+            known = self._listed.get(client.client_id)
+            allowed = known if known is not None else self._of(client.connectors)
+        if not allowed:
+            raise AccessDenied("No connector can be used.", reason="no_connector")
+        return allowed
+
+    def _of(self, named: Iterable[str]) -> Names:
+        return Names(sorted((name for name in named if name in self.all), key=self._position.__getitem__))
 
 
-def picked(connector: str, allowed: Sequence[str]) -> str:
+def picked(connector: str, allowed: Collection[str]) -> str:
     """The connector the person picked.
 
     Raises:
@@ -32,7 +66,27 @@ def picked(connector: str, allowed: Sequence[str]) -> str:
     return connector
 
 
-def route(asked: AuthorizeRequest, session: Session | None, allowed: Sequence[str]) -> str | None:
+def of_domain(nearest: Iterable[Sequence[str]], allowed: Collection[str], *, most: int) -> tuple[str, ...]:
+    """Of the connectors that a domain belongs to, the nearest that are allowed; not more than ``most``."""
+    for connectors in nearest:
+        found = tuple(islice((name for name in connectors if name in allowed), most))
+        if found:
+            return found
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What bears on where a request goes, beside the request."""
+
+    session: Session | None = None
+    domain: Sequence[str] = ()
+    """The allowed connectors of the domain of its ``login_hint``."""
+    remembered: str | None = None
+    """The allowed connector that this browser used last, if it goes straight there."""
+
+
+def route(asked: AuthorizeRequest, allowed: Sequence[str], known: Known) -> str | None:
     """The connector to use at once; None when the person must choose.
 
     Somebody whose session is only not fresh enough goes back to where that session came from.
@@ -41,6 +95,10 @@ def route(asked: AuthorizeRequest, session: Session | None, allowed: Sequence[st
         return asked.connector
     if len(allowed) == 1:
         return allowed[0]
-    if session is None or "select_account" in asked.prompt or session.context.connector not in allowed:
+    if "select_account" in asked.prompt:  # the person wants to choose, and this is part of it
         return None
-    return session.context.connector
+    if len(known.domain) == 1:
+        return known.domain[0]
+    if known.session is not None and known.session.context.connector in allowed:
+        return known.session.context.connector
+    return known.remembered

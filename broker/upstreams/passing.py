@@ -7,12 +7,13 @@ here: it is about our own consent page. ``prompt=none`` never comes this far.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from broker.config import ConnectorConfig, Fixed
 from broker.connector import Login
+from broker.domains import belongs, domain_of
 from broker.protocol.claims_request import essential_acr
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
 
@@ -54,7 +55,7 @@ def login_for(started: Started, connector: ConnectorConfig, *, redirect_uri: str
         code_verifier=started.code_verifier,
         prompt=tuple(prompt for prompt in _PASSED_PROMPTS if prompt in asked.prompt),
         max_age=asked.max_age,
-        login_hint=_passed(ways.login_hint, asked.login_hint or "") or None,
+        login_hint=_hint(ways.login_hint, asked.login_hint or "", connector.domains) or None,
         acr_values=theirs(acr, connector.acr) or tuple(_passed(ways.acr_values, " ".join(acr)).split()),
         ui_locales=tuple(_passed(ways.ui_locales, " ".join(asked.ui_locales)).split()),
         client_id=asked.client_id,
@@ -77,6 +78,13 @@ def ours(acr: str | None, table: Mapping[str, tuple[str, ...]]) -> str | None:
     if not table:
         return acr
     return next((value for value, known in table.items() if acr in known), None)
+
+
+def _hint(way: Literal["drop", "pass", "domains"] | Fixed, hint: str, domains: Collection[str]) -> str:
+    if way != "domains":
+        return _passed(way, hint)
+    domain = domain_of(hint)
+    return hint if domain is not None and belongs(domain, domains) else ""
 
 
 def _passed(way: Literal["drop", "pass"] | Fixed, value: str) -> str:

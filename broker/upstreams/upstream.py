@@ -18,6 +18,7 @@ from broker.connector import (
     CanRefresh,
     Connector,
     Departure,
+    HandsOff,
     Login,
     Published,
     Publishes,
@@ -35,6 +36,7 @@ from broker.connector import (
 )
 from broker.mapping import ClaimsMap
 from broker.protocol.asking import UpstreamRefresh
+from broker.outbound import Circuit
 from broker.protocol.claims_request import essential_acr
 from broker.protocol.errors import OAuthError, ServerError, TemporarilyUnavailable
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
@@ -45,19 +47,27 @@ from broker.upstreams.passing import Started, login_for, ours
 from broker.upstreams.tools import ClientKey
 
 T = TypeVar("T")
+_AWAY = frozenset({"upstream_unavailable", "upstream_too_slow", "upstream_temporarily_unavailable"})
 
 
 class Upstream:
     """One connector, as the endpoints know it."""
 
-    def __init__(self, config: ConnectorConfig, tools: Tools, key: ClientKey, *, deadline: float) -> None:
+    def __init__(
+        self, config: ConnectorConfig, tools: Tools, key: ClientKey, *, deadline: float, circuit: Circuit
+    ) -> None:
         self._config, self._tools, self._key = config, tools, key
-        self._deadline = deadline
+        self._deadline, self._circuit = deadline, circuit
 
     @property
     def id(self) -> str:
         """Its name in the configuration; a part of every person's subject."""
         return self._config.id
+
+    @property
+    def type(self) -> str:
+        """Which kind of upstream it is."""
+        return self._config.type
 
     @property
     def name(self) -> str:
@@ -79,12 +89,22 @@ class Upstream:
         """How its words become ours."""
         return self._config.claims
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it is known not to answer, so that a login at it is refused at once."""
+        return not self._circuit.is_closed
+
+    def look_again(self) -> asyncio.Task[None] | None:
+        """Have somebody ask whether it answers again, if it is time; nobody need wait for that."""
+        return None if self._circuit.is_closed else self._circuit.look_again(self._answers)
+
     async def begin(self, started: Started) -> Departure:
         """Where to send the browser for this login.
 
         Raises:
             OAuthError: it cannot be sent there now.
         """
+        await self._is_there()
         return await self._isolated(self._begin(self._login(started)))
 
     async def finish(self, pending: PendingLogin, state: str, answer: Mapping[str, str]) -> UpstreamIdentity:
@@ -94,12 +114,23 @@ class Upstream:
             OAuthError: it is nobody, or not good enough.
             UpstreamDetour: the login begins once more.
         """
+        await self._is_there()
         return await self._isolated(self._finish(self._login(Started.of(pending, state)), pending, answer))
 
     @property
     def asks(self) -> bool:
         """Whether people answer on a login page of ours."""
         return isinstance(self._connector, Asks)
+
+    @property
+    def keeps_people(self) -> bool:
+        """Whether its people are in our own pool; told without making the connector."""
+        return bool(getattr(self._config.module.Connector, "keeps_people", False))
+
+    @property
+    def hands_off(self) -> HandsOff | None:
+        """What decides about its hand-offs; None where it has none."""
+        return self._connector if isinstance(self._connector, HandsOff) else None
 
     async def question(self, pending: PendingLogin, state: str) -> Question:
         """What to ask on our login page now; for a connector that `asks`.
@@ -150,6 +181,7 @@ class Upstream:
             TemporarilyUnavailable: it cannot be asked now.
             OAuthError: its answer is not believed.
         """
+        await self._is_there()
         return await self._isolated(self._refresh(keep))
 
     async def ping(self) -> None:
@@ -212,6 +244,31 @@ class Upstream:
 
     async def _ping(self) -> None:
         await self._connector.ping()
+
+    async def _is_there(self) -> None:
+        """That it is not known to be away. The one who comes when it is time asks, and waits for the answer.
+
+        Raises:
+            TemporarilyUnavailable: it is, and nothing was asked of it.
+        """
+        if self._circuit.is_closed:
+            return
+        asking = self.look_again()
+        if asking is not None:
+            # Shielded: who happened to come first may leave, and the answer is everybody's.
+            await asyncio.shield(asking)
+        if not self._circuit.is_closed:
+            raise TemporarilyUnavailable(reason="upstream_left_alone")
+
+    async def _answers(self) -> bool:
+        """Whether it answers at all, even if what it says is wrong."""
+        try:
+            await self.ping()
+        except TemporarilyUnavailable as error:
+            return error.reason not in _AWAY
+        except OAuthError:
+            return True
+        return True
 
     async def _isolated(self, call: Awaitable[T]) -> T:
         """The one gate for everything that a connector may do wrong."""

@@ -176,14 +176,16 @@ def test_somebody_else_than_the_hint_names_is_not_answered_about():
     ],
 )
 def test_the_choices_are_the_clients_that_are_enabled_in_the_operators_order(connectors, enabled, choices):
-    assert routing.choices(client(connectors=connectors), enabled) == choices
+    app = client(connectors=connectors)
+    assert tuple(routing.Routes(enabled, {app.client_id: app}).allowed(app)) == choices
+    assert tuple(routing.Routes(enabled, {}).allowed(app)) == choices, "a client app that came since"
 
 
 @pytest.mark.row("AZ-27")
 @pytest.mark.parametrize(("connectors", "enabled"), [((), ("staff",)), (("gone",), ("staff",)), (None, ())])
 def test_without_any_choice_nobody_is_sent_anywhere(connectors, enabled):
     with pytest.raises(AccessDenied) as caught:
-        routing.choices(client(connectors=connectors), enabled)
+        routing.Routes(enabled, {}).allowed(client(connectors=connectors))
     assert caught.value.reason == "no_connector"
 
 
@@ -212,4 +214,30 @@ def test_only_what_was_offered_can_be_picked(pick):
     ],
 )
 def test_a_hint_the_only_choice_or_the_last_login_decides_and_else_the_person(changes, of, allowed, goes_to):
-    assert routing.route(asked(**changes), of, allowed) == goes_to
+    assert routing.route(asked(**changes), allowed, routing.Known(session=of)) == goes_to
+
+
+SELECT = {"prompt": frozenset({"select_account"})}
+
+
+@pytest.mark.parametrize(
+    ("changes", "known", "goes_to"),
+    [
+        ({}, {"domain": ("partners",)}, "partners"),
+        ({}, {"domain": ("partners",), "session": session()}, "partners"),
+        ({}, {"domain": ALLOWED}, None),
+        ({}, {"domain": ALLOWED, "session": session()}, "staff"),
+        ({}, {"remembered": "partners"}, "partners"),
+        ({}, {"remembered": "partners", "domain": ("staff",)}, "staff"),
+        ({}, {"remembered": "partners", "session": session()}, "staff"),
+        ({"connector": "staff"}, {"domain": ("partners",), "remembered": "partners"}, "staff"),
+        (SELECT, {"domain": ("partners",), "remembered": "partners"}, None),
+    ],
+)
+def test_a_domain_goes_before_the_last_login_and_that_before_what_is_remembered(changes, known, goes_to):
+    assert routing.route(asked(**changes), ALLOWED, routing.Known(**known)) == goes_to
+
+
+def test_who_wants_to_choose_is_not_spared_the_choice_by_what_is_known():
+    known = routing.Known(domain=("partners",), remembered="partners", session=session())
+    assert routing.route(asked(**SELECT), ALLOWED, known) is None

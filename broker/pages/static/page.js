@@ -65,15 +65,14 @@
 
   for (const search of all("[data-search]")) {
     const items = [...all(".choices > li")];
-    const field = search.querySelector("input");
+    const field = search.querySelector("[type=search]");
     const none = search.querySelector("[data-none]");
     const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
     const filter = () => {
-      const words = fold(field.value).split(/\s+/);
+      const words = field.value.includes("@") ? [] : fold(field.value).split(/\s+/); // an address is no name
       for (const item of items) item.hidden = !words.every((word) => fold(item.textContent).includes(word));
       none.textContent = items.some((item) => !item.hidden) ? "" : none.dataset.none;
     };
-    search.hidden = false;
     field.addEventListener("input", filter);
     filter(); // what the browser kept in the field when coming back
   }
