@@ -9,6 +9,7 @@ The log hears ``reason`` and ``detail``; nobody else does.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from time import perf_counter
@@ -46,6 +47,7 @@ _FOR_PROGRAMS = frozenset(
         health.READYZ,
     }
 )
+_API = re.compile("/login/[^/]+/requests/")
 _MESSAGES: dict[int, MessageKey] = {
     403: "forbidden",
     404: "not_found",
@@ -83,7 +85,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def _is_program(request: web.Request) -> bool:
-    return request.path in _FOR_PROGRAMS
+    return request.path in _FOR_PROGRAMS or _API.match(request.path) is not None
 
 
 def _answer(

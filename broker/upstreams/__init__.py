@@ -7,6 +7,8 @@
     answers.py    an upstream's errors as errors of the protocol
     tools.py      what a connector is given: verification with cached keys, client assertions
     keeping.py    what it may keep in the store
+    people.py     the people of a pool: whose password, whose one-time code
+    passwords.py  passwords as they are kept
 
 Nothing is contacted before the first login, so an upstream that is down stops no start.
 """

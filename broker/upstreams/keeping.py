@@ -6,14 +6,14 @@ found by another. What the store cannot do now is an upstream that is not there 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from broker.connector import HandOffs, Json, Once, People, Person, Secret, UpstreamUnavailable
-from broker.store import Store, StoreUnavailable
-
-T = TypeVar("T")
+from broker.store import HandOff, Store
+from broker.upstreams.passwords import Hashing
+from broker.upstreams.people import StoredPeople, reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +29,16 @@ Keeper = Callable[[str], Keeping]
 """Makes the rooms for the connector of this id."""
 
 
-def in_store(store: Store) -> Keeper:
-    """Rooms in the broker's store."""
+def in_store(store: Store, now: Callable[[], float], *, login: float) -> Keeper:
+    """Rooms in the broker's store; ``login`` is the seconds that a login may take."""
+    hashing = Hashing()
 
     def keeping(connector: str) -> Keeping:
-        nowhere = Nowhere()
-        return Keeping(once=StoredOnce(store, connector), people=nowhere, hand_offs=nowhere)
+        return Keeping(
+            once=StoredOnce(store, connector),
+            people=StoredPeople(store, connector, now, hashing),
+            hand_offs=StoredHandOffs(store, connector, login),
+        )
 
     return keeping
 
@@ -56,12 +60,22 @@ class StoredOnce:
         return await reached(self._store.once(self._connector, name, ttl))
 
 
-async def reached(answer: Awaitable[T]) -> T:
-    """The store's answer; where it is away, so is the upstream that hangs on it."""
-    try:
-        return await answer
-    except StoreUnavailable as error:
-        raise UpstreamUnavailable(f"the store: {error}") from error
+class StoredHandOffs:
+    """See `broker.connector.HandOffs`, which this is."""
+
+    def __init__(self, store: Store, connector: str, ttl: float) -> None:
+        self._store, self._connector, self._ttl = store, connector, ttl
+
+    async def open(self, asked: Mapping[str, Json], *, back: str) -> tuple[str, str]:
+        """A new one."""
+        login_id, login_state = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
+        hand_off = HandOff(login_state=login_state, asked=asked, back=back)
+        await reached(self._store.put_hand_off(self._connector, login_id, hand_off, self._ttl))
+        return login_id, login_state
+
+    async def take(self, login_id: str) -> Mapping[str, Json] | None:
+        """What was decided, once."""
+        return await reached(self._store.take_hand_off(self._connector, login_id))
 
 
 class Nowhere:
@@ -71,7 +85,7 @@ class Nowhere:
         """Nobody is first where nothing is remembered."""
         raise _away()
 
-    async def open(self, asked: Mapping[str, Json]) -> tuple[str, str]:  # noqa: ARG002
+    async def open(self, asked: Mapping[str, Json], *, back: str) -> tuple[str, str]:  # noqa: ARG002
         """Nothing can be handed off."""
         raise _away()
 

@@ -1,0 +1,194 @@
+"""A pool: people sign in on a page of ours, with a password and, where they have one, a code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+
+import pyotp
+import pytest
+
+from tests.flow.broker import claims
+from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person, sign_in, type_in
+
+
+@pytest.fixture
+async def pool(start):
+    broker = await start(**only(POOL, client={"trusted": True, "id_token_claims": True}))
+    await person(broker)
+    return broker
+
+
+async def told(browser, landed):
+    status, tokens = await browser.token(landed.code)
+    assert status == 200, tokens
+    return claims(tokens["id_token"])
+
+
+@pytest.mark.proves("pool", "a login by password, with auth_time, amr and acr")
+async def test_a_person_signs_in_with_a_password(pool):
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        assert "Sign in to" in page.body and "Billing" in page.body and "Members" in page.body
+        landed = await type_in(browser, page, username="ada", password=PASSWORD)
+        said = await told(browser, landed)
+    assert (said["amr"], said["acr"], said["name"]) == (["pwd"], "1", "Ada Example")
+    assert abs(said["auth_time"] - pool.clock()) < 5
+
+
+@pytest.mark.proves("pool", "one answer for a wrong password, somebody unknown and somebody disabled")
+async def test_nobody_learns_who_exists(pool):
+    await person(pool, "bob", enabled=False)
+    pages = []
+    for username, password in (("ada", "wrong"), ("nobody", PASSWORD), ("bob", PASSWORD)):
+        async with pool.browser() as browser:
+            landed = await sign_in(browser, username, password)
+            shown = landed.body.replace(f'value="{username}"', "")
+            pages.append((landed.status, re.sub(r'value="[^"]*"', "", shown)))
+    assert pages[0] == pages[1] == pages[2]
+    assert pages[0][0] == 422
+    assert "The username or the password is not right" in pages[0][1]
+    assert "autofocus" in pages[0][1] and 'aria-describedby="problem"' in pages[0][1]
+
+
+async def test_after_a_wrong_password_the_right_one_still_signs_in(pool):
+    async with pool.browser() as browser:
+        page = await sign_in(browser, "ada", "wrong")
+        landed = await type_in(browser, page, username="ADA", password=PASSWORD)
+        assert (await told(browser, landed))["sub"]
+
+
+@pytest.mark.proves("pool", "TOTP: the code of the moment, once, in the login that the password began")
+async def test_a_code_finishes_the_login_once(pool):
+    store = pool.services.store
+    await store.change_person("members", "id-of-ada", lambda p: replace(p, totp_secret=TOTP))
+    code = pyotp.TOTP(TOTP).at(int(pool.clock()))
+    async with pool.browser() as browser:
+        page = await sign_in(browser)
+        assert 'autocomplete="one-time-code"' in page.body and 'name="password"' not in page.body
+        wrong = await type_in(browser, page, code="000000" if code != "000000" else "000001")
+        assert wrong.status == 422 and "This code is not right" in wrong.body
+        said = await told(browser, await type_in(browser, wrong, code=f"{code[:3]} {code[3:]}"))
+        assert (said["amr"], said["acr"]) == (["pwd", "otp", "mfa"], "2")
+    async with pool.browser() as browser:
+        replayed = await type_in(browser, await sign_in(browser), code=code)
+        assert replayed.status == 422
+        again = await type_in(browser, replayed, again="yes")
+        assert 'name="password"' in again.body
+
+
+async def test_a_code_of_the_step_before_or_after_is_good_and_no_other(pool):
+    store = pool.services.store
+    await store.change_person("members", "id-of-ada", lambda p: replace(p, totp_secret=TOTP))
+    now, results = int(pool.clock()), []
+    for drift in (-60, -30, 30, 60):
+        async with pool.browser() as browser:
+            landed = await type_in(browser, await sign_in(browser), code=pyotp.TOTP(TOTP).at(now + drift))
+            results.append("code=" in landed.url)
+    assert results == [False, True, True, False]
+
+
+@pytest.mark.proves("pool", "an essential acr that needs the second factor: asked for, or refused")
+async def test_step_up_asks_for_the_second_factor_or_says_that_it_was_not_reached(start):
+    entry = POOL | {"second_factor": "on_request", "pass_through": {"acr_values": "pass"}}
+    broker = await start(**only(entry, client={"trusted": True}))
+    await person(broker)
+    await person(broker, "eve", totp_secret=TOTP)
+    asking = {"claims": '{"id_token":{"acr":{"essential":true,"values":["2"]}}}'}
+    async with broker.browser() as browser:
+        assert claims((await browser.token((await sign_in(browser, "eve")).code))[1]["id_token"])["acr"] == "1"
+        page = await sign_in(browser, "eve", **asking)
+        landed = await type_in(browser, page, code=pyotp.TOTP(TOTP).at(int(broker.clock())))
+        assert claims((await browser.token(landed.code))[1]["id_token"])["acr"] == "2"
+    async with broker.browser() as browser:
+        refused = await sign_in(browser, "ada", **asking)
+        assert refused.params["error"] == "unmet_authentication_requirements"
+
+
+async def test_where_a_second_factor_is_required_nobody_without_one_comes_in(start):
+    broker = await start(**only(POOL | {"second_factor": "required"}))
+    await person(broker)
+    async with broker.browser() as browser:
+        assert (await sign_in(browser)).params["error"] == "access_denied"
+
+
+@pytest.mark.row("SE-01")
+@pytest.mark.row("SE-11")
+async def test_the_login_page_of_one_browser_opens_in_no_other_and_stays_for_its_own(pool):
+    async with pool.browser() as victim, pool.browser() as other:
+        page = await victim.authorize()
+        elsewhere = await other.go(page.url)
+        assert elsewhere.status == 403 and "password" not in elsewhere.body
+        form = {"csrf": page.field("csrf"), "state": page.field("state")}
+        posted = await other.step(
+            "POST", f"{pool.issuer}/login/members", data={**form, "username": "ada", "password": PASSWORD}
+        )
+        assert posted.status == 403
+        assert "code=" in (await type_in(victim, page, username="ada", password=PASSWORD)).url
+
+
+@pytest.mark.row("CS-02")
+@pytest.mark.parametrize(
+    ("headers", "csrf"),
+    [
+        ({"Origin": "https://evil.example"}, None),
+        ({"Sec-Fetch-Site": "cross-site"}, None),
+        ({}, "x"),
+        ({}, ""),
+    ],
+)
+async def test_only_our_own_page_can_send_the_form(pool, headers, csrf):
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        data = {"csrf": page.field("csrf") if csrf is None else csrf, "state": page.field("state")}
+        data |= {"username": "ada", "password": PASSWORD}
+        landed = await browser.step("POST", f"{pool.issuer}/login/members", data=data, headers=headers)
+        assert landed.status == 403
+        assert "code=" in (await type_in(browser, page, username="ada", password=PASSWORD)).url
+
+
+async def test_a_password_never_stands_in_an_address_or_another_kind_of_body(pool):
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        data = {"csrf": page.field("csrf"), "state": page.field("state"), "username": "ada"}
+        in_url = await browser.step(
+            "POST", f"{pool.issuer}/login/members?password=x", data=data | {"password": PASSWORD}
+        )
+        as_json = await browser.step("POST", f"{pool.issuer}/login/members", json=data | {"password": "x"})
+        assert (in_url.status, as_json.status) == (403, 403)
+
+
+@pytest.mark.row("CB-45")
+async def test_of_two_right_answers_to_one_login_one_is_taken(pool):
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        first = await type_in(browser, page, username="ada", password=PASSWORD)
+        second = await type_in(browser, page, username="ada", password=PASSWORD)
+        assert "code=" in first.url and "code=" not in second.url and second.status in (400, 403)
+
+
+async def test_a_login_that_comes_a_step_further_ends_when_it_would_have_ended(pool):
+    store = pool.services.store
+    await store.change_person("members", "id-of-ada", lambda p: replace(p, totp_secret=TOTP))
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        (key,) = await store._wire.call("KEYS", f"{store._prefix}login:*")
+        await store._wire.call("PEXPIRE", key, 50_000)
+        further = await type_in(browser, page, username="ada", password=PASSWORD)
+        assert "one-time-code" in further.body
+        assert 0 < await store._wire.call("PTTL", key) <= 50_000
+
+
+async def test_the_page_offers_the_other_ways_where_there_are_some(start):
+    broker = await start(own_logins={"members": POOL})
+    await person(broker)
+    async with broker.browser() as browser:
+        chooser = await browser.authorize()
+        link = re.search(r'href="([^"]*connector=members[^"]*)"', chooser.body)
+        assert link, chooser.body
+        page = await browser.go(broker.issuer + unescape(link[1]))
+        other = re.search(r'href="([^"]*/other[^"]*)"', page.body)
+        assert other and "Sign in another way" in page.body
+        again = await browser.go(broker.issuer + unescape(other[1]))
+        assert "Choose how you want to sign in" in again.body and "Staff login" in again.body
