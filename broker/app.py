@@ -83,7 +83,8 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
             stack.push_async_callback(store.close)
             keys = await _key_ring(config, store, around, events)
             stack.push_async_callback(keys.close)
-            upstreams = Upstreams.open(config, now=around.now, keeper=in_store(store))
+            keeper = in_store(store, around.now, login=config.lifetimes.login)
+            upstreams = Upstreams.open(config, now=around.now, keeper=keeper, told=events.upstream)
             stack.push_async_callback(upstreams.close)
             services = _services(config, around, events, store, keys, upstreams)
             app[SERVICES] = services
