@@ -166,6 +166,10 @@ class Connector:
         """What else it tells about the person: for the map's ``api`` document."""
         return {}
 
+    def settled(self, identity: UpstreamIdentity) -> UpstreamIdentity:
+        """The last word on who it is: put right what the vendor writes otherwise, or refuse it."""
+        return identity
+
     # ── Metadata ──────────────────────────────────────────────────────────────────────────────
 
     async def _discover(self) -> Metadata:
@@ -284,7 +288,7 @@ class Connector:
     ) -> UpstreamIdentity:
         """The person of these claims, with everything else that is wanted about them."""
         pulled = self._settings.get_user_info
-        return UpstreamIdentity(
+        identity = UpstreamIdentity(
             issuer=str(claims["iss"]),
             subject=self.subject(claims),
             id_token=claims,
@@ -296,6 +300,7 @@ class Connector:
             sid=_word(claims.get("sid")),
             keep=oidc_keep.keep(tokens, claims, userinfo=pulled, now=self._tools.now()),
         )
+        return self.settled(identity)
 
 
 def _prompts(asked: tuple[str, ...], taken: frozenset[str] | None) -> list[str]:
