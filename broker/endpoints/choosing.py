@@ -29,8 +29,8 @@ from broker.protocol.searching import MAX_QUERY, fold
 from broker.services import SERVICES, Services
 
 CONTINUE, FORGET = "/continue", "/continue/forget"
-SHOWN: Final = 20
-"""Choices on one page; beyond them a person types."""
+SHOWN: Final = 10
+"""Choices on one page, which stays small; beyond them a person types."""
 SEARCH_FROM: Final = 9
 """From how many choices on there is a field to search them."""
 
@@ -180,7 +180,8 @@ def _choice(services: Services, name: str, flow_id: str, last: str | None) -> Ch
     upstream = services.upstreams[name]
     upstream.look_again()  # so that the next page says what is so then
     return Choice(
-        url=_url(flow_id, connector=name),
+        # Relative to the page, which is at this path: there are many of them.
+        url=_url(flow_id, connector=name).removeprefix(CONTINUE),
         name=upstream.name,
         icon=upstream.icon,
         last_used=name == last,

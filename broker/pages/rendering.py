@@ -49,7 +49,7 @@ class Pages:
         style = stylesheet_head() + _without_comments((_HERE / "static" / "page.css").read_text("utf-8"))
         shared = {
             "style_url": self._files.add("page", ".css", style.encode()),
-            "script_url": self._files.add("page", ".js", (_HERE / "static" / "page.js").read_bytes()),
+            "script_url": self._files.add("page", ".js", _without_remarks((_HERE / "static" / "page.js"))),
             "favicon_url": self._icons["door"],
             "search_from": SEARCH_FROM,
             "person_limit": safety.PERSON_LIMIT,
@@ -135,6 +135,12 @@ def _date(instant: float, language: words.Language) -> Markup:
     month = translate(words.MONTHS[day.month - 1])
     text = translate(words.DATE) % {"day": day.day, "month": month, "year": day.year}
     return Markup('<time datetime="{}">{}</time>').format(day.date().isoformat(), text)
+
+
+def _without_remarks(script: Path) -> bytes:
+    """The script as it is sent: lines that are remarks are for us, indentation too."""
+    lines = (line.strip() for line in script.read_text("utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")).encode()
 
 
 def _without_comments(style: str) -> str:

@@ -49,14 +49,14 @@ MANY = CHOICES + tuple(
     }.items()
 )
 
-TWENTY = tuple(
+TEN_CHOICES = tuple(
     Choice(
-        url=f"/continue?flow={HANDLE}&connector=company-{n}",
+        url=f"?flow={HANDLE}&connector=company-{n}",
         name=f"Company number {n}",
         icon="oidc",
         last_used=n == 0,
     )
-    for n in range(20)
+    for n in range(10)
 )
 SEARCH = Search(action="/continue", flow=HANDLE, by_address=True)
 MORE = replace(SEARCH, more=True)
@@ -136,7 +136,7 @@ CODE = replace(LOGIN, kind="one_time_code")
 ORDINARY: Mapping[str, View] = {
     "chooser": ChooserView(client_name="Billing", choices=CHOICES),
     "chooser-many": ChooserView(client_name="Billing", choices=MANY, search=SEARCH),
-    "chooser-more": ChooserView(client_name="Billing", choices=TWENTY, search=MORE, forget=FORGET),
+    "chooser-more": ChooserView(client_name="Billing", choices=TEN_CHOICES, search=MORE, forget=FORGET),
     "chooser-found": ChooserView(client_name="Billing", choices=MANY[4:6], search=FOUND),
     "chooser-nothing": ChooserView(client_name="Billing", choices=(), search=replace(FOUND, query="zebra")),
     "chooser-narrowed": ChooserView(

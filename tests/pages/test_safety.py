@@ -70,8 +70,11 @@ PLACES = [
     if (name, path) != ("grants-none", ("withdraw_action",))
     # A username that is there already leaves the focus to the password.
     and (name, path) != ("login", ("username",))
+    # Where there is no field, nothing is sent by one.
+    and (name, path) not in {("chooser-narrowed", ("search", key)) for key in ("action", "flow")}
 ]
 _ADDRESSES = {
+    "all_url",
     "account_url",
     "action",
     "back_url",

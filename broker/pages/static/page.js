@@ -58,7 +58,8 @@
         button.nextElementSibling.textContent = button.textContent = button.dataset.done;
         setTimeout(() => (button.textContent = label), 2000);
       } catch {
-        getSelection().selectAllChildren(text); // no clipboard here: one key press copies it
+        // No clipboard here: one key press copies it.
+        getSelection().selectAllChildren(text);
       }
     });
   }
@@ -69,11 +70,13 @@
     const none = search.querySelector("[data-none]");
     const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
     const filter = () => {
-      const words = field.value.includes("@") ? [] : fold(field.value).split(/\s+/); // an address is no name
+      // An address is no name.
+      const words = field.value.includes("@") ? [] : fold(field.value).split(/\s+/);
       for (const item of items) item.hidden = !words.every((word) => fold(item.textContent).includes(word));
       none.textContent = items.some((item) => !item.hidden) ? "" : none.dataset.none;
     };
     field.addEventListener("input", filter);
-    filter(); // what the browser kept in the field when coming back
+    // What the browser kept in the field when coming back.
+    filter();
   }
 })();
