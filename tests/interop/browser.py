@@ -7,6 +7,7 @@ It stops at the client app's redirect URI and tells what would have been sent th
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -66,11 +67,16 @@ class Arrival:
 class Browser:
     """One person's browser. ``apps`` are the redirect URIs at which a login ends."""
 
-    def __init__(self, *, apps: Iterable[str], sites: Iterable[str]) -> None:
+    def __init__(
+        self, *, apps: Iterable[str], sites: Iterable[str], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.apps = tuple(apps)
         """Where it stops."""
         jar = aiohttp.CookieJar(unsafe=True, treat_as_secure_origin=[URL(site) for site in sites])
-        self._http = aiohttp.ClientSession(cookie_jar=jar, headers={"Accept": "text/html,*/*;q=0.8"})
+        connector = aiohttp.TCPConnector(ssl=tls if tls is not None else True)
+        self._http = aiohttp.ClientSession(
+            connector=connector, cookie_jar=jar, headers={"Accept": "text/html,*/*;q=0.8"}
+        )
         self.visited: list[str] = []
         """Every URL asked for, redirects included."""
 
@@ -89,6 +95,12 @@ class Browser:
     async def page(self, url: str) -> Page:
         """As ``open``, where a page and no app is expected at the end."""
         return _page(await self.open(url))
+
+    async def call(self, method: str, url: str, body: Mapping[str, str]) -> None:
+        """What a script of the page that is open would send to its own server."""
+        async with self._http.request(method, url, json=dict(body)) as response:
+            if response.status >= 400:
+                raise RuntimeError(f"{url} answered {response.status}: {await response.text()}")
 
     async def submit(
         self,
