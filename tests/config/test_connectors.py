@@ -60,7 +60,7 @@ def test_every_installed_type_has_a_settings_that_says_what_is_missing(desk: Des
         ("get_user_info: maybe", "get_user_info: expected true or false", 20),
         (
             "pass_through: {login_hint: always}",
-            "pass_through.login_hint: expected drop, pass, or { fixed: … }",
+            "pass_through.login_hint: expected drop, pass, domains, or { fixed: … }",
             32,
         ),
         ("pass_through: {login_hint: {fixd: x}}", "pass_through.login_hint.fixd: unknown key", 33),
