@@ -7,7 +7,7 @@ however long it takes and whatever it returns, only this one login fails.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 from broker.config import ConnectorConfig
 from broker.connector import (
     Asks,
+    CanProbe,
     CanRefresh,
     Connector,
     Departure,
+    Finding,
     HandsOff,
     Login,
     Published,
@@ -192,6 +194,14 @@ class Upstream:
         """
         await self._isolated(self._ping())
 
+    async def probe(self) -> Sequence[Finding]:
+        """What works and what does not, for the operator; for most upstreams more than `ping` can tell."""
+        try:
+            return await self._isolated(self._probe())
+        except OAuthError as error:
+            detail = f"{error.reason}: {error.detail}" if error.detail else error.reason
+            return [Finding(what="upstream", good=False, detail=detail)]
+
     def public_jwks(self) -> dict[str, Any] | None:
         """The public half of the key by which we prove who we are there; None without one."""
         try:
@@ -244,6 +254,12 @@ class Upstream:
 
     async def _ping(self) -> None:
         await self._connector.ping()
+
+    async def _probe(self) -> Sequence[Finding]:
+        if isinstance(self._connector, CanProbe):
+            return await self._connector.probe()
+        await self._connector.ping()
+        return [Finding(what="upstream", good=True, detail="it answers")]
 
     async def _is_there(self) -> None:
         """That it is not known to be away. The one who comes when it is time asks, and waits for the answer.
