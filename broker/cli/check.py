@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if options.config is None:
         options.parser.error("FILE is needed, or BROKER_CONFIG in the environment")
     try:
-        config = load(options.config, os.environ)
+        config = load(options.config, os.environ, thorough=True)
     except ConfigError as error:
         return _wrong([_told(problem) for problem in error.problems], list(error.problems), json=options.json)
     material = _key_material(config)

@@ -8,7 +8,7 @@
                      words.py, uris.py: kinds of values)
     reading.py       nodes → typed values, and what is said when they are not
     partly.py        what can still be read of an entry of which something is wrong
-    sections.py, connectors.py, scopes.py, clients.py, images.py, parts.py   the sections
+    sections.py, context.py, connectors.py, maps.py, scopes.py, clients.py, images.py, parts.py   the sections
     settings.py      what the rest of the house reads
     loading.py       all of it in order
     schema.py        the same models described for editors and people

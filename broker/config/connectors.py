@@ -11,19 +11,17 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module, metadata
-from pathlib import Path as FilePath
 from types import MappingProxyType, ModuleType
-from typing import Any
 
 from broker.config.images import Images
+from broker.config.maps import MapReader
 from broker.config.partly import read_partly
 from broker.config.problems import Path, Report, did_you_mean
-from broker.config.reading import keys_of, locate, read_keys, unknown_key
+from broker.config.reading import keys_of, read_keys, unknown_key
 from broker.config.settings import ConnectorConfig
-from broker.config.tree import Node, Source, read_text, read_tree
+from broker.config.tree import Node
 from broker.config.written_connector import AllowUntil, ConnectorEntry, OlderThan
 from broker.connector import ConnectorSettings
-from broker.mapping import ClaimsMap, MapErrors, compile_map
 from broker.protocol.asking import UpstreamRefresh
 from broker.protocol.names import Names
 
@@ -67,12 +65,10 @@ def load_module(connector_type: str) -> ModuleType:
 
 
 class ConnectorReader:
-    """Reads the section ``connectors``; each module and each claims map is loaded once."""
+    """Reads the section ``connectors``; each module is loaded once."""
 
-    def __init__(self, environ: Mapping[str, str], images: Images, report: Report) -> None:
-        self._environ, self._images, self._report = environ, images, report
-        self._files: dict[FilePath, ClaimsMap | None] = {}
-        self._own: dict[ModuleType, ClaimsMap | None] = {}
+    def __init__(self, maps: MapReader, images: Images, report: Report) -> None:
+        self._maps, self._images, self._report = maps, images, report
 
     def read(self, section: Node | None, issuer: str | None) -> Mapping[str, ConnectorConfig]:
         """Every connector by its id."""
@@ -96,7 +92,7 @@ class ConnectorReader:
         module = self._module(node, path)
         settings = self._settings(module, node, path) if module is not None else None
         self._check_issuer(settings, issuer, node, path)
-        claims = self._claims(node, path, module)
+        claims = self._maps.read(node, path, module)
         if part is None:
             return None
         entry, icon = part.entry, self._images.take(part.entry.icon, node, (*path, "icon"))
@@ -119,6 +115,7 @@ class ConnectorReader:
             freshness=entry.freshness,
             acr=MappingProxyType(entry.acr),
             refresh=_refresh(entry),
+            outbound=entry.outbound,
             settings=settings,
             module=module,
         )
@@ -159,50 +156,6 @@ class ConnectorReader:
             message = "there are no domains; name them under domains, or write drop"
             where = (node.child("pass_through") or node).child("login_hint") or node
             self._report.add(where.place, (*path, "pass_through", "login_hint"), message)
-
-    # ── Claims maps ───────────────────────────────────────────────────────────────────────────
-
-    def _claims(self, node: Node, path: Path, module: ModuleType | None) -> ClaimsMap | None:
-        where = node.child("claims")
-        if where is None or where.value is None:
-            return self._default(node, path, module) if module is not None else None
-        if isinstance(where.value, dict):
-            return self._compile(where, (*path, "claims"))
-        if not isinstance(where.value, str):
-            return None  # the entry's own model has said so
-        file = where.source.directory / where.value
-        if file not in self._files:
-            tree = self._map_file(file, where, (*path, "claims"))
-            self._files[file] = self._compile(tree, ()) if tree is not None else None
-        return self._files[file]
-
-    def _map_file(self, file: FilePath, where: Node, path: Path) -> Node | None:
-        if not file.is_file():
-            self._report.add(where.place, path, f"there is no file {file}")
-            return None
-        return read_tree(file, self._environ, self._report)
-
-    def _default(self, node: Node, path: Path, module: ModuleType) -> ClaimsMap | None:
-        if module not in self._own:
-            text: Any = getattr(module, "CLAIMS", None)
-            if not isinstance(text, str):
-                message = "missing; this connector brings no claims map along"
-                self._report.add(node.key_place, (*path, "claims"), message)
-                return None
-            source = Source(f"<claims map of {module.__name__}>", FilePath())
-            tree = read_text(text, source, {}, self._report)
-            self._own[module] = self._compile(tree, ()) if tree is not None else None
-        return self._own[module]
-
-    def _compile(self, tree: Node, path: Path) -> ClaimsMap | None:
-        try:
-            return compile_map(tree.plain())
-        except MapErrors as errors:
-            for steps, message in errors.problems:
-                where, _, whole = locate(tree, steps)
-                named = not whole or isinstance(where.value, dict)
-                self._report.add(where.key_place if named else where.place, (*path, *steps), message)
-            return None
 
 
 def _refresh(entry: ConnectorEntry) -> UpstreamRefresh:

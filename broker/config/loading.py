@@ -10,38 +10,47 @@ from pathlib import Path
 
 from broker.config.clients import ClientReader
 from broker.config.connectors import ConnectorReader
+from broker.config.context import ContextReader
 from broker.config.images import Images
+from broker.config.maps import MapReader
 from broker.config.parts import Parts
 from broker.config.pieces import read_pieces
 from broker.config.problems import Report
-from broker.config.scopes import scope_rules
+from broker.config.scopes import BUILT_IN, scope_rules
 from broker.config.sections import Sections
 from broker.config.settings import Config
 from broker.config.tree import Node
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Config:
+def load(path: Path, environ: Mapping[str, str], *, thorough: bool = False) -> Config:
     """The configuration in the file at ``path`` and all it includes.
+
+    ``thorough`` also tries what serving would try at its first use: the expressions of every claims map.
 
     Raises:
         ConfigError: it cannot be used; ``problems`` tells every reason.
     """
     report = Report()
     tree = read_pieces(Path(path), environ, report)
-    config = _assemble(tree, environ, report) if tree is not None else None
+    config = _assemble(tree, environ, report, thorough=thorough) if tree is not None else None
     report.raise_if_any()
     if config is None:  # nothing was read, and that is always reported
         raise report.error()
     return config
 
 
-def _assemble(tree: Node, environ: Mapping[str, str], report: Report) -> Config:
+def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thorough: bool) -> Config:
     sections, images = Sections(tree, report), Images(report)
     issuer = sections.get("issuer")
-    connectors = ConnectorReader(environ, images, report).read(sections.shared("connectors"), issuer)
-    scopes = scope_rules(sections.shared("scopes"), report)
+    context = ContextReader(sections.shared("context"), report)
+    maps = MapReader(environ, report, types=context.types, thorough=thorough)
+    connectors = ConnectorReader(maps, images, report).read(sections.shared("connectors"), issuer)
     # What is declared wrongly is declared all the same: who refers to it makes no second mistake.
-    declared = {*scopes, *(name for name, _ in sections.entries("scopes"))}
+    named = frozenset(name for name, _ in sections.entries("scopes"))
+    scopes = context.released(
+        scope_rules(sections.shared("scopes"), report), sections.shared("scopes"), named | BUILT_IN.keys()
+    )
+    declared = {*scopes, *named}
     upstreams = {name for name, _ in sections.entries("connectors")}
     reader = ClientReader(declared, upstreams, images, report)
     clients = reader.read(sections.shared("clients"))
@@ -63,5 +72,6 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report) -> Config:
         outbound=parts.outbound(),
         routing=parts.routing(connectors, clients),
         images=images.served,
+        context=context.claims,
         notes=tuple(report.notes),
     )

@@ -173,6 +173,7 @@ class Parts:
             ),
             session=SessionLifetimes(idle=session.idle, absolute=session.absolute),
             consent=written.consent,
+            explain=written.explain,
         )
 
     def outbound(self) -> OutboundConfig:

@@ -1,8 +1,8 @@
 """One configuration out of several files: what ``include`` names is put together here.
 
 Owns the order (files are read in the order they are named, patterns alphabetically, each file once) and
-the rule that a name is said once. Connectors, clients and scopes may be spread over the pieces; every
-other key belongs to one of them whole.
+the rule that a name is said once. Connectors, clients, scopes and context may be spread over the pieces;
+every other key belongs to one of them whole.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from broker.config.problems import Report
 from broker.config.tree import Node, read_tree
 
-SHARED = ("connectors", "clients", "scopes")
+SHARED = ("connectors", "clients", "scopes", "context")
 
 
 def read_pieces(path: FilePath, environ: Mapping[str, str], report: Report) -> Node | None:

@@ -41,7 +41,8 @@ def json_schema() -> Json:
     # A type of one's own has keys that nobody else knows; for the others the branches say which there are.
     entry["additionalProperties"] = True
     entry["allOf"] = branches
-    definitions["ConnectorEntry"]["properties"]["claims"]["anyOf"][1] = _claims_map()
+    # The map itself; `broker.mapping` owns its words and says more when it is loaded.
+    definitions["ConnectorEntry"]["properties"]["claims"]["anyOf"][1:] = [map_file_schema(), map_schema()]
     told: Json = _spoken(
         {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$comment": _VARIABLES}
     )
@@ -59,11 +60,6 @@ def _branch(name: str, entry: Json, own: Json) -> Json:
             "additionalProperties": False,
         },
     }
-
-
-def _claims_map() -> Json:
-    """The map itself; `broker.mapping` owns its words and says more when it is loaded."""
-    return {"anyOf": [map_file_schema(), map_schema()]}
 
 
 def _spoken(schema: Any) -> Any:

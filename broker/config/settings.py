@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Literal
 
 from broker.config.problems import Problem
-from broker.config.written_connector import Fixed, PassThrough
+from broker.config.written_connector import Fixed, OwnOutbound, PassThrough
 from broker.connector import ConnectorSettings, Freshness, Secret
 from broker.domains import DomainIndex
 from broker.mapping import ClaimsMap
@@ -124,6 +124,7 @@ class Lifetimes:
     refresh_token: RefreshTokenLifetimes = field(default_factory=RefreshTokenLifetimes)
     session: SessionLifetimes = field(default_factory=SessionLifetimes)
     consent: int = 365 * 86400
+    explain: int = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +173,19 @@ class ConnectorConfig:
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Ours → theirs."""
     refresh: UpstreamRefresh = field(default_factory=UpstreamRefresh)
+    outbound: OwnOutbound = field(default_factory=OwnOutbound)
     settings: ConnectorSettings
     module: ModuleType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextClaim:
+    """A claim that the operator declared."""
+
+    type: str
+    description: str = ""
+    scopes: tuple[str, ...] = ()
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,5 +210,7 @@ class Config:
     routing: RoutingConfig
     images: Mapping[str, Image]
     """What is served at the paths that ``Client.logo`` and ``ConnectorConfig.icon`` name."""
+    context: Mapping[str, ContextClaim] = field(default_factory=dict)
+    """The claims that the operator declared; empty where none were."""
     notes: tuple[Problem, ...] = ()
     """What is allowed but worth telling the operator."""

@@ -170,6 +170,30 @@ class ScopeEntry(Written):
     """Never ticked beforehand."""
 
 
+class ContextEntry(Written):
+    """A claim that the broker knows: its type, who may have it, and whether it is shown."""
+
+    type: Literal["string", "integer", "number", "boolean", "list", "object", "timestamp"]
+    """What its value is; one of another type is left out. A `timestamp` is seconds since the epoch."""
+    description: Line | None = None
+    """What it means."""
+    scope: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...],
+        BeforeValidator(one_or_more),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "minLength": 1},
+                    {"type": "array", "items": {"type": "string", "minLength": 1}},
+                ]
+            }
+        ),
+    ] = ()
+    """The scope that releases it, or a list of them; beside what `scopes` says."""
+    sensitive: Switch = False
+    """Nothing of it is ever shown to an operator, not even its length."""
+
+
 class RefreshTokenLifetimes(Written):
     """How long refresh tokens live."""
 
@@ -205,6 +229,8 @@ class Lifetimes(Written):
     """A refresh token."""
     session: SessionLifetimes = SessionLifetimes()
     """A browser's single sign-on."""
+    explain: DurationOrNone = Field(default=600, le=86400)
+    """For how long `broker explain` can tell how a login came out; at most 1d, `0s` is never."""
     consent: Duration = 365 * 86400
     """What a person allowed an app, until it is asked again."""
 
@@ -257,6 +283,9 @@ class BrokerFile(Written):
     scopes: dict[str, ScopeEntry] = Field(default_factory=dict)
     """Scopes beside openid, profile, email, address, phone and offline_access; one of those may be named to
     add claims to it or to change its words."""
+    context: dict[str, ContextEntry] = Field(default_factory=dict)
+    """The claims that the broker knows beside the standard ones. With this section a claims map or a scope
+    that names another is a mistake; without it any claim may be given."""
     lifetimes: Lifetimes = Lifetimes()
     """How long logins, tokens, sessions and consents live."""
     routing: Routing = Routing()

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from broker.connector import UpstreamIdentity
-from broker.endpoints.recognition import recognise
+from broker.endpoints.recognition import for_client, recognise
 from broker.protocol.asking import as_it_is, is_due, may_go_on
 from broker.protocol.errors import AccessDenied, InvalidGrant, OAuthError, TemporarilyUnavailable
 from broker.protocol.flow import AuthenticationContext, Grant, Held
@@ -68,7 +68,11 @@ async def asked_again(services: Services, grant: Grant) -> Grant:
             raise InvalidGrant(reason="upstream_denied")
         if mine and is_due(held, upstream.refresh_rule, now=services.now()):
             held = await _ask(services, grant, held_id, held)
-    return replace(grant, context=as_it_is(grant.context, held))
+    try:
+        context = for_client(services, as_it_is(grant.context, held), services.clients[grant.client_id])
+    except AccessDenied as error:
+        raise InvalidGrant(reason=error.reason, detail=error.detail) from error
+    return replace(grant, context=context)
 
 
 @asynccontextmanager

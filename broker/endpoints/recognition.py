@@ -1,32 +1,39 @@
 """From what an upstream said to who it is for us: the subject minted, the claims map applied.
 
 Owns the one place where an `UpstreamIdentity` becomes an `AuthenticationContext`, at a login and whenever the
-upstream is asked again. Nothing is fetched or kept here.
+upstream is asked again. Client apps share a session, so a map that says something else for each of them is
+applied anew for each: a session never holds what one of them alone may see. Nothing is fetched or kept here.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
+
 from broker.connector import UpstreamIdentity
-from broker.mapping import Documents, MappingRefused, apply
+from broker.mapping import ClaimsMap, Documents, Mapped, MappingRefused, apply, upstream_facts
 from broker.protocol import subject
+from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied
 from broker.protocol.flow import AuthenticationContext
 from broker.services import Services
+from broker.upstreams import Upstream
+
+MAX_KEPT = 32_768
+"""Bytes of what a map that reads the client app may want kept with the session."""
 
 
 def recognise(services: Services, connector: str, identity: UpstreamIdentity) -> AuthenticationContext:
-    """Who signed in at ``connector``, in our own words.
+    """Who signed in at ``connector``, in our own words; what is one client app's is left to `for_client`.
 
     Raises:
         AccessDenied: the claims map wants something that the upstream did not say.
     """
-    documents = Documents(id_token=identity.id_token, userinfo=identity.userinfo, api=identity.api)
-    try:
-        mapped = apply(services.upstreams[connector].claims_map, documents)
-    except MappingRefused as refusal:
-        raise AccessDenied(
-            "The sign-in lacks something that is needed.", reason="claim_missing", detail=refusal.claim
-        ) from refusal
+    upstream = services.upstreams[connector]
+    documents, claims_map = told_by(upstream, identity), upstream.claims_map
+    kept = _kept(claims_map, documents) if claims_map.reads_client else None
+    mapped = mapped_by(claims_map if kept is None else claims_map.for_everybody, documents)
     return AuthenticationContext(
         subject=subject.mint(
             connector=connector,
@@ -40,4 +47,77 @@ def recognise(services: Services, connector: str, identity: UpstreamIdentity) ->
         amr=identity.amr,
         claims=mapped.claims,
         sources=mapped.sources,
+        documents=kept,
     )
+
+
+def for_client(services: Services, context: AuthenticationContext, client: Client) -> AuthenticationContext:
+    """The same person, as this client app sees them.
+
+    Raises:
+        AccessDenied: the claims map wants something for this client app that is not there.
+    """
+    if context.documents is None:
+        return context
+    upstream = services.upstreams[context.connector]
+    documents = Documents(**context.documents, connector=_facts(upstream), client=client_facts(client))
+    mapped = mapped_by(upstream.claims_map, documents)
+    return replace(context, claims=mapped.claims, sources=mapped.sources, documents=None)
+
+
+def told_by(upstream: Upstream, identity: UpstreamIdentity) -> Documents:
+    """All that a map may read of a login, but for the client app."""
+    return Documents(
+        id_token=identity.id_token,
+        userinfo=identity.userinfo,
+        api=identity.api,
+        upstream=upstream_facts(
+            issuer=identity.issuer,
+            connector=upstream.id,
+            documents=(identity.userinfo, identity.id_token, identity.api),
+            auth_time=identity.auth_time,
+            acr=identity.acr,
+            amr=identity.amr,
+            sid=identity.sid,
+        ),
+        connector=_facts(upstream),
+    )
+
+
+def client_facts(client: Client) -> dict[str, object]:
+    """What an expression may read of a client app."""
+    return {
+        "client_id": client.client_id,
+        "client_name": client.client_name,
+        "trusted": client.trusted,
+        "scopes": sorted(client.scopes),
+    }
+
+
+def mapped_by(claims_map: ClaimsMap, documents: Documents) -> Mapped:
+    """What the map makes of the documents.
+
+    Raises:
+        AccessDenied: a required claim is missing.
+    """
+    try:
+        return apply(claims_map, documents)
+    except MappingRefused as refusal:
+        raise AccessDenied(
+            "The sign-in lacks something that is needed.", reason="claim_missing", detail=refusal.claim
+        ) from refusal
+
+
+def _facts(upstream: Upstream) -> dict[str, object]:
+    return {"id": upstream.id, "type": upstream.type, "name": upstream.name}
+
+
+def _kept(claims_map: ClaimsMap, documents: Documents) -> dict[str, object]:
+    kept: dict[str, object] = {**claims_map.read_of(documents), "upstream": documents.upstream}
+    try:
+        size = len(msgspec.json.encode(kept))
+    except (ValueError, OverflowError, RecursionError) as error:  # nothing that JSON can say
+        raise AccessDenied(reason="documents_malformed", detail=str(error)) from error
+    if size > MAX_KEPT:
+        raise AccessDenied("The sign-in says too much to be kept.", reason="documents_too_large")
+    return kept

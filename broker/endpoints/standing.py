@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from broker.endpoints.asking import as_last_heard
+from broker.endpoints.recognition import for_client
 from broker.protocol import grants, policy
-from broker.protocol.errors import InvalidGrant, InvalidToken
+from broker.protocol.errors import AccessDenied, InvalidGrant, InvalidToken
 from broker.protocol.flow import Grant
 from broker.services import Services
 from broker.store import GrantState
@@ -42,4 +43,8 @@ async def may_be_used(
     context = await as_last_heard(services, grant.context)
     if context is None:
         raise refusal(reason="upstream_denied")
+    try:
+        context = for_client(services, context, client)
+    except AccessDenied as error:
+        raise refusal(reason=error.reason, detail=error.detail) from error
     return grants.as_assigned(replace(grant, context=context), client, services.scopes)

@@ -19,6 +19,7 @@ is ever evaluated.
 Which scope releases which claim is not said here but under ``scopes`` in broker.yaml.
 """
 
+from broker.mapping.compiler import NAME as CLAIM_NAME
 from broker.mapping.compiler import PROTOCOL_CLAIMS, WORDS, MapErrors, check_expressions, compile_map
 from broker.mapping.context import FITS, KNOWN, Types
 from broker.mapping.facts import upstream_facts
@@ -29,6 +30,7 @@ from broker.mapping.values import CASTS
 
 __all__ = [
     "CASTS",
+    "CLAIM_NAME",
     "FITS",
     "KNOWN",
     "PROTOCOL_CLAIMS",

@@ -127,7 +127,7 @@ def _mistyped(rule: Rule, kind: str) -> str:
     if rule.declared is None or rule.steps or name in {"DYN", "NULL"}:
         return ""
     allowed = EXPRESSION_KINDS[name]
-    return "" if rule.declared in allowed else f"gives {name.lower()}, and the claim is a {rule.declared}"
+    return "" if rule.declared in allowed else f"gives {name.lower()}, and context declares {rule.declared}"
 
 
 EXPRESSION_KINDS: Mapping[str, frozenset[str]] = {
@@ -227,7 +227,7 @@ class _Entry:
         declared = FITS.get(self._declared or "")
         if declared is not None and cast is not None and cast not in CASTS_OF[self._declared or ""]:
             allowed = ", ".join(sorted(CASTS_OF[self._declared or ""])) or "no cast"
-            self._wrong(f"context says that it is a {self._declared}: {allowed}", "cast")
+            self._wrong(f"context declares {self._declared}: {allowed}", "cast")
         by_cast: Mapping[str, Fit] = {"string": fit_text, "list": fit_list, "boolean": fit_flag}
         shape = standard or by_cast.get(str(cast), fit_any)
         return shape if declared is None else Both(declared, shape)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from broker.mapping.context import FITS, Both, Types
 from broker.mapping.expressions import Expression
-from broker.mapping.paths import Documents, Place, look
+from broker.mapping.paths import DOCUMENT_NAMES, Documents, Place, look
 from broker.mapping.patterns import MAX_ENTRY
 from broker.mapping.values import Fit, Unfit
 
@@ -82,6 +83,26 @@ class Rule:
     declared: str | None = None
     """The type that the context schema gives the claim."""
 
+    @property
+    def reads_client(self) -> bool:
+        """Whether it says something else for another client app."""
+        return self.expression is not None and self.expression.reads_client
+
+    def reads(self, document: str) -> frozenset[str] | None:
+        """The members that it may read of a document; None for all of them."""
+        which = DOCUMENT_NAMES.index(document)
+        names = {
+            name
+            for place in (*self.places, *self.when)
+            if place.document == which
+            for name in (place.whole, *place.segments[:1], place.beside)
+            if name is not None
+        }
+        if self.expression is None:
+            return frozenset(names)
+        members = self.expression.seen.reads.get(f"upstream.{document}", frozenset())
+        return None if members is None else members | names
+
 
 @dataclass(frozen=True)
 class ClaimsMap:
@@ -92,7 +113,35 @@ class ClaimsMap:
     @cached_property
     def reads_client(self) -> bool:
         """Whether it says something else for another client app, so that each needs it applied anew."""
-        return any(rule.expression is not None and rule.expression.reads_client for rule in self.rules)
+        return any(rule.reads_client for rule in self.rules)
+
+    @cached_property
+    def for_everybody(self) -> ClaimsMap:
+        """The rules that say the same for every client app."""
+        return ClaimsMap(tuple(rule for rule in self.rules if not rule.reads_client))
+
+    def within(self, types: Types) -> ClaimsMap:
+        """The same for a broker that knows these claims only."""
+        known = (rule for rule in self.rules if rule.claim in types)
+        return ClaimsMap(
+            tuple(
+                replace(rule, declared=name, fit=Both(fit, rule.fit)) if fit is not None else rule
+                for rule in known
+                for name in (types[rule.claim],)
+                for fit in (FITS.get(name),)
+            )
+        )
+
+    def read_of(self, documents: Documents) -> dict[str, dict[str, Any]]:
+        """As much of the documents as this map may read, by their names, so that it can be applied again."""
+        told = dict(zip(DOCUMENT_NAMES, documents.all(), strict=False))
+        kept: dict[str, dict[str, Any]] = {}
+        for name, document in told.items():
+            wanted = [rule.reads(name) for rule in self.rules]
+            whole = None in wanted
+            keys = frozenset().union(*(keys for keys in wanted if keys is not None))
+            kept[name] = {key: value for key, value in document.items() if whole or key in keys}
+        return kept
 
     @property
     def claims(self) -> tuple[str, ...]:

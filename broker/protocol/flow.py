@@ -106,6 +106,9 @@ class AuthenticationContext:
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
     """Claim → where its value came from, such as ``userinfo: email``."""
+    documents: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What the upstream said, as far as a map reads it that says something else for each client app; its claims
+    are then those of nobody's app yet. None for every other map."""
     held: str | None = None
     """The `Held` record by which the upstream is asked again; None where it never is."""
 

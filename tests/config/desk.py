@@ -39,15 +39,19 @@ class Desk:
         path.chmod(mode)
         return path
 
-    def load(self, text: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    def load(
+        self, text: str | None = None, environ: Mapping[str, str] | None = None, *, thorough: bool = False
+    ) -> Config:
         if text is not None:
             self.write("broker.yaml", text)
-        return load(self.folder / "broker.yaml", environ or {})
+        return load(self.folder / "broker.yaml", environ or {}, thorough=thorough)
 
-    def mistakes(self, text: str | None = None, environ: Mapping[str, str] | None = None) -> list[str]:
+    def mistakes(
+        self, text: str | None = None, environ: Mapping[str, str] | None = None, *, thorough: bool = False
+    ) -> list[str]:
         """Every line that the operator reads, with the folder's own name cut away; empty when all is well."""
         try:
-            self.load(text, environ)
+            self.load(text, environ, thorough=thorough)
         except ConfigError as error:
             return [str(problem).replace(f"{self.folder}/", "") for problem in error.problems]
         return []

@@ -1,0 +1,109 @@
+"""What a claims map makes of a whole login: provenance, client apps that share a session, groups that go."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.flow.broker import Broker, Browser
+from tests.flow.conftest import Start
+
+TRUSTED = {"client_id": "trusted", "redirect_uri": "https://trusted.example/cb"}
+FOR_EACH = {
+    "name": {"from": ["name"]},
+    "app": {"expression": 'client.client_id + ":" + upstream.userinfo.name'},
+    "came_by": {"from": "connector.name"},
+}
+SCOPES = {
+    "groups": {"description": "See your groups", "claims": ["groups"]},
+    "profile": {"claims": ["app", "came_by", "vouched", "level"]},
+}
+
+
+async def told(browser: Browser, **asked: str) -> dict[str, object]:
+    landed = await browser.login(**asked)
+    client = asked.get("client_id", "billing")
+    _, tokens = await browser.token(landed.code, client=client, redirect_uri=asked.get("redirect_uri"))
+    _, claims = await browser.userinfo(tokens["access_token"])
+    return {**claims, "refresh_token": tokens.get("refresh_token")}
+
+
+async def told_to_billing(browser: Browser, **asked: str) -> dict[str, object]:
+    return await told(browser, redirect_uri="https://billing.example/callback", **asked)
+
+
+@pytest.fixture
+async def for_each(start: Start) -> Broker:
+    return await start(connector={"claims": {"claims": FOR_EACH}}, top={"scopes": SCOPES})
+
+
+@pytest.mark.row("UI-17")
+async def test_single_sign_on_never_shows_a_client_app_what_the_map_says_to_another(for_each: Broker) -> None:
+    async with for_each.browser() as browser:
+        first = await told_to_billing(browser)
+        assert first["app"] == "billing:Ada Example"
+        silent = {"scope": "openid profile email", "prompt": "none"}
+        other = await told(browser, **TRUSTED, **silent)
+        assert other["app"] == "trusted:Ada Example"
+        again = await told_to_billing(browser, **silent)
+        assert again["app"] == "billing:Ada Example"
+        assert first["came_by"] == other["came_by"] == "Staff login"
+
+
+async def test_what_a_session_and_a_grant_keep_is_no_other_client_apps(for_each: Broker) -> None:
+    """The session holds what every app may see; a grant holds what its own app may, and no documents."""
+    store = for_each.services.store
+    sealed: list[bytes] = []
+    seal = store._vault.seal
+
+    def seen(name: str, data: bytes) -> bytes:
+        sealed.append(name.split(":")[1].encode() + b" " + data)
+        return seal(name, data)
+
+    store._vault.seal = seen  # type: ignore[method-assign]
+    async with for_each.browser() as browser:
+        await told_to_billing(browser)
+    sessions = [text for text in sealed if b'"ends_at"' in text]
+    grants = [text for text in sealed if b'"code_expires_at"' in text]
+    assert sessions
+    assert grants
+    assert not [text for text in sessions if b"billing:Ada" in text]
+    assert all(b'"documents":null' in text for text in grants)
+
+
+async def test_a_required_claim_of_one_client_app_refuses_only_that_app(start: Start) -> None:
+    only = 'client.client_id == "trusted" ? optional.of("yes") : optional.none()'
+    claims = {"name": {"from": "name"}, "level": {"expression": only, "required": True}}
+    broker = await start(connector={"claims": {"claims": claims}}, top={"scopes": SCOPES})
+    async with broker.browser() as browser:
+        refused = await browser.authorize()
+        assert refused.params["error"] == "access_denied"
+        assert "claim_missing" in broker.reasons()
+        allowed = await told(browser, **TRUSTED)
+        assert allowed["level"] == "yes"
+
+
+@pytest.mark.row("UI-01")
+async def test_who_vouches_for_the_address_and_how_somebody_signed_in_may_be_claims(start: Start) -> None:
+    claims = {
+        "vouched": {"from": "upstream.email_vouched_by"},
+        "level": {"from": "upstream.acr", "default": "unknown"},
+        "name": {"from": "name"},
+    }
+    broker = await start(connector={"claims": claims}, top={"scopes": SCOPES})
+    async with broker.browser() as browser:
+        said = await told_to_billing(browser)
+        assert said["vouched"] == broker.idp.issuer
+        assert said["level"] == "0"  # as the provider says
+
+
+@pytest.mark.row("UI-19")
+async def test_a_group_that_is_taken_away_upstream_is_gone_here_at_the_next_login(broker: Broker) -> None:
+    asked = {"scope": "openid groups"}
+    async with broker.browser() as browser:
+        before = await told_to_billing(browser, **asked)
+        assert before["groups"] == ["staff:staff", "staff:admins"]
+        broker.idp.people["ada"]["groups"] = ["staff"]
+        after = await told_to_billing(browser, prompt="login", **asked)
+        assert after["groups"] == ["staff:staff"]
+        broker.idp.people["ada"].pop("groups")
+        assert "groups" not in await told_to_billing(browser, prompt="login", **asked)
