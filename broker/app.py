@@ -52,6 +52,8 @@ class Surroundings:
     """What the application takes from outside itself: time, chance, and where its log goes."""
 
     now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+    """Only ever goes forward: caches and pauses go by it."""
     chance: Callable[[int], bytes] = secrets.token_bytes
     log: Callable[[bytes], object] | None = field(default=None, repr=False)
 
@@ -84,7 +86,9 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
             keys = await _key_ring(config, store, around, events)
             stack.push_async_callback(keys.close)
             keeper = in_store(store, around.now, login=config.lifetimes.login)
-            upstreams = Upstreams.open(config, now=around.now, keeper=keeper, told=events.upstream)
+            upstreams = Upstreams.open(
+                config, now=around.now, clock=around.clock, keeper=keeper, told=events.upstream
+            )
             stack.push_async_callback(upstreams.close)
             services = _services(config, around, events, store, keys, upstreams)
             app[SERVICES] = services

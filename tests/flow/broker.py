@@ -13,7 +13,7 @@ from hashlib import sha256
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urljoin, urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -156,7 +156,8 @@ async def running_broker(
         log.append(line)
         on_log(line)
 
-    app = await build(load(path, {}), around=Surroundings(now=clock, log=write))
+    around = Surroundings(now=clock, clock=changes.pop("clock", time.monotonic), log=write)
+    app = await build(load(path, {}), around=around)
     runner = web.AppRunner(app, **SERVER, **changes.pop("server", {}))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -214,6 +215,13 @@ class Landed:
     @property
     def code(self) -> str:
         return self.params["code"]
+
+    def link(self, holding: str) -> str:
+        """The whole address of the first link that holds this."""
+        for href in re.findall(r'href="([^"]*)"', self.body):
+            if holding in unescape(href):
+                return urljoin(self.url, unescape(href))
+        raise AssertionError(f"no link with {holding}")
 
     def field(self, name: str) -> str:
         """The value of a hidden field of a form."""

@@ -173,12 +173,7 @@ async def test_several_connectors_are_offered_on_a_chooser_and_a_hint_skips_it(s
         assert "code" in landed.params
     async with broker.browser() as browser:
         page = await browser.authorize()
-        link = next(
-            part.split('"')[0].replace("&amp;", "&")
-            for part in page.body.split('href="')
-            if "connector=partners" in part.split('"')[0]
-        )
-        landed = await browser.go(broker.issuer + link)
+        landed = await browser.go(page.link("connector=partners"))
         _, tokens = await browser.token(landed.code)
         assert broker.events("login")[-1]["connector"] == "partners"
         assert tokens["token_type"] == "Bearer"
