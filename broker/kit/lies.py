@@ -43,7 +43,7 @@ def changed(document: Mapping[str, Any], changes: Any) -> dict[str, Any]:
 def lied(claims: dict[str, Any], switches: Mapping[str, Any], now: int) -> dict[str, Any]:
     """The claims as the switches want them: left out, wrong, or something else."""
     wrong = {"exp": now - 3600, "iat": now + 3600, "nbf": now + 3600, "auth_time": now - _DAY}
-    said = dict(claims)
+    said = changed(claims, switches.get("claims"))
     for name in CLAIMS & switches.keys():
         value = switches[name]
         if value == "missing":
@@ -64,6 +64,7 @@ def header_of(honest: Mapping[str, Any], switches: Mapping[str, Any]) -> dict[st
 def signed(key: Key, header: dict[str, Any], claims: dict[str, Any], switches: Mapping[str, Any]) -> str:
     """A compact token over these, signed as the switches want it."""
     head, body = json.dumps(header), json.dumps(claims)
+    body = switches.get("payload", body)
     double = switches.get("duplicate_keys")
     if double == "header":
         head = head.replace("{", '{"alg": "none", ', 1)

@@ -66,6 +66,8 @@ class Manners:
     codes: dict[str, Code] = field(default_factory=dict)
     access_tokens: dict[str, str] = field(default_factory=dict)
     refresh_tokens: dict[str, Code] = field(default_factory=dict)
+    told: list[dict[str, Any]] = field(default_factory=list)
+    """What the token endpoint would have answered, before switches changed members of it."""
     session_since: int | None = None
     jtis: set[str] = field(default_factory=set)
     keys: list[Key] = field(default_factory=list)

@@ -23,6 +23,7 @@ The common ones:
 
     a claim of the ID Token (iss aud azp nonce exp iat nbf sub at_hash c_hash auth_time acr amr …):
                     "missing", "wrong", or the value to say
+    claims          a dict: any claims changed                payload     a text instead of all of them
     alg             "none", "HS256" … (with the public key, in the form ``secret`` names), or what to write
     kid             "missing", "unknown", or a value          header      a dict: members to add
     signature       "bad" "foreign" "empty" "zero" "padded" "spaced" "twice" "json", or bytes

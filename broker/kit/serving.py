@@ -97,6 +97,7 @@ class Serving(Manners):
         except Refused as error:
             status, body = self.refusal(error)
             return web.json_response(body, status=status, headers=_NO_STORE)
+        self.told.append(answer)
         if switch == "error_in_200":
             return web.json_response({"error": "bad_verification_code"}, headers=_NO_STORE)
         if switch in ("no_id_token", "no_token_type"):

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from broker.config import Config, load
+from broker.config import Config, ConnectorConfig, load
 from broker.connector import Answer, Json, UpstreamHTTP, UpstreamIdentity
 from broker.kit.provider import FakeProvider
 from broker.protocol.errors import OAuthError
@@ -170,13 +170,18 @@ class Login:
 class Stage:
     """Upstreams on one provider."""
 
-    def __init__(self, upstreams: Upstreams, idp: FakeProvider, now: Clock) -> None:
-        self.upstreams, self.idp, self.now = upstreams, idp, now
+    def __init__(self, upstreams: Upstreams, idp: FakeProvider, now: Clock, config: Config) -> None:
+        self.upstreams, self.idp, self.now, self._config = upstreams, idp, now, config
 
     @property
     def upstream(self) -> Upstream:
         """The first."""
         return next(iter(self.upstreams.values()))
+
+    @property
+    def config(self) -> ConnectorConfig:
+        """What the operator wrote about the first, as it was read."""
+        return self._config.connectors[self.upstream.id]
 
     def login(self, name: str | None = None, **asked: Any) -> Login:
         """A login that is about to begin."""
@@ -238,6 +243,6 @@ async def opened(
     between = (lambda http: Standin(http, fakes)) if standing_in else None
     upstreams = Upstreams.open(config, clock, clock=clock, between=between)
     try:
-        yield Stage(upstreams, idp, clock)
+        yield Stage(upstreams, idp, clock, config)
     finally:
         await upstreams.close()

@@ -10,6 +10,7 @@ import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -71,7 +72,13 @@ async def _utf16(_idp: Manners, _request: web.Request) -> web.Response:
 
 async def _gzip_bomb(_idp: Manners, _request: web.Request) -> web.Response:
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-    return web.Response(body=gzip.compress(b" " * (64 * MEGABYTE), 9), headers=headers)
+    return web.Response(body=_bomb(), headers=headers)
+
+
+@cache
+def _bomb() -> bytes:
+    """A few kilobytes that want to be many megabytes."""
+    return gzip.compress(b" " * (16 * MEGABYTE))
 
 
 async def _retry_after(_idp: Manners, _request: web.Request) -> web.Response:
