@@ -161,6 +161,6 @@ async def directory(folder: Path, *, teams: int = 0) -> AsyncIterator[Served]:
     assert await adding.wait() == 0
     plain, tls = f"ldap://127.0.0.1:{free_port()}", f"ldaps://localhost:{free_port()}"
     listen = f"{plain} ldaps://127.0.0.1:{tls.rpartition(':')[2]}"
-    async with running(str(SLAPD), *map(str, conf), "-h", listen, "-d", "256") as talking:
-        await talking.says("slapd starting", within=20)
+    async with running(str(SLAPD), *map(str, conf), "-h", listen, "-d", "264") as talking:
+        await talking.says("listen=", within=20)  # "starting" it says before it listens
         yield Served(plain=plain, tls=tls, ca=authority.ca, folder=folder)
