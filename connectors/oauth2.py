@@ -217,6 +217,7 @@ def read_tokens(answer: Answer) -> Tokens:
         access_token=access_token,
         id_token=_text(members, "id_token"),
         refresh_token=_text(members, "refresh_token"),
+        expires_in=_seconds(members.get("expires_in")),
         scope=members["scope"] if isinstance(members.get("scope"), str) else None,
     )
 

@@ -86,7 +86,7 @@ class Connector:
         """Asks again: by the refresh token, or at userinfo while the access token lasts (Core §12)."""
         metadata, kept = await self._discover(), oidc_keep.read(keep)
         if kept.refresh_token is None:
-            return await self._asked_at_userinfo(kept, metadata)
+            return replace(await self._asked_at_userinfo(kept, metadata), keep=keep)
         tokens = await self._refreshed(kept.refresh_token, metadata)
         if tokens.id_token is None:
             return await self._identity(tokens, SignedClaims(kept.claims), metadata)
@@ -126,11 +126,10 @@ class Connector:
     def client(self, metadata: Metadata) -> oauth2.Client:
         """Who we are there, and how we prove it."""
         settings = self._settings
-        without_saying = "private_key_jwt" if settings.private_key else metadata.preferred_auth_method
         at_token_endpoint = settings.client_assertion_audience == "token_endpoint"
         return oauth2.Client(
             client_id=settings.client_id,
-            method=settings.token_endpoint_auth_method or without_saying,
+            method=settings.auth_method or metadata.preferred_auth_method,
             secret=settings.client_secret,
             # The issuer by default: an upstream cannot make us sign for somebody else's token endpoint.
             assertion_audience=metadata.token_endpoint if at_token_endpoint else settings.issuer,
@@ -240,17 +239,13 @@ class Connector:
         return tokens if tokens.refresh_token is not None else replace(tokens, refresh_token=refresh_token)
 
     async def _asked_at_userinfo(self, kept: oidc_keep.Kept, metadata: Metadata) -> UpstreamIdentity:
-        told = kept.expires_at is not None
         if kept.expires_at is not None and self._tools.now() >= kept.expires_at:
             raise UpstreamUnavailable("the access token has ended, and no refresh token was given")
-        left = None if kept.expires_at is None else int(kept.expires_at - self._tools.now())
-        tokens = oauth2.Tokens(
-            access_token=kept.access_token, id_token=None, refresh_token=None, expires_in=left
-        )
+        tokens = oauth2.Tokens(access_token=kept.access_token, id_token=None, refresh_token=None)
         try:
             return await self._identity(tokens, SignedClaims(kept.claims), metadata)
         except UserinfoRefused as error:
-            if error.status == _UNAUTHORIZED and told:
+            if error.status == _UNAUTHORIZED and kept.expires_at is not None:
                 raise UpstreamRefused("access_denied", error.detail) from error
             raise UpstreamUnavailable(error.detail) from error  # it may simply have ended
 

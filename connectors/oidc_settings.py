@@ -191,6 +191,15 @@ class Common(ConnectorSettings):
             raise ValueError("decryption_key: say id_token_encrypted_response_alg, or the userinfo one")
         return self
 
+    @property
+    def auth_method(self) -> AuthMethod | None:
+        """How the broker proves who it is; None where the upstream's metadata decides between the ways."""
+        if self.token_endpoint_auth_method is not None:
+            return self.token_endpoint_auth_method
+        if self.private_key is not None:
+            return "private_key_jwt"
+        return "tls_client_auth" if self.tls_client_certificate is not None else None
+
     def on(self, issuer: str, **more: object) -> Settings:
         """The settings of the generic connector that these amount to."""
         shared: dict[str, object] = {name: getattr(self, name) for name in Common.model_fields}

@@ -6,11 +6,12 @@ Owns `ConnectorEntry` and the kinds of values in it. The docstrings are the refe
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from broker.config.words import Duration, Line, LocalPath, Switch, Written
-from broker.connector import Freshness
+from broker.connector import Freshness, LocalFile, Secret
 from broker.domains import read_pattern
 
 ConnectorType = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -130,6 +131,30 @@ Acrs = Annotated[
 ]
 
 
+def _proxy(secret: Secret) -> Secret:
+    try:
+        parts = urlsplit(secret.reveal())
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        sound = False
+    if not sound or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("expected http://host:port or https://host:port, perhaps with name:password@")
+    return secret
+
+
+class OwnOutbound(Written):
+    """How the broker speaks to this upstream, where that is not as to the others."""
+
+    ca: LocalFile | None = None
+    """A PEM file with the authorities that its certificate may be from. The system's then do not count."""
+    proxy: Annotated[Secret, AfterValidator(_proxy)] | None = None
+    """The proxy that https to it goes through, such as `http://proxy.acme.example:3128`. The proxy's own
+    address must then be public or within `outbound.allow_networks`; which addresses it connects to is the
+    proxy's to guard."""
+    timeout: Annotated[Duration, Field(le=60)] | None = None
+    """How long one call may take; at most 1m. Without it what `outbound.timeout` says."""
+
+
 class ConnectorEntry(Written):
     """An identity provider that people sign in at."""
 
@@ -167,3 +192,5 @@ class ConnectorEntry(Written):
     login; `refuse` only refuses this one refresh."""
     on_unreachable: Unreachable = "refuse"
     """When it then cannot be reached: `refuse` until it can, or `{ allow_until: 1h }`."""
+    outbound: OwnOutbound = OwnOutbound()
+    """How the broker speaks to it, where that is not as to the others."""

@@ -13,13 +13,12 @@ from typing import Any, Self
 
 from broker.config import Config, ConnectorConfig
 from broker.connector import Here, Tools, UpstreamHTTP
-from broker.outbound import Outbound
+from broker.outbound import Outbound, Way
 from broker.protocol.names import Names
 from broker.protocol.searching import Directory
 from broker.upstreams.keeping import Keeper, nowhere
 from broker.upstreams.tools import ClientKey, Opener, Verifier
 from broker.upstreams.upstream import Upstream
-
 
 _DIRECTORIES = 64
 """Lists of connectors that are kept ready to be searched; there is one for all apps that name none."""
@@ -99,7 +98,8 @@ class Upstreams(Mapping[str, Upstream]):
         await self._outbound.close()
 
     def _made(self, connector: ConnectorConfig) -> Upstream:
-        client, keeping = self._outbound.client(connector.id), self._keeper(connector.id)
+        way = _way(connector)
+        client, keeping = self._outbound.client(connector.id, way), self._keeper(connector.id)
         http: UpstreamHTTP = client if self._between is None else self._between(client)
         opener = Opener.of(connector.settings)
         key = ClientKey(getattr(connector.settings, "private_key", None), self._now, opener)
@@ -115,7 +115,7 @@ class Upstreams(Mapping[str, Upstream]):
             hand_offs=keeping.hand_offs,
         )
         # A cold login takes several calls; all of them together get no more than two deadlines.
-        deadline = 2 * self._config.outbound.timeout
+        deadline = 2 * (way.timeout or self._config.outbound.timeout)
         return Upstream(connector, tools, key, deadline=deadline, circuit=client.circuit)
 
     def _named(self, connectors: Names) -> Directory:
@@ -130,6 +130,18 @@ def _here(issuer: str, connector: str) -> Here:
         redirect_uri=f"{issuer}/callback/{connector}",
         login_uri=f"{issuer}/login/{connector}",
         metadata_uri=f"{issuer}/connectors/{connector}/metadata",
+    )
+
+
+def _way(connector: ConnectorConfig) -> Way:
+    """How it is reached, and by which certificate we show ourselves there."""
+    own, settings = connector.outbound, connector.settings
+    return Way(
+        timeout=own.timeout,
+        ca=own.ca,
+        proxy=own.proxy,
+        certificate=getattr(settings, "tls_client_certificate", None),
+        key=getattr(settings, "tls_client_key", None),
     )
 
 
