@@ -1,4 +1,4 @@
-"""A certificate authority of the test's own, and a terminator that puts TLS before a plain server."""
+"""A certificate authority of the test's own, TLS before a plain server, and a proxy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,7 +111,27 @@ async def in_front_of(port: int, context: ssl.SSLContext, *, at: int = 0) -> Asy
     server = await asyncio.start_server(serve, "127.0.0.1", at, ssl=context)
     async with server:
         yield server.sockets[0].getsockname()[1]
-        server.close_clients() if hasattr(server, "close_clients") else None
+
+
+@contextlib.asynccontextmanager
+async def proxying(places: Mapping[str, int]) -> AsyncIterator[str]:
+    """A proxy by which these hosts are servers of this machine (RFC 9110 §9.3.6); yields its URL."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            asked = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split(" ", 2)
+            port = places.get(asked[1]) if asked[0] == "CONNECT" else None
+            if port is None:
+                writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+                writer.close()
+                return
+            there, back = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

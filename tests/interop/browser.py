@@ -68,10 +68,16 @@ class Browser:
     """One person's browser. ``apps`` are the redirect URIs at which a login ends."""
 
     def __init__(
-        self, *, apps: Iterable[str], sites: Iterable[str], tls: ssl.SSLContext | None = None
+        self,
+        *,
+        apps: Iterable[str],
+        sites: Iterable[str],
+        tls: ssl.SSLContext | None = None,
+        proxy: str | None = None,
     ) -> None:
         self.apps = tuple(apps)
         """Where it stops."""
+        self._proxy = proxy
         jar = aiohttp.CookieJar(unsafe=True, treat_as_secure_origin=[URL(site) for site in sites])
         connector = aiohttp.TCPConnector(ssl=tls if tls is not None else True)
         self._http = aiohttp.ClientSession(
@@ -137,7 +143,12 @@ class Browser:
                 return Arrival(url, None if data is None else dict(data))
             self.visited.append(url)
             request = self._http.request(
-                method, URL(url, encoded=True), data=data, headers=headers, allow_redirects=False
+                method,
+                URL(url, encoded=True),
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy if url.startswith("https://") else None,
             )
             async with request as response:
                 if response.status not in (301, 302, 303, 307, 308):

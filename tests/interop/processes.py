@@ -30,6 +30,16 @@ def free_port() -> int:
     raise OSError("no free port below the range of outgoing connections")
 
 
+def free_ports(count: int) -> range:
+    """So many of them, one after the other."""
+    while True:
+        ports = range(first := free_port(), first + count)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+            for port in ports:
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return ports
+
+
 class Talking:
     """A running process and everything it has said, on standard output and error together."""
 

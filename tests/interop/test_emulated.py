@@ -1,0 +1,147 @@
+"""Whole logins at Okta, Entra, GitHub, Google and Apple as others emulate them, by the vendors' own names."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from urllib.parse import urlencode
+
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.flow.broker import CHALLENGE
+from tests.interop import broker, emulated
+from tests.interop.browser import Arrival, Browser, Page
+from tests.interop.test_strangers import redeem
+
+EMULATE = "emulate 0.12"
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("emulated"),
+    pytest.mark.skipif(emulated.missing() is not None, reason=str(emulated.missing())),
+]
+
+
+def apple_key(folder) -> str:
+    """A key as Apple gives one, in a file."""
+    path = folder / "AuthKey.p8"
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = serialization.PrivateFormat.PKCS8
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return f"file:{path}"
+
+
+def connectors(folder) -> dict[str, dict]:
+    """As an operator writes them."""
+
+    def entry(name: str, **more: object) -> dict:
+        secret = {"client_id": f"{name}-client", "client_secret": f"{name}-secret"}
+        return {"type": name, "name": name.title(), **secret, **more}
+
+    return {
+        "okta": entry(
+            "okta",
+            domain="acme.okta.com",
+            authorization_server_id="default",
+            scope="openid profile email groups",
+            get_user_info=True,
+        ),
+        "entra": entry("entra", tenant=emulated.TENANT),
+        "github": entry("github", groups=["{org}"], allowed_organizations=["acme"]),
+        "google": entry(
+            "google",
+            hosted_domain="acme.example",
+            token_endpoint_auth_method="client_secret_post",  # it says basic too, and refuses it
+        ),
+        "apple": {
+            "type": "apple",
+            "name": "Apple",
+            "client_id": "apple-client",
+            "team_id": "TEAM000001",
+            "key_id": "KEY0000001",
+            "private_key": apple_key(folder),
+        },
+    }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def met(tmp_path_factory):
+    """The vendors, and one broker that knows each."""
+    issuer, folder = broker.address(), tmp_path_factory.mktemp("emulated")
+    async with AsyncExitStack() as stack:
+        known = await stack.enter_async_context(emulated.vendors(folder, issuer))
+        entries = {name: {**entry, "outbound": known.outbound} for name, entry in connectors(folder).items()}
+        clients = {"billing": broker.TRUSTED_APP}
+        serving = broker.serving(folder, issuer, connectors=entries, clients=clients)
+        yield await stack.enter_async_context(serving), known
+
+
+def _hers(page: Page) -> dict[str, str]:
+    """What Ada's button sends; there are others, of people whom the emulator brings along."""
+    named = [form for form in page.forms if any(value.startswith("ada") for _, value in form.fields)]
+    return dict((named or page.forms)[-1].fields)
+
+
+async def login(met, name: str) -> tuple[dict, dict]:
+    """A whole login by Ada."""
+    served, known = met
+    query = {
+        "client_id": "billing",
+        "redirect_uri": broker.APP,
+        "response_type": "code",
+        "scope": "openid profile email staff",
+        "nonce": "n",
+        "state": "s",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+        "connector": name,
+    }
+    browser = Browser(
+        apps=[broker.APP], sites=[served.issuer], tls=known.authority.client(), proxy=known.proxy
+    )
+    async with browser:
+        landed = await browser.open(f"{served.issuer}/authorize?{urlencode(query)}")
+        assert isinstance(landed, Page), landed
+        landed = await browser.submit(landed, _hers(landed))
+        while isinstance(landed, Page) and landed.forms:  # a form_post leaves by itself where there is script
+            landed = await browser.submit(landed)
+    assert isinstance(landed, Arrival), landed
+    assert "code" in landed.answer, (landed.answer, served.process.lines[-3:])
+    return await redeem(served.issuer, landed.answer["code"])
+
+
+@pytest.mark.proves("okta", "a whole login at a custom authorization server, with userinfo", against=EMULATE)
+async def test_somebody_signs_in_with_okta(met) -> None:
+    _, told = await login(met, "okta")
+    assert told["email"] == emulated.ADA
+    assert told["groups"] == ["Engineering"]
+
+
+@pytest.mark.proves("entra", "a whole login, by tid and oid", against=EMULATE)
+async def test_somebody_signs_in_with_entra(met) -> None:
+    _, told = await login(met, "entra")
+    assert told["name"]
+
+
+@pytest.mark.proves(
+    "github", "a whole login, the address proved, the organization on the list", against=EMULATE
+)
+async def test_somebody_signs_in_with_github(met) -> None:
+    _, told = await login(met, "github")
+    assert (told["preferred_username"], told["email"]) == ("ada", emulated.ADA)
+    assert told["groups"] == ["acme"]
+
+
+@pytest.mark.proves("google", "a whole login, in the hosted domain", against=EMULATE)
+async def test_somebody_signs_in_with_google(met) -> None:
+    _, told = await login(met, "google")
+    assert told["email"] == emulated.ADA
+
+
+@pytest.mark.proves("apple", "a whole login by form_post, the client secret minted", against=EMULATE)
+async def test_somebody_signs_in_with_apple(met) -> None:
+    _, told = await login(met, "apple")
+    assert told["email"] == "ada@icloud.com"
