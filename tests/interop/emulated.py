@@ -1,4 +1,4 @@
-"""Five vendors as they are emulated by others (the npm package ``emulate``), under the vendors' own names.
+"""Vendors as others emulate them (the npm packages ``emulate`` and ``auth0-simulator``), by their own names.
 
 Owns the hosts: the broker and the browser reach ``https://accounts.google.com`` and its like through a proxy
 that leads to this machine, and trust a certificate authority of the test's own. So the connectors run with
@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 
 from tests.interop.node import HERE, node
-from tests.interop.processes import free_ports, running
+from tests.interop.processes import free_port, free_ports, running
 from tests.tls import Authority, in_front_of, proxying
 
 HOSTS = {
@@ -29,7 +29,9 @@ HOSTS = {
     "apple": ("appleid.apple.com",),
 }
 """Each service's hosts; the first is its own name for itself."""
+AUTH0 = "acme.eu.auth0.com"
 ADA = "ada@acme.example"
+PASSWORD = "Ada-knows-1"
 TENANT = "11111111-2222-3333-4444-555555555555"
 
 
@@ -95,7 +97,7 @@ def seed(issuer: str) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def vendors(folder: Path, issuer: str) -> AsyncIterator[Emulated]:
-    """All five, with our broker as their client."""
+    """All of them, with our broker as their client."""
     found = node()
     if found is None:
         raise RuntimeError(missing())
@@ -114,7 +116,24 @@ async def vendors(folder: Path, issuer: str) -> AsyncIterator[Emulated]:
             for host in hosts:
                 front = await stack.enter_async_context(in_front_of(port, authority.server(host)))
                 places[f"{host}:443"] = front
+        places[f"{AUTH0}:443"] = await stack.enter_async_context(_auth0(found, folder, authority))
         yield Emulated(await stack.enter_async_context(proxying(places)), authority)
+
+
+@contextlib.asynccontextmanager
+async def _auth0(node: Path, folder: Path, authority: Authority) -> AsyncIterator[int]:
+    """It serves https by itself, with a certificate from the home folder."""
+    pair, home = authority.pair(AUTH0), folder / "home"
+    certificates = home / ".simulacrum" / "certs"
+    certificates.mkdir(parents=True)
+    (certificates / "localhost.pem").symlink_to(pair.certificate)
+    (certificates / "localhost-key.pem").symlink_to(pair.key)
+    person = {"id": "auth0|ada", "name": "Ada Example", "email": ADA, "password": PASSWORD}
+    port = free_port()
+    asked = json.dumps({"port": port, "client_id": "auth0-client", "person": person})
+    async with running(node, HERE / "auth0.mjs", asked, env={"HOME": str(home)}, cwd=HERE) as process:
+        await process.says("listening", within=60)
+        yield port
 
 
 async def _join_engineering(port: int) -> None:

@@ -1,9 +1,9 @@
-"""Whole logins at Okta, Entra, GitHub, Google and Apple as others emulate them, by the vendors' own names."""
+"""Whole logins at vendors as others emulate them, by the vendors' own names."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import pytest_asyncio
@@ -42,6 +42,14 @@ def connectors(folder) -> dict[str, dict]:
         return {"type": name, "name": name.title(), **secret, **more}
 
     return {
+        "auth0": entry(
+            "auth0",
+            domain=emulated.AUTH0,
+            scope="openid profile email offline_access",
+            get_user_info=True,
+            upstream_refresh="always",
+            token_endpoint_auth_method="client_secret_post",  # who we are stands nowhere else for it
+        ),
         "okta": entry(
             "okta",
             domain="acme.okta.com",
@@ -79,6 +87,17 @@ async def met(tmp_path_factory):
         yield await stack.enter_async_context(serving), known
 
 
+async def _at_emulate(browser: Browser, page: Page) -> Page | Arrival:
+    return await browser.submit(page, _hers(page))
+
+
+async def _at_auth0(browser: Browser, page: Page) -> Page | Arrival:
+    """Its login page is a program for a browser; this is what it sends."""
+    asked = dict(parse_qsl(urlsplit(page.url).query))
+    known = {"username": emulated.ADA, "password": emulated.PASSWORD, "client_id": asked["client"]}
+    return await browser.post(page, f"{page.site}/usernamepassword/login", {**asked, **known})
+
+
 def _hers(page: Page) -> dict[str, str]:
     """What Ada's button sends; there are others, of people whom the emulator brings along."""
     named = [form for form in page.forms if any(value.startswith("ada") for _, value in form.fields)]
@@ -105,12 +124,18 @@ async def login(met, name: str) -> tuple[dict, dict]:
     async with browser:
         landed = await browser.open(f"{served.issuer}/authorize?{urlencode(query)}")
         assert isinstance(landed, Page), landed
-        landed = await browser.submit(landed, _hers(landed))
+        landed = await (_at_auth0 if name == "auth0" else _at_emulate)(browser, landed)
         while isinstance(landed, Page) and landed.forms:  # a form_post leaves by itself where there is script
             landed = await browser.submit(landed)
     assert isinstance(landed, Arrival), landed
     assert "code" in landed.answer, (landed.answer, served.process.lines[-3:])
     return await redeem(served.issuer, landed.answer["code"])
+
+
+@pytest.mark.proves("auth0", "an issuer with a slash, subjects with a bar", against="auth0-simulator 0.11")
+async def test_somebody_signs_in_with_auth0(met) -> None:
+    _, told = await login(met, "auth0")
+    assert (told["name"], told["email"]) == ("Ada Example", emulated.ADA)
 
 
 @pytest.mark.proves("okta", "a whole login at a custom authorization server, with userinfo", against=EMULATE)
