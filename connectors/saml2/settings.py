@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -36,7 +37,17 @@ def _opened(text: str, info: ValidationInfo) -> str:
     return found
 
 
+_FINGERPRINT = re.compile(r"sha256:(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 Document = Annotated[str, StringConstraints(min_length=1), AfterValidator(_opened)]
+
+
+def _pin(text: str) -> str:
+    if text.startswith("sha256:") and not _FINGERPRINT.fullmatch(text):
+        raise ValueError("a fingerprint is sha256: and 64 hexadecimal digits, with or without colons")
+    return text
+
+
+Pin = Annotated[Document, AfterValidator(_pin)]
 
 
 class Settings(ConnectorSettings):
@@ -50,7 +61,7 @@ class Settings(ConnectorSettings):
     """Its entityID. Needed where the metadata has several identity providers, or there is none."""
     sso_url: Url | None = None
     """Where people sign in, where there is no metadata."""
-    idp_certificates: tuple[Document, ...] = Field(default=(), max_length=8)
+    idp_certificates: tuple[Pin, ...] = Field(default=(), max_length=8)
     """The certificates that it signs with: `file:PATH`, PEM, or `sha256:` and the fingerprint of one that the
     metadata has. Several while it changes from one to the next. Only these are believed; one that has ended
     goes on working."""

@@ -1,4 +1,4 @@
-"""The connector `saml` on its own, before the fake identity provider: tools of the test, and the way of one login."""
+"""The connector `saml` on its own, before the fake identity provider."""
 
 from __future__ import annotations
 

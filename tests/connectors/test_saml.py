@@ -1,4 +1,4 @@
-"""The SAML connector around a Response: requests, metadata of theirs and ours, subjects, attributes, settings."""
+"""The SAML connector around a Response: requests, metadata, subjects, attributes, settings."""
 
 from __future__ import annotations
 
@@ -551,6 +551,7 @@ WRONG = [
     ({"name_id_format": "transient"}, "subject_attribute: missing"),
     ({"clock_skew": 61}, "less than or equal to 60"),
     ({"metadata_url": "http://idp.example/metadata"}, "must be https"),
+    ({"idp_certificates": ["sha256:12"]}, "a fingerprint is"),
     ({"idp_initiated": "javascript:alert(1)"}, "not an absolute https URL"),
 ]
 
@@ -582,5 +583,5 @@ async def test_the_fake_takes_no_request_that_is_not_meant_for_it():
 def test_the_fake_publishes_what_identity_providers_publish():
     root = etree.fromstring(FakeIdp(listed=[pair("idp-new")]).metadata())
     role = root.find("md:IDPSSODescriptor", NS)
-    assert [one.get("Binding") for one in role.findall("md:SingleSignOnService", NS)][0] == REDIRECT
+    assert next(one.get("Binding") for one in role.findall("md:SingleSignOnService", NS)) == REDIRECT
     assert len(role.findall("md:KeyDescriptor", NS)) == 2

@@ -504,7 +504,7 @@ async def test_the_names_of_saml_in_another_namespace_are_not_saml():
 @proves("saml", "a Response without measure")
 @pytest.mark.parametrize("size", [200_000, 300_000, 2_000_000])
 async def test_a_response_without_measure_is_not_parsed(size):
-    connector, desk = opened()
+    connector, _desk = opened()
     departure = await connector.begin(LOGIN)
     large = b64encode(b"<a>" + b"x" * size + b"</a>").decode()
     with pytest.raises(UpstreamInvalid) as caught:
@@ -514,14 +514,14 @@ async def test_a_response_without_measure_is_not_parsed(size):
 
 @pytest.mark.parametrize("text", ["", "%%%", "AAAA", "PGE+", "PHg6YS8+", "\x00", "é"])
 async def test_what_is_no_response_is_refused(text):
-    connector, desk = opened()
+    connector, _desk = opened()
     departure = await connector.begin(LOGIN)
     with pytest.raises(UpstreamInvalid):
         await brought(connector, departure.memory, {"SAMLResponse": text})
 
 
 async def test_a_deep_document_is_refused():
-    connector, desk = opened()
+    connector, _desk = opened()
     departure = await connector.begin(LOGIN)
     deep = b64encode(b"<a>" * 5000 + b"</a>" * 5000).decode()
     with pytest.raises(UpstreamInvalid, match="xml_malformed"):
@@ -534,7 +534,7 @@ async def test_a_deep_document_is_refused():
     "answer", [{"SAMLRequest": "PGE+"}, {}, {"SAMLRequest": "PGE+", "SAMLResponse": "PGE+"}, {"code": "c"}]
 )
 async def test_a_logout_request_is_not_an_answer(answer):
-    connector, desk = opened()
+    connector, _desk = opened()
     departure = await connector.begin(LOGIN)
     with pytest.raises(UpstreamInvalid) as caught:
         await brought(connector, departure.memory, answer)

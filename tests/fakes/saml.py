@@ -482,7 +482,7 @@ def _unsigned(element: etree._Element) -> etree._Element:
 
 
 def wrapped(root: etree._Element, way: int) -> etree._Element:
-    """The signed Response as the ``way``-th attack has it. 1 and 2 turn on its signature, 3 to 8 on the assertion's."""
+    """The signed Response as that attack has it: 1 and 2 turn on its signature, others on the assertion's."""
     signature = root.find(q("ds", "Signature"))
     assertion = root.find(q("saml", "Assertion"))
     theirs = assertion.find(q("ds", "Signature"))
