@@ -153,7 +153,7 @@ def see_other(url: str) -> web.Response:
     return web.Response(status=303, headers={"Location": url, **NO_STORE})
 
 
-def departing(request: web.Request, departure: Departure, *, upstream: str = "") -> web.Response:
+def departing(request: web.Request, departure: Departure, *, upstream: str) -> web.Response:
     """On to the upstream: by a redirect, or by a form where the upstream wants one (SAML Bindings §3.5)."""
     if departure.form is None:
         return see_other(departure.url)
