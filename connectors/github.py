@@ -296,7 +296,9 @@ def _groups(shapes: Sequence[str], orgs: Membership, teams: Membership) -> list[
         for one in teams.entries
     ]
     return [
-        _PLACE.sub(lambda place, said=said: str(said[place[1]]), shape)
-        for shape in shapes
-        for said in (of_teams if "{team" in shape else of_orgs)
+        _filled(shape, said) for shape in shapes for said in (of_teams if "{team" in shape else of_orgs)
     ]
+
+
+def _filled(shape: str, said: Mapping[str, Json]) -> str:
+    return _PLACE.sub(lambda place: str(said[place[1]]), shape)

@@ -127,14 +127,15 @@ class Api:
         """The whole list: one that is not read to its end says nothing about who is not on it."""
         entries: list[Mapping[str, Json]] = []
         left_out = ""
-        rest: str | None = f"{path}?per_page=100"
+        page = f"{path}?per_page=100"
         for _ in range(MAX_PAGES):
-            answer = _usable(await self._get(rest, token), path)
+            answer = _usable(await self._get(page, token), path)
             entries += _list(answer)
             left_out = left_out or _left_out(answer)
-            rest = self._next(answer)
-            if rest is None:
+            following = self._next(answer)
+            if following is None:
                 return Membership(tuple(entries), left_out)
+            page = following
         raise UpstreamInvalid("api_too_many_pages", f"{path} has more than {MAX_PAGES} pages")
 
     def _next(self, answer: Answer) -> str | None:
