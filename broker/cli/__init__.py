@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "schema": "print the JSON Schema of the configuration, for editors",
     "metadata": "print the discovery document without serving",
     "keys": "list, rotate and retire signing keys",
+    "users": "add, list, disable and enable the people of an identity pool; their passwords and codes",
     "consents": "list and withdraw what a person allowed",
 }
 

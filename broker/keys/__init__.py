@@ -11,6 +11,17 @@ an ``id_token_hint`` is as long as a session can live. Workers look for news eve
 
 from broker.keys.book import Book, Entry, State
 from broker.keys.errors import KeysMisconfigured
-from broker.keys.ring import AHEAD, CACHED, EVERY, KeyRing, Known
+from broker.keys.ring import AHEAD, CACHED, EVERY, KeyRing, Known, subject_key_of
 
-__all__ = ["AHEAD", "CACHED", "EVERY", "Book", "Entry", "KeyRing", "KeysMisconfigured", "Known", "State"]
+__all__ = [
+    "AHEAD",
+    "CACHED",
+    "EVERY",
+    "Book",
+    "Entry",
+    "KeyRing",
+    "KeysMisconfigured",
+    "Known",
+    "State",
+    "subject_key_of",
+]

@@ -95,7 +95,7 @@ class KeyRing:
             KeysMisconfigured: a file, or what is stored, does not hold what it should.
             StoreError: the store that holds them cannot be reached or read.
         """
-        subject_key = await asyncio.to_thread(_subject_key, config)
+        subject_key = await asyncio.to_thread(subject_key_of, config)
         if config.keys.files:
             ring = cls(config, None, subject_key, now=now)
             ring._adopt(await asyncio.to_thread(files.load, config.keys.files))
@@ -295,7 +295,8 @@ def _longest_life(config: Config) -> float:
     return AHEAD + max(lifetimes.access_token, lifetimes.id_token, lifetimes.session.absolute)
 
 
-def _subject_key(config: Config) -> bytes:
+def subject_key_of(config: Config) -> bytes:
+    """The key that every person's subject hangs on: the operator's, or the one kept beside the store."""
     kept = config.subject_key or kept_secret(config.state_dir / "subject-key")
     return kept.reveal().encode()
 
