@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from broker.endpoints.asking import as_last_heard
+from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
 from broker.protocol import grants, policy
 from broker.protocol.errors import AccessDenied, InvalidGrant, InvalidToken
@@ -35,7 +36,7 @@ async def may_be_used(
         connectors=services.upstreams.enabled,
         consent=consent,
         session_ended=await store.session_ended(grant.sid),
-        revoked=state.revoked,
+        revoked=state.revoked or await is_over(services, grant.context, grant.issued_at),
     )
     reason = policy.objection(grant, circumstances)
     if reason is not None or client is None:
