@@ -25,6 +25,8 @@ OWN = "broker."
 CLIENT_ID = re.compile(r"[!-9;-~]{1,200}")
 
 _METHOD = "token_endpoint_auth_method"
+_HELPED = 20
+"""Mistakes of which it is also said what was probably meant."""
 _REDIRECT_CHECKS = (check_redirect_uri, check_own_query)
 
 
@@ -163,7 +165,9 @@ class _Checks:
     def _connectors(self, known: Collection[str]) -> None:
         for index, where, name in self._node.texts("connectors"):
             if name not in known:
-                message = f"no connector has this id{did_you_mean(name, known)}"
+                # To look for what was meant takes longer than to read, and there may be thousands of mistakes.
+                near = known if self._report.count < _HELPED else ()
+                message = f"no connector has this id{did_you_mean(name, near)}"
                 self._report.add(where.place, (*self._path, "connectors", index), message)
 
     def _wrong(self, key: str, message: str) -> None:

@@ -5,7 +5,9 @@ Owns the order, and that everything wrong is told at once: each section is read 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from broker.config.clients import ClientReader
@@ -31,12 +33,26 @@ def load(path: Path, environ: Mapping[str, str], *, thorough: bool = False) -> C
         ConfigError: it cannot be used; ``problems`` tells every reason.
     """
     report = Report()
-    tree = read_pieces(Path(path), environ, report)
-    config = _assemble(tree, environ, report, thorough=thorough) if tree is not None else None
+    with _no_looking_for_garbage():
+        tree = read_pieces(Path(path), environ, report)
+        config = _assemble(tree, environ, report, thorough=thorough) if tree is not None else None
     report.raise_if_any()
     if config is None:  # nothing was read, and that is always reported
         raise report.error()
     return config
+
+
+@contextmanager
+def _no_looking_for_garbage() -> Iterator[None]:
+    """What is read here stays, and makes no circles; to look through all of it again and again for some takes as
+    long as the reading, where there are thousands of entries."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thorough: bool) -> Config:

@@ -1,10 +1,11 @@
 """Ten thousand connectors are read in time that grows as they do."""
 
+import gc
 import time
 
 import pytest
 
-from tests.config.desk import TYPE, Desk
+from tests.config.desk import SOUND, TYPE, Desk
 
 
 def seconds(desk: Desk, count: int) -> float:
@@ -28,6 +29,59 @@ def seconds(desk: Desk, count: int) -> float:
 def test_ten_times_the_connectors_take_about_ten_times_as_long(desk: Desk) -> None:
     few, many = seconds(desk, 1_000), seconds(desk, 10_000)
     assert many < 20 * max(few, 0.2)
+
+
+def so_many_of_each(desk: Desk, count: int) -> None:
+    connectors = "".join(
+        f"  c{i}:\n    type: oidc\n    name: Company {i}\n    issuer: https://c{i}.example\n    client_id: b\n"
+        f"    client_secret: secret-{i}\n    domains: [c{i}.example, '*.c{i}.example']\n"
+        for i in range(count)
+    )
+    clients = "".join(
+        f"  app{i}:\n    client_name: App {i}\n    client_secret: the-secret-of-app-{i}-which-is-long\n"
+        f"    redirect_uris: [https://app{i}.example/callback]\n    connectors: [c{i}, c{i * 7 % count}]\n"
+        for i in range(count)
+    )
+    text = f"issuer: https://a.example\nstate_dir: s\nconnectors:\n{connectors}clients:\n{clients}"
+    desk.write("broker.yaml", text)
+
+
+@pytest.mark.slow
+def test_ten_thousand_connectors_and_apps_are_read_well_within_the_five_seconds_of_a_start(
+    desk: Desk,
+) -> None:
+    so_many_of_each(desk, 10_000)
+    began = time.process_time()
+    config = desk.load()
+    assert time.process_time() - began < 4
+    assert gc.isenabled()
+    routes = config.routing.routes
+    assert len(routes.all) == len(config.connectors) == len(config.clients_by_id) == 10_000
+    assert routes.allowed(config.clients_by_id["app3"]) == ("c3", "c21")
+    assert list(config.routing.domains.nearest("hr.c77.example")) == [("c77",)]
+
+
+def test_apps_that_allow_the_same_share_one_list(desk: Desk) -> None:
+    one, other = "connectors: [staff]\n", "logo: null\n"
+    apps = "".join(
+        f"  app{i}:\n    client_name: A\n    client_secret: something long enough\n"
+        f"    redirect_uris: [https://a.example/cb]\n    {one if i % 2 else other}"
+        for i in range(20)
+    )
+    config = desk.load(SOUND + apps)
+    routes, clients = config.routing.routes, config.clients_by_id
+    assert len({id(routes.allowed(clients[f"app{i}"])) for i in range(1, 20, 2)}) == 1
+    assert {id(routes.allowed(clients[f"app{i}"])) for i in range(0, 20, 2)} == {id(routes.all)}
+
+
+def test_a_thousand_names_that_nothing_has_are_told_in_time(desk: Desk) -> None:
+    so_many_of_each(desk, 1_000)
+    text = (desk.folder / "broker.yaml").read_text().replace("connectors: [c", "connectors: [cc", 1_000)
+    began = time.process_time()
+    found = desk.mistakes(text)
+    assert len(found) == 1_000
+    assert "did you mean" in found[0]
+    assert time.process_time() - began < 8
 
 
 def test_a_thousand_mistakes_are_told_in_time(desk: Desk) -> None:
