@@ -79,8 +79,8 @@ class Settings(oidc.Common):
     write any address there. Without it only those whose `xms_edov` says so."""
     get_groups: Literal["overage", "always", "never"] = "overage"
     """When Microsoft Graph is asked for groups: where the ID Token says that they are too many for it, at
-    every login, or never. Graph wants `User.Read` and `GroupMember.Read.All`, in `scope` or consented to by an
-    administrator."""
+    every login, or never. Graph wants `User.Read` and `GroupMember.Read.All`, in `scope` or consented to by
+    an administrator."""
     group_names: StrictBool = False
     """Asks Graph for the groups' display names too; a map finds them as `api.group_names`. Names are not
     unique, and whoever may make a group chooses one."""

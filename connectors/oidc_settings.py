@@ -69,7 +69,8 @@ def _issuer(url: str) -> str:
     return check_url(url, query=False)
 
 
-def _openid(scope: str) -> str:
+def openid(scope: str) -> str:
+    """The scopes, if `openid` is one: without it there is no ID Token (Core §3.1.2.1)."""
     if "openid" not in scope.split():
         raise ValueError("must contain openid")
     return " ".join(scope.split())
@@ -132,7 +133,7 @@ class Common(ConnectorSettings):
     client_assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"
     """For `private_key_jwt` and `client_secret_jwt`: whom the assertion is for. `token_endpoint` only where
     the upstream insists."""
-    scope: Annotated[Text, AfterValidator(_openid)] = "openid profile email"
+    scope: Annotated[Text, AfterValidator(openid)] = "openid profile email"
     """What is asked of the upstream, with a space between the scopes."""
     get_user_info: StrictBool = False
     """Pulls the userinfo answer at each login."""
