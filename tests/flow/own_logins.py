@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import AbstractAsyncContextManager
 from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,16 +40,18 @@ async def person(broker: Broker, username: str = "ada", **changes: Any) -> PoolP
     return made
 
 
-def hidden(page: Landed, name: str) -> str:
-    return page.field(name)
+async def type_in(browser: Browser, page: Landed, *, at: str | None = None, **typed: str) -> Landed:
+    """Fill the form of a login page in and send it; follow our own redirects and the way back to the app.
 
-
-async def type_in(browser: Browser, page: Landed, **typed: str) -> Landed:
-    """Fill the form of a login page in and send it; follow our own redirects and the way back to the app."""
+    ``at`` is the address that a trusted proxy says it came from.
+    """
     action = re.search(r'<form method="post" action="([^"]+)"', page.body)
     assert action, page.body[:2000]
-    data = {"csrf": hidden(page, "csrf"), "state": hidden(page, "state"), **typed}
-    landed = await browser.step("POST", browser.broker.issuer + unescape(action[1]), data=data)
+    headers = {"X-Forwarded-For": at} if at else {}
+    data = {"csrf": page.field("csrf"), "state": page.field("state"), **typed}
+    landed = await browser.step(
+        "POST", browser.broker.issuer + unescape(action[1]), data=data, headers=headers
+    )
     if landed.status in (302, 303):
         target = landed.url if "://" in landed.url else browser.broker.issuer + landed.url
         assert urlsplit(target).netloc == urlsplit(browser.broker.issuer).netloc
@@ -59,11 +60,13 @@ async def type_in(browser: Browser, page: Landed, **typed: str) -> Landed:
 
 
 async def sign_in(
-    browser: Browser, username: str = "ada", password: str = PASSWORD, **asked: str | None
+    browser: Browser,
+    username: str = "ada",
+    password: str = PASSWORD,
+    *,
+    at: str | None = None,
+    **asked: str | None,
 ) -> Landed:
     """To the login page, and through it with a password."""
     page = await browser.authorize(**asked)
-    return await type_in(browser, page, username=username, password=password)
-
-
-Start = AbstractAsyncContextManager[Broker]
+    return await type_in(browser, page, username=username, password=password, at=at)

@@ -1,0 +1,158 @@
+"""Guessing passwords at our own login page gets slow, and locks nobody out of where they usually are."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from broker.upstreams import passwords
+from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person, sign_in, type_in
+
+PROXY = {"trusted_proxies": {"networks": ["127.0.0.0/8"]}}
+HOME, WORK, EVIL = "198.51.100.7", "203.0.113.9", "192.0.2.66"
+
+
+@pytest.fixture
+async def pool(start):
+    broker = await start(top=only(POOL)["top"] | PROXY, client={"trusted": True})
+    await person(broker)
+    return broker
+
+
+async def guess(pool, times, *, username="ada", at=None, page=None):
+    """So many wrong passwords from one browser that nobody knows; the last answer."""
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        for n in range(times):
+            page = await type_in(browser, page, username=username, password=f"wrong {n}", at=at)
+        return page
+
+
+@pytest.mark.row("DS-15")
+@pytest.mark.proves(
+    "pool", "after ten wrong passwords from one place: 429 and Retry-After, and one answer for all"
+)
+@pytest.mark.parametrize("username", ["ada", "nobody"])
+async def test_the_eleventh_guess_from_one_place_is_not_made(pool, username):
+    tenth = await guess(pool, 10, username=username, at=EVIL)
+    eleventh = await guess(pool, 1, username=username.upper(), at=EVIL)
+    assert (tenth.status, eleventh.status) == (422, 429)
+    assert 0 < int(eleventh.headers["Retry-After"]) <= 900
+    assert "There were too many attempts" in eleventh.body
+    told = [event for event in pool.events("login_attempt") if event["outcome"] == "refused"]
+    assert [event["reason"] for event in told] == ["wrong_password"] * 10 + ["too_many_here"]
+    assert {event["address"] for event in told} == {EVIL}
+    assert username not in str(told)
+
+
+@pytest.mark.row("DS-15")
+@pytest.mark.proves(
+    "pool", "strangers' guesses do not lock somebody out of a browser or an address of theirs"
+)
+async def test_a_stranger_cannot_lock_somebody_out_of_where_they_usually_are(pool):
+    async with pool.browser() as mine:
+        assert "code=" in (await sign_in(mine, at=HOME)).url
+        for n in range(4):  # from many addresses, until the person's own limit is reached
+            await guess(pool, 9, at=f"192.0.2.{n}")
+        assert (await guess(pool, 1, at="192.0.2.99")).status == 429
+        # The browser that they signed in with is not asked, wherever it is now …
+        assert "code=" in (await sign_in(mine, at=WORK, prompt="login")).url
+    async with pool.browser() as another:  # … and neither is another browser of where they were.
+        assert "code=" in (await sign_in(another, at=HOME)).url
+    async with pool.browser() as unknown:
+        assert (await sign_in(unknown, at="192.0.2.200")).status == 429
+
+
+@pytest.mark.row("DS-15")
+async def test_behind_one_address_a_guesser_does_not_stop_who_has_signed_in_there(pool):
+    await person(pool, "bob")
+    async with pool.browser() as mine:
+        assert "code=" in (await sign_in(mine, at=WORK)).url
+        for n in range(10):
+            await guess(pool, 10, username=f"somebody-{n}", at=WORK)
+        assert (await guess(pool, 1, username="bob", at=WORK)).status == 429
+        assert "code=" in (await sign_in(mine, at=WORK, prompt="login")).url
+
+
+async def test_many_guesses_at_once_are_counted_each(pool):
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        answers = await asyncio.gather(
+            *(type_in(browser, page, username="ada", password=f"wrong {n}", at=EVIL) for n in range(25))
+        )
+    assert sorted(answer.status for answer in answers) == [422] * 10 + [429] * 15
+
+
+async def test_the_limit_ends_by_itself(pool):
+    await guess(pool, 10, at=EVIL)
+    store = pool.services.store
+    for key in await store._wire.call("KEYS", f"{store._prefix}attempts:*"):
+        assert 0 < await store._wire.call("PTTL", key) <= 900_000
+        await store._wire.call("PEXPIRE", key, -1)  # the time has passed
+    async with pool.browser() as browser:
+        assert "code=" in (await sign_in(browser, at=EVIL)).url
+
+
+async def test_success_counts_for_nothing_and_forgives_what_was_typed_wrongly_before(pool):
+    async with pool.browser() as browser:
+        for _ in range(3):
+            page = await browser.authorize(prompt="login")
+            for n in range(6):
+                page = await type_in(browser, page, username="ada", password=f"typo {n}", at=HOME)
+            landed = await type_in(browser, page, username="ada", password=PASSWORD, at=HOME)
+            assert "code=" in landed.url
+
+
+@pytest.mark.proves("pool", "ten wrong codes within an hour: no more for now, whoever has the password")
+async def test_codes_are_not_guessed_by_beginning_again_and_again(pool):
+    await pool.services.store.change_person("members", "id-of-ada", lambda p: replace(p, totp_secret=TOTP))
+    statuses = []
+    for _ in range(4):
+        async with pool.browser() as browser:
+            page = await sign_in(browser, at=EVIL)
+            for _ in range(3):
+                page = await type_in(browser, page, code="not-it", at=EVIL)
+                statuses.append(page.status)
+    assert statuses == [422] * 10 + [429] * 2
+    assert "too_many_code" in pool.reasons()
+
+
+@pytest.mark.row("DS-13")
+async def test_what_cannot_be_right_costs_no_hashing(pool, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(passwords, "is_right", lambda *_: hashed.append(1) or False)
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        for typed in (
+            {"username": "", "password": "x"},
+            {"username": "ada", "password": ""},
+            {"username": "ada", "password": "x" * 1025},
+            {"username": "x" * 256, "password": "x"},
+        ):
+            assert (await type_in(browser, page, **typed)).status == 422
+        assert not hashed
+        await guess(pool, 10, at=EVIL)
+        assert len(hashed) == 10
+        await guess(pool, 5, at=EVIL)
+        assert len(hashed) == 10
+
+
+@pytest.mark.row("DS-13")
+async def test_a_crowd_is_told_to_come_back_and_keeps_its_attempts(pool, monkeypatch):
+    monkeypatch.setattr(passwords, "_IN_THE_ROW", 0)
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        for _ in range(12):
+            away = await type_in(browser, page, username="ada", password=PASSWORD, at=EVIL)
+            assert (away.status, "just now" in away.body) == (503, True)
+        monkeypatch.undo()
+        assert "code=" in (await type_in(browser, page, username="ada", password=PASSWORD, at=EVIL)).url
+
+
+async def test_the_store_away_is_a_page_and_nothing_else(pool, monkeypatch):
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        await pool.services.store._wire.close()
+        assert (await type_in(browser, page, username="ada", password=PASSWORD)).status == 503
