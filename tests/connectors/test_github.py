@@ -24,6 +24,12 @@ ACME, PARTNER = org(501, "Acme"), org(502, "partner")
 PLATFORM, OPS = team(71, "platform", ACME, "Platform: Core"), team(72, "ops", PARTNER)
 SECRET = {"client_id": "broker", "client_secret": "secret"}
 GROUPS = ["{org}", "{org}:{team}"]
+DOCUMENTED = {
+    "/user": "github/user.json",
+    "/user/emails": "github/user.emails.json",
+    "/user/orgs": "github/user.orgs.json",
+    "/user/teams": "github/user.teams.json",
+}
 
 
 @pytest.fixture
@@ -705,6 +711,28 @@ def test_the_addresses_of_github_are_those_that_it_documents():
     assert said["ghes"]["api"].replace("{host}", "h.example") == settings(host="h.example").api
 
 
+@pytest.mark.proves("github", "github.com and an enterprise's own ghe.com, with the API on a host of its own")
+@pytest.mark.parametrize("host", ["github.com", "acme.ghe.com"])
+async def test_the_cloud_has_its_api_on_a_host_of_its_own(host):
+    async with FakeGitHub.running(hosts=(host, f"api.{host}"), api="") as hub:
+        hub.person("ann", orgs=[ACME, PARTNER])
+        hub.switch(paged=1)
+        async with at(hub, groups=["{org}"]) as stage:
+            identity = await stage.sign_in()
+    assert (identity.issuer, identity.api["groups"]) == (f"https://{host}/login/oauth", ["Acme", "partner"])
+    assert hub.seen("orgs")[1].query["page"] == "2"
+
+
+@pytest.mark.row("UI-05")
+async def test_the_same_number_on_two_hosts_is_two_people(hub):
+    async with FakeGitHub.running(hosts=("github.com", "api.github.com"), api="") as other:
+        other.person("bob", id=hub.people["ann"]["id"])
+        async with at(other) as stage, at(hub) as here:
+            theirs, ours = await stage.sign_in(), await here.sign_in()
+    assert theirs.subject == ours.subject
+    assert theirs.issuer != ours.issuer
+
+
 def test_the_api_may_be_elsewhere():
     assert settings(api_url="https://api.example/").api == "https://api.example"
 
@@ -836,14 +864,14 @@ async def test_fake_refuses_at_the_api_as_github_documents(hub):
 async def test_fake_shows_what_github_documents_of_people_and_their_memberships(hub):
     text = (await redeemed(hub, await code_of(hub, scope="user read:org")))[2]
     token = {"Authorization": f"token {text.split('access_token')[1][4:44]}"}
-    api = f"{hub.base}/api/v3/user"
-    for path, name, needed in (
-        ("", "user", {"login", "id", "avatar_url", "html_url", "name", "email", "updated_at"}),
-        ("/emails", "user.emails", {"email", "verified", "primary", "visibility"}),
-        ("/orgs", "user.orgs", {"login", "id", "node_id"}),
-        ("/teams", "user.teams", {"id", "name", "slug", "organization"}),
+    api = f"{hub.base}/api/v3"
+    for path, needed in (
+        ("/user", {"login", "id", "avatar_url", "html_url", "name", "email", "updated_at"}),
+        ("/user/emails", {"email", "verified", "primary", "visibility"}),
+        ("/user/orgs", {"login", "id", "node_id"}),
+        ("/user/teams", {"id", "name", "slug", "organization"}),
     ):
-        said = recorded(f"github/{name}.json")
+        said = recorded(DOCUMENTED[path])
         status, _, text, _ = await fetched("GET", f"{api}{path}", headers=token)
         assert status == 200
         assert needed <= (said if isinstance(said, dict) else said[0]).keys()
@@ -859,8 +887,7 @@ async def test_what_github_documents_of_an_account_is_understood():
 
         async def get(self, url, *, bearer=None, accept="", headers=None):
             self.got.append(url)
-            name = "user" + urlsplit(url).path.removeprefix("/user").replace("/", ".")
-            body = json.dumps(recorded(f"github/{name}.json")).encode()
+            body = json.dumps(recorded(DOCUMENTED[urlsplit(url).path])).encode()
             return type(await super().get(url))(200, "application/json", body)
 
     desk = Recorded({"sub": "unused"}, {})

@@ -1,9 +1,11 @@
 """GitHub as a fake: OAuth 2.0 with answers of its own kind, and the REST API that tells who somebody is.
 
 It has the addresses of a GitHub Enterprise Server (``/login/oauth``, ``/api/v3``), on which all else is as
-on github.com. What it shows of GitHub's documented behaviour: form-encoded token answers unless JSON is asked
-for; errors with status 200; a code once and for ten minutes; scopes with commas, and those of an earlier
-login where none are asked for; PKCE that is optional; pages with ``Link``; 404 where a scope is missing.
+on github.com; or with ``hosts`` and ``api=""`` those of github.com and api.github.com. What it shows of
+GitHub's documented behaviour: form-encoded token answers unless JSON is asked for; errors with status 200;
+a code once and for ten minutes; scopes with commas, and those of an earlier login where none are asked for;
+PKCE that is optional; pages with ``Link``; 404 where a scope is missing.
+
 The switches:
 
     form_encoded_default  token answers stay form-encoded, whatever is asked for
@@ -26,6 +28,7 @@ import json
 import secrets
 from base64 import b64decode
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import unquote_plus, urlencode
 
@@ -74,8 +77,17 @@ def form_encoded(response: web.Response) -> web.Response:
     )
 
 
+@dataclass
 class FakeGitHub(FakeProvider):
     """One GitHub, one OAuth app; see the module."""
+
+    auth_method: str = "client_secret_post"
+    pkce: bool = False
+    api: str = "/api/v3"
+    """The path of the API; nothing for one that has a host of its own, the second of ``hosts``."""
+    scopes_of: dict[str, set[str]] = field(default_factory=dict)
+    granted: dict[str, str] = field(default_factory=dict)
+    codes_at: dict[str, float] = field(default_factory=dict)
 
     paths: ClassVar[dict[str, str]] = {
         "authorize": "/login/oauth/authorize",
@@ -86,8 +98,7 @@ class FakeGitHub(FakeProvider):
     @asynccontextmanager
     async def running(cls, **how: Any) -> Any:
         """The fake, listening."""
-        async with super().running(**{"auth_method": "client_secret_post", "pkce": False, **how}) as github:
-            github.scopes_of, github.granted, github.codes_at = {}, {}, {}
+        async with super().running(**how) as github:
             github.people.clear()
             github.person("ann")
             yield github
@@ -95,7 +106,7 @@ class FakeGitHub(FakeProvider):
     @property
     def host(self) -> str:
         """As an operator writes it."""
-        return self.origin.removeprefix("http://")
+        return self.hosts[0] if self.hosts else self.origin.removeprefix("http://")
 
     def person(self, sub: str, **account: Any) -> None:
         """An account by its login, with ``id``, ``emails``, ``orgs`` and ``teams``."""
@@ -176,7 +187,7 @@ class FakeGitHub(FakeProvider):
 
     def extra_routes(self, router: web.UrlDispatcher, base: str) -> None:
         """The few calls that a login needs."""
-        api = f"{base}/api/v3"
+        api = base + self.api
         router.add_get(f"{api}/meta", self._meta, name="meta")
         router.add_get(f"{api}/user", self._user, name="user")
         router.add_get(f"{api}/user/emails", self._emails, name="emails")
@@ -277,9 +288,8 @@ class FakeGitHub(FakeProvider):
         return web.json_response(entries[(page - 1) * size : page * size], headers=headers)
 
     def _link(self, request: web.Request, page: int, size: int) -> str:
-        origin = {"elsewhere": "https://api.evil.example", "outside": self.origin}.get(
-            self.switches.get("link", ""), self.origin
-        )
+        own = f"https://{self.hosts[1]}" if self.hosts else self.origin
+        origin = "https://api.evil.example" if self.switches.get("link") == "elsewhere" else own
         path = "/elsewhere" if self.switches.get("link") == "outside" else request.path
         first, following = (f"<{origin}{path}?per_page={size}&page={number}>" for number in (1, page + 1))
         return f'{first}; rel="first", {following}; rel="next", {following}; rel="last"'
