@@ -13,6 +13,7 @@ from dataclasses import replace
 from broker.connector import (
     Departure,
     Expected,
+    Finding,
     Json,
     Login,
     SignedClaims,
@@ -25,6 +26,7 @@ from broker.connector import (
 )
 from connectors import claims_map, oauth2, oidc_keep
 from connectors.oidc_metadata import Metadata, read_metadata
+from connectors.oidc_probe import Probe
 from connectors.oidc_settings import ENCODINGS, Common, Settings
 from connectors.oidc_userinfo import UserinfoRefused, read_userinfo
 
@@ -103,6 +105,17 @@ class Connector:
         """Whether its metadata and keys can be had."""
         metadata = await self._discover()
         await self._tools.http.document(metadata.jwks_uri)
+
+    async def probe(self) -> list[Finding]:
+        """What works and what does not there, without anybody signing in."""
+        looks = Probe(
+            tools=self._tools,
+            settings=self._settings,
+            read=lambda document: self.read(document, self._metadata),
+            client=self.client,
+            prompts=self.prompts,
+        )
+        return await looks.findings()
 
     # ── What a kind of upstream may add ───────────────────────────────────────────────────────
 

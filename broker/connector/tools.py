@@ -125,6 +125,15 @@ class Verify(Protocol):
         """
         ...
 
+    async def algorithms(self, *, jwks_uri: str) -> frozenset[str]:
+        """What the keys that are published there now can verify.
+
+        Raises:
+            UpstreamInvalid: that is no set of keys.
+            UpstreamUnavailable: the keys could not be had.
+        """
+        ...
+
     def opened(self, token: str, *, algorithm: str, encodings: tuple[str, ...]) -> str:
         """The signed token inside one that was encrypted to this connector's ``decryption_key`` (RFC 7516).
 

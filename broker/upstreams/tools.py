@@ -67,6 +67,11 @@ class Verifier:
         """The claims of another token, of which only the signature and perhaps the type is checked."""
         return (await self._signed(token, jwks_uri, algorithms, types)).claims
 
+    async def algorithms(self, *, jwks_uri: str) -> frozenset[str]:
+        """What the keys that are published there now can verify."""
+        keys = self._keys(jwks_uri, await self._http.newer_document(jwks_uri))
+        return frozenset[str]().union(*(key.algorithms for key in keys.keys))
+
     def opened(self, token: str, *, algorithm: str, encodings: tuple[str, ...]) -> str:
         """The signed token inside an encrypted one."""
         return self._opener.open(token, algorithm, encodings)
