@@ -53,8 +53,10 @@ class ConnectorKit:
     """What plays the upstream."""
     provider_says: ClassVar[Mapping[str, Any]] = {}
     """What the provider is made with."""
+    other: ClassVar[str] = "bob"
+    """What the provider knows a second person by."""
     other_person: ClassVar[Mapping[str, Any]] = {"name": "Bob Other", "email": "bob@example.com"}
-    """What the provider knows of a second person, beside what it makes up."""
+    """What it says of them, where that is something else than of the first."""
 
     # ── What a subclass may bring ─────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from broker.kit.oauth2 import MOVED
 from broker.kit.saying import all_of, must, naming, refusal
 from broker.kit.signatures import SignatureTests
-from broker.kit.stage import Stage
+from broker.kit.stage import Clock, Stage
 from broker.protocol.errors import OAuthError
 
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -113,10 +113,10 @@ class OpenIDKit(SignatureTests):
     async def test_clocks_may_differ_a_little_and_not_more(self, stage: Stage) -> None:
         """Eight seconds either way, not a minute."""
         for skew in (8, -8):
-            stage.idp.switch(clock_skew=skew)
+            stage.idp.now = _ahead(stage.now, skew)
             async with naming(f"{skew} seconds"):
                 await self.sign_in(stage, stage.login())
-        stage.idp.switch(clock_skew=61)
+        stage.idp.now = _ahead(stage.now, 61)
         await self.refused(stage, "a clock one minute ahead")
 
     @pytest.mark.row("CB-27")
@@ -256,3 +256,7 @@ class OpenIDKit(SignatureTests):
         must(not failed, f"{len(failed)} of 19 logins failed: {failed[:1]}")
         for document in ("discovery", "jwks"):
             must(len(stage.idp.seen(document)) <= 1, f"{document} was asked more than once")
+
+
+def _ahead(clock: Clock, seconds: float) -> Callable[[], float]:
+    return lambda: clock() + seconds

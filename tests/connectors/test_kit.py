@@ -1,10 +1,109 @@
-from broker.kit import OpenIDKit
+"""The connector kit, over every connector: each passes the same suite, at its vendor's own personality."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from broker.kit import FakeProvider, OAuth2Kit, OpenIDKit
+from tests.fakes import apple, azure_b2c, entra
+from tests.fakes.azure_b2c import FakeB2C
+from tests.fakes.cognito import POOL, FakeCognito
+from tests.fakes.entra import FakeEntra
+from tests.fakes.entrust import FakeEntrust
+from tests.fakes.github import FakeGitHub
+from tests.fakes.gitlab import FakeGitLab
+from tests.fakes.google import FakeGoogle
+
+CLIENT = {"client_id": "{client_id}", "client_secret": "{client_secret}"}
 
 
 class TestOidc(OpenIDKit):
-    connector = {
-        "type": "oidc",
-        "issuer": "{issuer}",
+    connector: ClassVar = {"type": "oidc", "issuer": "{issuer}", **CLIENT}
+
+
+class TestAuth0(OpenIDKit):
+    provider_says: ClassVar = {"hosts": ("acme.eu.auth0.com",), "path": "/"}
+    connector: ClassVar = {"type": "auth0", "domain": "acme.eu.auth0.com", **CLIENT}
+
+
+class TestOkta(OpenIDKit):
+    provider_says: ClassVar = {"hosts": ("acme.okta.com",), "path": "/oauth2/default"}
+    connector: ClassVar = {
+        "type": "okta",
+        "domain": "acme.okta.com",
+        "authorization_server_id": "default",
+        **CLIENT,
+    }
+
+
+class TestKeycloak(OpenIDKit):
+    provider_says: ClassVar = {"path": "/realms/acme"}
+    connector: ClassVar = {"type": "keycloak", "base_url": "{origin}", "realm": "acme", **CLIENT}
+
+
+class TestCognito(OpenIDKit):
+    provider = FakeCognito
+    connector: ClassVar = {"type": "cognito", "user_pool_id": POOL, "endpoint_url": "{origin}", **CLIENT}
+
+
+class TestEntra(OpenIDKit):
+    provider = FakeEntra
+    subject_claim = "oid"
+    other = "00000000-0000-0000-66f3-000000000002"
+    connector: ClassVar = {
+        "type": "entra",
+        "tenant": entra.TENANT,
+        "authority": "{origin}",
+        "graph": "{origin}",
+        **CLIENT,
+    }
+
+
+class TestAzureB2C(OpenIDKit):
+    provider = FakeB2C
+    userinfo = None
+    connector: ClassVar = {
+        "type": "azure_b2c",
+        "tenant": azure_b2c.NAME,
+        "policy": azure_b2c.POLICY,
+        "custom_domain": "{host}",
+        **CLIENT,
+    }
+
+
+class TestEntrust(OpenIDKit):
+    provider = FakeEntrust
+    connector: ClassVar = {"type": "entrust", "domain": FakeEntrust.hosts[0], **CLIENT}
+
+
+class TestGitHub(OAuth2Kit):
+    provider = FakeGitHub
+    lists = frozenset({"emails"})
+    other_person: ClassVar = {"id": 7}
+    connector: ClassVar = {"type": "github", "host": "{host}", **CLIENT}
+
+    def say_address_verified(self, idp: FakeProvider, said: Any) -> None:
+        listed = idp.people[idp.current]["emails"]
+        idp.switch(emails=[{**one, "verified": said} for one in listed])
+
+
+class TestGoogle(OpenIDKit):
+    provider = FakeGoogle
+    connector: ClassVar = {"type": "google", **CLIENT}
+
+
+class TestGitLab(OpenIDKit):
+    provider = FakeGitLab
+    connector: ClassVar = {"type": "gitlab", "base_url": "{origin}", **CLIENT}
+
+
+class TestApple(OpenIDKit):
+    provider = apple.FakeApple
+    userinfo = None
+    connector: ClassVar = {
+        "type": "apple",
         "client_id": "{client_id}",
-        "client_secret": "{client_secret}",
+        "team_id": apple.TEAM,
+        "key_id": apple.KEY_ID,
+        "private_key": apple.FakeApple.team_key.private_pem().decode(),
     }
