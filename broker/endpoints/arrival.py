@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from broker.connector import UpstreamDetour, UpstreamIdentity
-from broker.endpoints import about, cookies, flow
+from broker.endpoints import about, cookies, explaining, flow
 from broker.endpoints.asking import hold
 from broker.endpoints.recognition import recognise
 from broker.protocol import routing, sessions
@@ -44,12 +44,15 @@ async def arrive(
     """The answer to a login that was taken: the client app's, whatever comes of ``who``."""
     services = request.app[SERVICES]
     request[about.CORRELATION] = pending.asked.correlation_id
+    explaining.concerns(request, pending.asked, pending)
     with flow.told_to(pending.asked):
         still_allowed(services, pending)
         try:
             identity = await who()
         except UpstreamDetour as detour:
+            explaining.decided(request, "upstream", "a detour", detour.detour)
             return await _once_more(request, pending, detour)
+        explaining.came_back(request, pending, identity)
         context = recognise(services, pending.connector, identity)
         sessions.is_whom_was_asked(pending.asked, context)
         context = await hold(services, context, identity)
@@ -97,8 +100,12 @@ async def _replace_old_session(request: web.Request, context: AuthenticationCont
     services, old_cookie = request.app[SERVICES], request.app[flow.JAR].session(request)
     old = await flow.current_session(request)
     if old_cookie is None or old is None:
+        explaining.decided(request, "session", "new")
         return None
-    if old.context.subject == context.subject:
+    same = old.context.subject == context.subject
+    why = "the same person's before it goes on" if same else "somebody else's before it has ended"
+    explaining.decided(request, "session", "new", why)
+    if same:
         await services.store.drop_session(old_cookie)
         return old.sid
     await services.store.end_session(old_cookie, flow.longest_token_life(services))

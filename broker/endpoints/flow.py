@@ -18,8 +18,9 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, choosing, cookies, http
+from broker.endpoints import about, choosing, cookies, explaining, http
 from broker.endpoints.asking import as_last_heard
+from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
 from broker.events import traced
 from broker.protocol import consent, handles, routing, sessions
@@ -124,6 +125,8 @@ async def current_session(request: web.Request) -> Session | None:
         return None
     if session is None or services.now() >= session.ends_at:
         return None
+    if await is_over(services, session.context, session.started_at):
+        return None
     context = await as_last_heard(services, session.context)
     return None if context is None else replace(session, context=context)
 
@@ -139,21 +142,26 @@ async def proceed(
         visit: what the person did at /continue, if the request was kept and came by way of it.
     """
     services = request.app[SERVICES]
+    explaining.concerns(request, asked)
     allowed = services.config.routing.routes.allowed(services.clients[asked.client_id])
     if asked.connector is not None:  # checked before, but a kept request may have waited
         allowed = Names([routing.picked(asked.connector, allowed)])
     if visit is not None and visit.picked is not None and "none" not in asked.prompt:
+        explaining.decided(request, "routing", visit.picked, "the person chose it")
         return await depart(request, visit.hinted(asked), routing.picked(visit.picked, allowed))
     session = await current_session(request)
-    if session is not None and sessions.answers(
-        asked, session, allowed, now=services.now(), reachable=_reachable(services, asked, session)
-    ):
+    reachable = _reachable(services, asked, session) if session is not None else ()
+    objection = sessions.objection(asked, session, allowed, now=services.now(), reachable=reachable)
+    explaining.decided(request, "session", "not used" if objection else "reused", objection or "")
+    if session is not None and objection is None:
         return await conclude(request, asked, SignedIn.by(session))
     if "none" in asked.prompt:  # Core §3.1.2.6; prompt=none never leaves the broker
         raise LoginRequired(reason="no_usable_session")
     known = replace(choosing.known(request, asked, allowed), session=session)
-    connector = None if visit is not None and visit.is_choosing else routing.route(asked, allowed, known)
+    choosing_now = visit is not None and visit.is_choosing
+    connector, why = (None, "") if choosing_now else routing.routed(asked, allowed, known)
     if connector is not None:
+        explaining.decided(request, "routing", connector, why)
         return await depart(request, asked, connector)
     if visit is None:
         # The chooser has an address of its own, so that it can be reloaded and come back to.
@@ -196,6 +204,7 @@ async def depart(
         started_at=services.now(),
         detour=detour,
         detours=detours,
+        decisions=explaining.so_far(request),
     )
     await services.store.put_login(begun.id, begun.secret, pending, ttl)
     response = http.departing(request, departure, upstream=services.upstreams[connector].name)
@@ -226,7 +235,10 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     remembered = None
     if not client.trusted or "consent" in asked.prompt:
         remembered = await remembered_consent(services, who.context.subject, client.client_id)
+    explaining.concludes(request, asked, who.context)
     question = consent.question(asked, client, remembered, services.scopes)
+    outcome, why = consent.in_words(question, client, remembered)
+    explaining.decided(request, "consent", outcome, why)
     if not question.is_needed:
         return await issue(request, asked, who, question.granted, remembered)
     if "none" in asked.prompt:

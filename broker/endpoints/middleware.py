@@ -16,7 +16,7 @@ from time import perf_counter
 
 from aiohttp import web
 
-from broker.endpoints import about, cors, health, http
+from broker.endpoints import about, cors, explaining, health, http
 from broker.events import timed, traced
 from broker.pages import MessageKey
 from broker.protocol import metadata
@@ -60,6 +60,7 @@ _MESSAGES: dict[int, MessageKey] = {
 async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer the request, whatever happens."""
     request[about.CORRELATION], request[about.CONCERNS] = secrets.token_hex(8), {}
+    explaining.begin(request)
     began = perf_counter()
     shared = cors.is_shared(request)
     if shared and request.method == "OPTIONS":
@@ -68,6 +69,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await _answered(request, handler)
     except Exception as error:  # noqa: BLE001  (the gate: nothing passes it unanswered)
         response = _unexpected(request, error)
+    await explaining.keep(request)
     if shared:
         cors.allow(request, response)
     resource = request.match_info.route.resource
@@ -155,6 +157,7 @@ def _unexpected(request: web.Request, error: Exception) -> web.Response:
 def _log(
     request: web.Request, reason: str, detail: str, *, outcome: str = "refused", client_id: str = ""
 ) -> None:
+    explaining.failed(request, reason, detail, outcome)
     resource, services = request.match_info.route.resource, request.app[SERVICES]
     named = request.match_info.get("connector", "")
     known = {"client_id": client_id, "connector": named if named in services.upstreams else ""}

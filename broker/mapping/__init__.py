@@ -13,6 +13,7 @@ is ever evaluated.
     patterns.py      which regular expressions ``keep`` takes
     compiler.py      from YAML to rules, with every problem at once
     rules.py         applying them
+    tracing.py       the same for somebody who asks why
     examples.py      what a map says of itself, held against it
     schema.py        the same words for editors
 
@@ -26,6 +27,7 @@ from broker.mapping.facts import upstream_facts
 from broker.mapping.paths import Documents
 from broker.mapping.rules import ClaimsMap, Mapped, MappingRefused, apply
 from broker.mapping.schema import map_file_schema, map_schema
+from broker.mapping.tracing import Traced, shape, trace
 from broker.mapping.values import CASTS
 
 __all__ = [
@@ -40,11 +42,14 @@ __all__ = [
     "MapErrors",
     "Mapped",
     "MappingRefused",
+    "Traced",
     "Types",
     "apply",
     "check_expressions",
     "compile_map",
     "map_file_schema",
     "map_schema",
+    "shape",
+    "trace",
     "upstream_facts",
 ]

@@ -60,6 +60,15 @@ def question(
     return Question(to_ask=new, granted=granted)
 
 
+def in_words(asking: Question, client: Client, remembered: Consent | None) -> tuple[str, str]:
+    """What was decided about asking, and why; for who wants to know how a login came out."""
+    if asking.is_needed:
+        return "asked", f"about {' '.join(asking.to_ask) or 'going on'}"
+    if client.trusted:
+        return "not asked", "the app is trusted"
+    return "not asked", "remembered" if remembered is not None else "there is nothing to grant"
+
+
 def ticked(
     to_ask: Collection[str], chosen: Collection[str], rules: Mapping[str, ScopeRule]
 ) -> tuple[str, ...]:

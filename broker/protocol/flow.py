@@ -77,6 +77,15 @@ class PendingRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One decision of a login, for `broker explain`: about session, routing, upstream or consent."""
+
+    about: str
+    outcome: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingLogin:
     """A login on its way to an upstream, and what must come back unchanged."""
 
@@ -90,6 +99,8 @@ class PendingLogin:
     """Why it began once more, in a word of the connector's."""
     detours: int = 0
     """How often it did."""
+    decisions: tuple[Decision, ...] = ()
+    """What was decided before the person left; empty where nobody will ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +118,8 @@ class AuthenticationContext:
     sources: Mapping[str, str] = field(default_factory=dict)
     """Claim → where its value came from, such as ``userinfo: email``."""
     documents: Mapping[str, Any] | None = field(default=None, repr=False)
-    """What the upstream said, as far as a map reads it that says something else for each client app; its claims
-    are then those of nobody's app yet. None for every other map."""
+    """What the upstream said, as far as a map reads it that says something else for each client app; the
+    claims are then those that every app may have. None for every other map."""
     held: str | None = None
     """The `Held` record by which the upstream is asked again; None where it never is."""
 

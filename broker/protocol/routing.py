@@ -87,18 +87,23 @@ class Known:
 
 
 def route(asked: AuthorizeRequest, allowed: Sequence[str], known: Known) -> str | None:
-    """The connector to use at once; None when the person must choose.
+    """The connector to use at once; None when the person must choose."""
+    return routed(asked, allowed, known)[0]
+
+
+def routed(asked: AuthorizeRequest, allowed: Sequence[str], known: Known) -> tuple[str | None, str]:
+    """The same, and why.
 
     Somebody whose session is only not fresh enough goes back to where that session came from.
     """
     if asked.connector is not None:
-        return asked.connector
+        return asked.connector, "the app hinted at it"
     if len(allowed) == 1:
-        return allowed[0]
+        return allowed[0], "the app allows no other"
     if "select_account" in asked.prompt:  # the person wants to choose, and this is part of it
-        return None
+        return None, "prompt=select_account"
     if len(known.domain) == 1:
-        return known.domain[0]
+        return known.domain[0], "the domain of login_hint is its own"
     if known.session is not None and known.session.context.connector in allowed:
-        return known.session.context.connector
-    return known.remembered
+        return known.session.context.connector, "the session came by it"
+    return known.remembered, "this browser used it last" if known.remembered is not None else ""

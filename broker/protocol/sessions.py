@@ -20,28 +20,42 @@ def answers(
     now: float,
     reachable: Collection[str] = (),
 ) -> bool:
-    """Whether ``session`` is good enough for ``asked``, with nothing asked of the person.
+    """Whether ``session`` is good enough for ``asked``, with nothing asked of the person."""
+    return objection(asked, session, allowed, now=now, reachable=reachable) is None
+
+
+def objection(
+    asked: AuthorizeRequest,
+    session: Session | None,
+    allowed: Sequence[str],
+    *,
+    now: float,
+    reachable: Collection[str] = (),
+) -> str | None:
+    """Why ``session`` is not good enough for ``asked``; None where it is.
 
     ``reachable`` are those of the ``acr_values`` asked for that a new login where the session came from may
     reach: without one of them the person steps up (RFC 9470 §5).
     """
     if session is None or now >= session.ends_at:
-        return False
+        return "there is none"
     context = session.context
     # A session of a connector this client does not allow, or other than the one hinted, is no session.
     if context.connector not in allowed or asked.connector not in (None, context.connector):
-        return False
-    if not asked.session_may_answer or asked.prompt & {"login", "select_account"}:
-        return False
+        return f"it came by {context.connector}"
+    if not asked.session_may_answer:
+        return "the id_token_hint is not a good one of ours"
+    if asked.prompt & {"login", "select_account"}:
+        return f"prompt={' '.join(sorted(asked.prompt))}"
     if reachable and context.acr not in reachable:
-        return False
+        return "it is not as strong as acr_values asks"
     if asked.max_age is not None and not _is_younger(context, asked.max_age, now=now):
-        return False
+        return "it is not known to be younger than max_age"
     try:
         is_whom_was_asked(asked, context)
-    except (LoginRequired, UnmetAuthenticationRequirements):
-        return False
-    return True
+    except (LoginRequired, UnmetAuthenticationRequirements) as error:
+        return error.reason
+    return None
 
 
 def _is_younger(context: AuthenticationContext, max_age: int, *, now: float) -> bool:

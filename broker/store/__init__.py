@@ -18,6 +18,7 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
     held:{<held id>}                    string  the longest session and         the upstream is asked
                                                 refresh token, or a refusal     again by it
     asking:{<held id>}                  string  the asker, or its deadline      one asks at a time
+    explained:<correlation id>          string  lifetimes.explain                an operator asks why
     once:<hash of family, name>         string  when it could not be used        a SAML assertion is
                                                 again anyhow                     accepted once
     hand-off:<hash of connector,        string  lifetimes.login                  another program decides
@@ -52,6 +53,7 @@ from broker.store.consents import Consents
 from broker.store.embedded import Embedded, EmbeddedInUse, join_embedded, start_embedded
 from broker.store.ends import Ends
 from broker.store.errors import StoreCorrupt, StoreError, StoreMisconfigured, StoreRefused, StoreUnavailable
+from broker.store.explanations import Explanations
 from broker.store.flows import Flows
 from broker.store.grants import FirstRefresh, Grants, GrantState, OpaqueAccess, Rotation, Spent, Turn
 from broker.store.hand_offs import HandOff, HandOffRoom
@@ -88,7 +90,7 @@ __all__ = [
 
 
 class Store(
-    Flows, Sessions, Grants, Consents, Signing, Onces, Helds, Pools, HandOffRoom, Attempts, Ends
+    Flows, Sessions, Grants, Consents, Signing, Onces, Explanations, Helds, Pools, HandOffRoom, Attempts, Ends
 ):
     """All that is stored. Every method may raise `StoreUnavailable` and `StoreCorrupt`."""
 

@@ -91,23 +91,23 @@ def test_a_scope_releases_what_the_context_puts_there_and_discovery_says_so(desk
     [
         (
             "context: { groups: { type: list, scope: profil } }",
-            "broker.yaml:12:41: context.groups.scope: there is no scope profil; did you mean profile?",
+            "broker.yaml:13:41: context.groups.scope: there is no scope profil; did you mean profile?",
         ),
         (
             "context: { sub: { type: string } }",
-            "broker.yaml:12:12: context.sub: is minted by the broker; what it is cannot be declared",
+            "broker.yaml:13:12: context.sub: is minted by the broker; what it is cannot be declared",
         ),
         (
             "context: { email: { type: list } }",
-            "broker.yaml:12:27: context.email.type: clients expect a string here (OpenID Connect Core §5.1)",
+            "broker.yaml:13:27: context.email.type: clients expect a string here (OpenID Connect Core §5.1)",
         ),
         (
             "context: { a: { type: text } }",
-            "broker.yaml:12:23: context.a.type: expected …",
+            "broker.yaml:13:23: context.a.type: expected …",
         ),
         (
             "context: { a: { type: list } }\nscopes: { x: { description: X, claims: [b] } }",
-            "broker.yaml:13:41: scopes.x.claims[0]: is not declared under context",
+            "broker.yaml:14:41: scopes.x.claims[0]: is not declared under context",
         ),
     ],
 )
