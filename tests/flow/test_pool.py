@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from html import unescape
 
 import pyotp
 import pytest
+from argon2 import PasswordHasher
 
+from broker.cli import run
 from tests.flow.broker import claims
 from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person, sign_in, type_in
 
@@ -202,3 +205,67 @@ async def test_the_page_offers_the_other_ways_where_there_are_some(start):
         again = await browser.go(broker.issuer + unescape(other[1]))
         assert "Choose how you want to sign in" in again.body
         assert "Staff login" in again.body
+
+
+@pytest.mark.proves("pool", "`broker users disable`: sessions and tokens end at once, and nobody signs in")
+async def test_disabling_somebody_ends_everything_they_have(pool, tmp_path):
+    (config,) = tmp_path.glob("broker-*.yaml")
+
+    async def users(*arguments):
+        options = ["users", *arguments, "ada", "--connector", "members", "--config", str(config)]
+        assert await asyncio.to_thread(run, options) == 0
+
+    async with pool.browser() as browser:
+        landed = await sign_in(browser, scope="openid offline_access")
+        _, tokens = await browser.token(landed.code)
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 200
+        await users("disable")
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+        status, refused = await browser.refresh(tokens["refresh_token"])
+        assert (status, refused["error"]) == (400, "invalid_grant")
+        assert (await browser.authorize(prompt="none")).params["error"] == "login_required"
+        assert (await sign_in(browser)).status == 422
+        await users("enable")
+        assert (await browser.refresh(tokens["refresh_token"]))[0] == 400
+        pool.clock.forward(1)
+        landed = await sign_in(browser)
+        status, tokens = await browser.token(landed.code)
+        assert status == 200
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 200
+
+
+@pytest.mark.proves("pool", "asked again at a refresh: new claims, and nothing for somebody disabled")
+async def test_at_a_refresh_the_pool_is_asked_again(start):
+    entry = POOL | {"upstream_refresh": "always"}
+    broker = await start(**only(entry, client={"trusted": True, "id_token_claims": True}))
+    await person(broker)
+    store = broker.services.store
+    async with broker.browser() as browser:
+        _, tokens = await browser.token((await sign_in(browser, scope="openid profile offline_access")).code)
+        await store.change_person(
+            "members", "id-of-ada", lambda p: replace(p, claims={"name": "Ada Newname"})
+        )
+        _, tokens = await browser.refresh(tokens["refresh_token"])
+        assert claims(tokens["id_token"])["name"] == "Ada Newname"
+        await store.change_person("members", "id-of-ada", lambda p: replace(p, enabled=False))
+        assert (await browser.refresh(tokens["refresh_token"]))[0] == 400
+
+
+@pytest.mark.proves("pool", "argon2id; an old hash is renewed when its password comes by")
+async def test_a_hash_of_other_parameters_is_renewed_at_the_next_login(pool):
+    old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
+    made = await person(pool, "old", password_hash=old)
+    async with pool.browser() as browser:
+        assert "code=" in (await sign_in(browser, "old")).url
+    renewed = await pool.services.store.read_person("members", made.id)
+    assert renewed.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    async with pool.browser() as browser:
+        assert "code=" in (await sign_in(browser, "old")).url
+
+
+async def test_nothing_of_a_person_is_readable_in_the_store(pool):
+    store = pool.services.store
+    for family in ("people", "usernames"):
+        stored = b"".join(await store._wire.call("HGETALL", f"{store._prefix}{family}:{{members}}"))
+        assert stored
+        assert not [word for word in (b"ada@", b"Example", b"argon2") if word in stored]
