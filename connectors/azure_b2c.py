@@ -100,7 +100,9 @@ class Settings(oidc.Common):
     @property
     def issuer(self) -> str:
         """Who vouches for people: the tenant, whatever form its tokens have at the time."""
-        return f"https://{self.tenant}.b2clogin.com/{self.tenant_id or 'tenant'}/v2.0/"
+        return (
+            f"https://{self.tenant}.b2clogin.com/{self.tenant_id or f'{self.tenant}.onmicrosoft.com'}/v2.0/"
+        )
 
     def document_url(self, policy: str) -> str:
         """Where a policy's metadata is."""

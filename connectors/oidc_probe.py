@@ -80,12 +80,20 @@ class Probe:
 
     def _issuer(self, document: Mapping[str, Json]) -> Finding:
         wanted, told = self.settings.discovery_issuer or self.settings.issuer, document.get("issuer")
-        if told == wanted:
-            return _good("issuer", wanted)
         seen = oauth2.printable(str(told))
+        if told == wanted or self._is_theirs(document):
+            return _good("issuer", seen)
         slash = isinstance(told, str) and told.rstrip("/") == wanted.rstrip("/")
         hint = "; a slash at the end counts" if slash else ""
         return _bad("issuer", f"it says {seen}, the configuration says {wanted}{hint}")
+
+    def _is_theirs(self, document: Mapping[str, Json]) -> bool:
+        """Whether this kind of upstream takes it, where only the shape of the issuer is known before."""
+        try:
+            self.read(document)
+        except UpstreamInvalid as error:
+            return error.reason != "metadata_issuer_mismatch"
+        return True
 
     def _endpoints(self, document: Mapping[str, Json], found: list[Finding]) -> Metadata | None:
         try:

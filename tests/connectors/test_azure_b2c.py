@@ -599,3 +599,15 @@ async def test_the_fake_says_on_the_callback_what_b2c_says(idp):
             answer = await stage.login().at_the_upstream()
             assert answer["error"] == row["error"]
             assert answer["error_description"].startswith(f"{number}: ")
+
+
+# ── What an operator is told ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.proves("azure_b2c", "what works and what does not, told to the operator")
+async def test_the_operator_hears_which_metadata_is_taken(idp):
+    async with at(idp) as stage:
+        findings = {finding.what: finding for finding in await stage.upstream.probe()}
+        assert (findings["issuer"].good, findings["issuer"].detail) == (True, idp.issuer)
+        idp.switch(discovery={"issuer": "https://evil.example/"})
+        assert {finding.what: finding.good for finding in await stage.upstream.probe()}["issuer"] is False

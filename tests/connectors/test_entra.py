@@ -1008,3 +1008,16 @@ async def test_the_fakes_userinfo_is_entras(idp):
     idp.person(ANN, name="Mikah", family_name="Ollenburg", given_name="Mikah", email="mikoll@contoso.example")
     async with at(idp, get_user_info=True) as stage:
         assert (await stage.sign_in()).userinfo.keys() == recorded("entra/userinfo.json").keys()
+
+
+# ── What an operator is told ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.proves("entra", "what works and what does not, told to the operator")
+@pytest.mark.parametrize("tenant", [TENANT, DOMAIN, "common"])
+async def test_the_operator_hears_which_metadata_is_taken(tenant):
+    async with FakeEntra.running(tenant=tenant) as idp, at(idp, allowed_tenants=[TENANT]) as stage:
+        for finding in await stage.upstream.probe():
+            assert finding.good is not False, finding
+        idp.switch(discovery={"issuer": "https://evil.example/"})
+        assert {finding.what: finding.good for finding in await stage.upstream.probe()}["issuer"] is False
