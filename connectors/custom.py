@@ -9,7 +9,6 @@ where the answer is fetched (RFC 9700 §4.7). RFC 3339 for times; RFC 6749 §4.1
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
@@ -39,7 +38,6 @@ _LEEWAY = 10
 _LONGEST, _MOST, _DEEPEST = 4096, 100, 6
 """Characters of one text; members and items altogether; levels."""
 _LARGEST = 2**53 - 1
-_LONE = re.compile("[\ud800-\udfff]")
 _LONGEST_SUBJECT, _LONGEST_FACT, _MOST_METHODS = 255, 255, 16
 # Who, where from, for whom and when is said by us alone (RFC 7519 §4.1; Core §2; Front-Channel Logout §3).
 _PROTOCOL = frozenset(
@@ -212,8 +210,8 @@ def _count(value: Any, depth: int) -> int:
         return sum(_count(name, depth) + _count(each, depth + 1) for name, each in value.items())
     if isinstance(value, list):
         return sum(1 + _count(each, depth + 1) for each in value)
-    if isinstance(value, str) and (len(value) > _LONGEST or _LONE.search(value)):
-        raise _wrong(f"a text of context is no Unicode, or has more than {_LONGEST} characters")
+    if isinstance(value, str) and len(value) > _LONGEST:
+        raise _wrong(f"a text of context has more than {_LONGEST} characters")
     if isinstance(value, int) and abs(value) > _LARGEST:  # RFC 8259 §6: what every reader keeps exactly
         raise _wrong("a number of context is beyond 2^53")
     return 1

@@ -151,7 +151,7 @@ async def _there(request: web.Request, login_state: Json) -> HandOff:
     hand_off = await services.store.read_hand_off(name, request.match_info["login_id"])
     if hand_off is None:
         raise Refused(404, "not_found", "There is no such login, or it waited too long.")
-    if not hmac.compare_digest(hand_off.login_state.encode(), login_state.encode("utf-8", "surrogatepass")):
+    if not hmac.compare_digest(hand_off.login_state.encode(), login_state.encode()):
         raise Refused(403, "state_mismatch", "login_state is not that of this login.")
     return hand_off
 
