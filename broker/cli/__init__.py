@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "metadata": "print the discovery document without serving",
     "keys": "list, rotate and retire signing keys",
     "users": "add, list, disable and enable the people of an identity pool; their passwords and codes",
+    "explain": "tell where each claim of a login came from, and what was decided",
     "consents": "list and withdraw what a person allowed",
 }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -130,3 +133,34 @@ async def test_a_request_that_is_nobodys_leaves_nothing_behind(broker: Broker) -
     store = broker.services.store
     assert await store._wire.call("KEYS", f"{store._prefix}explained:*") == []
     assert json.dumps(broker.reasons())
+
+
+async def test_the_command_explains_a_login_by_the_id_in_the_log(broker: Broker, tmp_path: Path) -> None:
+    async with broker.browser() as browser:
+        page = await browser.authorize()
+        told = await explained(broker)
+        asked = await told_by_command(tmp_path, told.correlation_id)
+        assert "consent: asked, about profile email\nconsent now: none: not answered yet" in asked
+        await browser.answer_consent(page)
+    text = await told_by_command(tmp_path, told.correlation_id)
+    assert text.startswith(f"login {told.correlation_id} of billing, ")
+    assert "\nrouting: staff, the app allows no other\nsession: new\n" in text
+    assert "\nconsent now: given for profile email\n" in text
+    assert "\nname\n  text of 11, from userinfo: name\n" in text
+    assert "Ada" not in text
+    as_json = json.loads(await told_by_command(tmp_path, told.correlation_id, "--json"))
+    assert as_json["claims"][0]["claim"] == "name"
+    assert as_json["consent_now"] == "given for profile email"
+
+
+async def told_by_command(folder: Path, *arguments: str) -> str:
+    command = (sys.executable, "-m", "broker", "explain", "--config", the_config(folder), *arguments)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    return told.decode()
+
+
+def the_config(folder: Path) -> str:
+    (config,) = folder.glob("broker-*.yaml")
+    return str(config)

@@ -1,0 +1,233 @@
+"""``broker explain``: why a claim is what it is, of documents in a file or of a login of the last minutes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from broker.cli.operator import (
+    OperatorError,
+    answer,
+    command,
+    config_argument,
+    file_name,
+    json_argument,
+    load_config,
+)
+
+if TYPE_CHECKING:
+    from broker.config import Config, ConnectorConfig
+    from broker.mapping import Documents
+    from broker.protocol.client import Client
+    from broker.protocol.explained import ClaimTold, Explained
+    from broker.protocol.flow import Consent
+
+_DOCUMENTS = ("id_token", "userinfo", "api")
+_FACTS = ("upstream", "client")
+_CORRELATION = re.compile(r"[0-9a-f]{16}")
+
+
+def register(commands: Any) -> None:
+    """``explain CORRELATION_ID`` or ``explain --connector X --claims FILE [--client Y]``."""
+    parser = command(commands, "explain", run)
+    parser.add_argument(
+        "correlation_id", metavar="CORRELATION_ID", nargs="?", help="a login, by the id in the log"
+    )
+    config_argument(parser)
+    parser.add_argument("--connector", metavar="ID", help="apply the map of this connector instead")
+    parser.add_argument(
+        "--claims",
+        metavar="FILE",
+        type=file_name,
+        help="to this JSON: claims, or an object of id_token, userinfo and api",
+    )
+    parser.add_argument("--client", metavar="CLIENT_ID", help="as this app would see them")
+    parser.add_argument("--show-values", action="store_true", help="with --claims: values, but for sensitive")
+    json_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Explain it."""
+    offline = options.connector is not None or options.claims is not None
+    if offline == (options.correlation_id is not None):
+        options.parser.error("a CORRELATION_ID is needed, or --connector and --claims")
+    if not offline:
+        if options.show_values or options.client is not None:
+            options.parser.error("--show-values and --client are for --claims; of a login no value is kept")
+        return _login(options)
+    if options.connector is None or options.claims is None:
+        options.parser.error("--connector and --claims belong together")
+    return _file(options)
+
+
+# ── Documents in a file ───────────────────────────────────────────────────────────────────────
+
+
+def _file(options: argparse.Namespace) -> int:
+    from broker.endpoints.explaining import told  # noqa: PLC0415  (half the house)
+    from broker.mapping import shape, trace  # noqa: PLC0415
+
+    config = load_config(options)
+    connector = config.connectors.get(options.connector)
+    if connector is None:
+        raise OperatorError(f"there is no connector {options.connector}")
+    client = _client(config, options.client)
+    documents = _documents(_read(options), connector, client)
+    show: Callable[[Any], str] = _value if options.show_values else shape
+    found = [told(config, one, client=client, show=show) for one in trace(connector.claims, documents)]
+    refused = [one.claim for one in trace(connector.claims, documents) if one.refuses]
+    if options.json:
+        about = {"connector": connector.id, "client": client.client_id if client is not None else None}
+        answer({**about, "refused_for": refused, "claims": [asdict(one) for one in found]})
+        return 0
+    as_whom = f", as {client.client_id} sees it" if client is not None else ""
+    print(f"connector {connector.id} ({connector.type}){as_whom}")
+    _print_claims(found)
+    if refused:
+        print(f"\nno login: {', '.join(refused)} required")
+    return 0
+
+
+def _client(config: Config, client_id: str | None) -> Client | None:
+    if client_id is None:
+        return None
+    client = config.clients_by_id.get(client_id)
+    if client is None:
+        raise OperatorError(f"there is no client {client_id}")
+    return client
+
+
+def _read(options: argparse.Namespace) -> Mapping[str, Any]:
+    from broker.strictjson import StrictJSONError, parse  # noqa: PLC0415
+
+    try:
+        said = parse(options.claims.read_bytes())
+    except OSError as error:
+        raise OperatorError(f"{options.claims}: {error.strerror}") from error
+    except StrictJSONError as error:
+        raise OperatorError(f"{options.claims}: not JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise OperatorError(f"{options.claims}: expected an object")
+    if not said.keys() & set(_DOCUMENTS):  # one document's claims
+        return {"id_token": said}
+    for name, value in said.items():
+        if name not in (*_DOCUMENTS, *_FACTS) or not isinstance(value, dict):
+            raise OperatorError(
+                f"{options.claims}: {name}: expected objects id_token, userinfo, api, upstream"
+            )
+    return said
+
+
+def _documents(said: Mapping[str, Any], connector: ConnectorConfig, client: Client | None) -> Documents:
+    from broker.endpoints.recognition import client_facts  # noqa: PLC0415
+    from broker.mapping import Documents, upstream_facts  # noqa: PLC0415
+
+    id_token, userinfo, api = (said.get(name) or {} for name in _DOCUMENTS)
+    amr = id_token.get("amr")
+    known = upstream_facts(
+        issuer=str(id_token.get("iss") or getattr(connector.settings, "issuer", "") or ""),
+        connector=connector.id,
+        documents=(userinfo, id_token, api),
+        auth_time=id_token.get("auth_time"),
+        acr=id_token.get("acr"),
+        amr=tuple(amr) if isinstance(amr, list) else (),
+        sid=id_token.get("sid"),
+    )
+    return Documents(
+        id_token=id_token,
+        userinfo=userinfo,
+        api=api,
+        upstream={**known, **(said.get("upstream") or {})},
+        connector={"id": connector.id, "type": connector.type, "name": connector.name},
+        client=client_facts(client) if client is not None else said.get("client") or {},
+    )
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+# ── A login ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _login(options: argparse.Namespace) -> int:
+    config = load_config(options)
+    if _CORRELATION.fullmatch(options.correlation_id) is None:
+        raise OperatorError("a correlation id is the 16 letters and digits that the log and the page show")
+    if not config.lifetimes.explain:
+        raise OperatorError("nothing is kept: lifetimes.explain is 0s")
+    found, consent = _from_store(config, options.correlation_id)
+    if found is None:
+        raise OperatorError("nothing is kept of this login: too long ago, not ended yet, or another broker's")
+    now = _consent_now(found, consent)
+    if options.json:
+        answer({**asdict(found), "consent_now": now})
+        return 0
+    when = datetime.fromtimestamp(found.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    print(f"login {found.correlation_id} of {found.client_id}, {when} UTC")
+    why = f": {found.reason}" + (f" ({found.detail})" if found.detail else "") if found.reason else ""
+    print(f"{found.outcome}{why}\n")
+    for one in found.decisions:
+        print(f"{one.about}: {one.outcome}" + (f", {one.why}" if one.why else ""))
+    if now:
+        print(f"consent now: {now}")
+    _print_claims(found.claims)
+    return 0
+
+
+def _from_store(config: Config, correlation_id: str) -> tuple[Explained | None, Consent | None]:
+    from broker.store import StoreError, open_store  # noqa: PLC0415
+
+    async def ask() -> tuple[Explained | None, Consent | None]:
+        store = await open_store(config.store, config.state_dir)
+        try:
+            found = await store.read_explained(correlation_id)
+            if found is None or not found.subject:
+                return found, None
+            return found, await store.read_consent(found.subject, found.client_id)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(ask())
+    except StoreError as error:
+        raise OperatorError(str(error)) from error
+
+
+def _consent_now(found: Explained, consent: Consent | None) -> str:
+    """What came of a question, which the person may have answered since."""
+    if not any(one.about == "consent" and one.outcome == "asked" for one in found.decisions):
+        return ""
+    if consent is None:
+        return "none: not answered yet, denied, or withdrawn"
+    refused = f", not {' '.join(consent.refused)}" if consent.refused else ""
+    return f"given for {' '.join(consent.granted) or 'nothing'}{refused}"
+
+
+# ── In words ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _print_claims(claims: Any) -> None:
+    for one in claims:
+        print(f"\n{one.claim}")
+        for line in _lines(one):
+            print(f"  {line}")
+
+
+def _lines(one: ClaimTold) -> Iterator[str]:
+    if one.after:
+        came = "" if one.before in ("", one.after) else f"{one.before} → "
+        yield f"{came}{one.after}" + (f", from {one.source}" if one.source else "")
+    else:
+        found = f" ({one.before} in {one.source})" if one.before else ""
+        yield f"left out: {one.why}{found}"
+    if one.rule:
+        yield f"rule: {one.rule}"
+    if one.released:
+        yield one.released if one.released.startswith("not") else f"released in {one.released}"
