@@ -191,10 +191,10 @@ class OnePolicy(oidc.Connector):
         claims: SignedClaims,
         metadata: Metadata,  # noqa: ARG002
     ) -> Mapping[str, Json]:
-        """The tenant, and the first address with whether it counts as proved."""
+        """The tenant, and the address, with whether it counts as proved."""
         emails = claims.get("emails")
         listed = emails if isinstance(emails, list) else []
-        known = [*listed[:1], claims.get("email"), claims.get("signInNames.emailAddress")]
+        known = [claims.get("email"), *listed[:1], claims.get("signInNames.emailAddress")]
         email = next((one for one in known if isinstance(one, str) and one), None)
         address = {} if email is None else {"email": email, "email_verified": self._own.trust_email}
         return {"tenant": self._tenant_id, **address}

@@ -62,9 +62,17 @@ def upstream_facts(
 
 
 def _email_is_vouched_for(documents: tuple[Mapping[str, Any], ...]) -> bool:
-    """Whether the document with the address that counts says that it was verified (Core §5.1)."""
-    for document in documents:
-        address = document.get("email")
-        if isinstance(address, str) and address:
-            return document.get("email_verified") is True
-    return False
+    """Whether all that is said of the address that counts is that it was verified (Core §5.1).
+
+    It counts where it stands first; some upstreams say in another document whether it is proved.
+    """
+    known = (document.get("email") for document in documents)
+    counts = next((address for address in known if isinstance(address, str) and address), None)
+    if counts is None:
+        return False
+    said = [
+        told["email_verified"]
+        for told in documents
+        if told.get("email") == counts and "email_verified" in told
+    ]
+    return bool(said) and all(one is True for one in said)

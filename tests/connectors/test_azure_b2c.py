@@ -286,7 +286,7 @@ async def test_addresses_are_proved_only_by_the_operators_word(idp, trusted):
     ("claims", "email"),
     [
         ({"emails": ["a@x.example", "b@x.example"]}, "a@x.example"),
-        ({"emails": [], "email": "c@x.example"}, "c@x.example"),
+        ({"emails": ["a@x.example"], "email": "c@x.example"}, "c@x.example"),
         ({"emails": None, "signInNames.emailAddress": "d@x.example"}, "d@x.example"),
         ({"emails": "e@x.example"}, None),
         ({"emails": [7]}, None),

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from broker.connector import Answer, UpstreamDetour, UpstreamInvalid, UpstreamRefused
+from broker.endpoints.recognition import told_by
 from broker.mapping import Documents, apply
 from broker.protocol.errors import (
     AccessDenied,
@@ -443,6 +444,14 @@ async def test_the_operator_may_trust_the_addresses_of_one_tenants_own_people(id
         assert (await mapped(stage))["email"] == "AbeLi@example.com"
         idp.switch(guest=HOME)  # whose address is another tenant's word
         assert (await mapped(stage))["email_verified"] is False
+
+
+@pytest.mark.parametrize(("said", "vouched"), [(True, True), (False, False), ("missing", False)])
+async def test_who_vouches_for_an_address_is_known_to_maps(idp, said, vouched):
+    idp.switch(xms_edov=said)
+    async with at(idp) as stage:
+        documents = told_by(stage.upstream, await stage.sign_in())
+    assert documents.upstream.get("email_vouched_by") == (idp.issuer if vouched else None)
 
 
 async def test_an_address_of_userinfo_is_not_proved_by_that_of_the_token(idp):

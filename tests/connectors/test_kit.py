@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, ClassVar
 
 from broker.kit import FakeProvider, OAuth2Kit, OpenIDKit
@@ -76,6 +79,18 @@ class TestEntrust(OpenIDKit):
     connector: ClassVar = {"type": "entrust", "domain": FakeEntrust.hosts[0], **CLIENT}
 
 
+class TestAzureB2C(OpenIDKit):
+    provider = azure_b2c.FakeB2C
+    userinfo = None
+    connector: ClassVar = {
+        "type": "azure_b2c",
+        "tenant": azure_b2c.NAME,
+        "policy": azure_b2c.POLICY,
+        "custom_domain": "{host}",
+        **CLIENT,
+    }
+
+
 class TestGitHub(OAuth2Kit):
     provider = FakeGitHub
     lists = frozenset({"emails"})
@@ -107,3 +122,11 @@ class TestApple(OpenIDKit):
         "key_id": apple.KEY_ID,
         "private_key": apple.FakeApple.team_key.private_pem().decode(),
     }
+
+
+def test_every_kind_of_upstream_is_run_through_the_kit():
+    """Those that speak OAuth 2.0 here, the others in test_kit_own.py."""
+    text = "".join(path.read_text() for path in Path(__file__).parent.glob("test_kit*.py"))
+    run = set(re.findall(r'"type": "([a-z0-9_]+)"', text))
+    installed = {entry.name for entry in entry_points(group="federation_broker.connectors")}
+    assert installed - run == set()
