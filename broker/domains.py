@@ -1,9 +1,9 @@
 """E-mail domains: whose address it is, and which connectors a domain belongs to. Pure.
 
-Owns how an address is read. Strictly, since it may come from anybody and decides where a person is sent: one @,
-no quotes, no comments, no addresses of machines, nothing repaired (RFC 5321 §4.1.2, cut down to what people
-have). Domains are compared as A-labels (RFC 5890 §2.3.2.1) that IDNA 2008 allows as they stand (RFC 5891 §5.3):
-nothing is mapped, so what only looks like a domain is another one, or none.
+Owns how an address is read. Strictly, since it may come from anybody and decides where a person is sent: one
+@, no quotes, no comments, no addresses of machines, nothing repaired (RFC 5321 §4.1.2, cut down to what
+people have). Domains are compared as A-labels (RFC 5890 §2.3.2.1) that IDNA 2008 allows as they stand
+(RFC 5891 §5.3): nothing is mapped, so what only looks like a domain is another one, or none.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class DomainIndex:
         return bool(self._found)
 
     def nearest(self, domain: str) -> Iterator[tuple[str, ...]]:
-        """The connectors that the domain belongs to: those that name it itself, then by ever wider patterns."""
+        """The connectors a domain belongs to: those that name it itself, then by ever wider patterns."""
         for pattern in _names(domain):
             connectors = self._found.get(pattern)
             if connectors is not None:

@@ -7,6 +7,7 @@ are the ones named here and nothing else, so no token, code, secret or address c
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Final
 
 import msgspec
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, multiprocess
 
 _FIELDS: Final = frozenset(
     {
@@ -51,6 +52,10 @@ SECONDS = Histogram(
 # Labels are a few names of ours and of connectors that exist. To find their counter takes longer than to
 # count.
 _counted = cache(EVENTS.labels)
+_MOST_NAMED: Final = 500
+_OTHERS: Final = "(others)"
+"""What the numbers call every connector after so many; no connector can have this id."""
+_named: set[str] = set()
 timed = cache(SECONDS.labels)
 
 _encode = msgspec.json.Encoder().encode
@@ -96,7 +101,7 @@ class Events:
             reason: a stable word that says why; empty when all is well.
             fields: of the names that may be logged; others are left out.
         """
-        _counted(event, str(fields.get("connector", "")), outcome).inc()
+        _counted(event, _label(str(fields.get("connector", ""))), outcome).inc()
         line: dict[str, str | int | float] = {
             "time": round(self._now(), 3),
             "event": event,
@@ -111,11 +116,27 @@ class Events:
                 line[name] = _written(name, value) if isinstance(value, str) else value
         self._write(_encode(line) + b"\n")
 
-    def upstream(self, connector: str, opened: bool, why: str) -> None:  # noqa: FBT001  (heard, not called)
+    def upstream(self, connector: str, opened: bool, why: str) -> None:
         """A connector's upstream is left alone from now on because it does not answer, or asked again."""
         (LEFT_ALONE.inc if opened else LEFT_ALONE.dec)()
         outcome, reason = ("failed", "left_alone") if opened else ("ok", "asked_again")
         self.emit("upstream", outcome, reason=reason, connector=connector, detail=why)
+
+
+def _label(connector: str) -> str:
+    """A connector's name in the numbers, which must not grow with the configuration."""
+    if connector in _named:
+        return connector
+    if len(_named) >= _MOST_NAMED:
+        return _OTHERS
+    _named.add(connector)
+    return connector
+
+
+def gone(pid: int) -> None:
+    """A worker has ended: what it said of this moment is no longer so. What it counted stays."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def _written(name: str, value: str) -> str:

@@ -20,7 +20,7 @@ from typing import Final
 
 from broker.cli.operator import OperatorError
 from broker.cli.worker import LEAVING, READY
-from broker.events import Events
+from broker.events import Events, gone
 
 _LIMIT: Final = 10.0
 """Seconds from SIGTERM to the end of the last worker."""
@@ -161,6 +161,7 @@ class Supervisor:
         os.close(worker.pipe)
         del self._workers[worker.pipe]
         _, status = os.waitpid(worker.pid, 0)
+        gone(worker.pid)
         if worker.leaving or self._stop_by is not None:
             return
         code = os.waitstatus_to_exitcode(status)

@@ -165,7 +165,7 @@ class _Checks:
     def _connectors(self, known: Collection[str]) -> None:
         for index, where, name in self._node.texts("connectors"):
             if name not in known:
-                # To look for what was meant takes longer than to read, and there may be thousands of mistakes.
+                # To guess what was meant takes longer than to read, and there may be thousands of mistakes.
                 near = known if self._report.count < _HELPED else ()
                 message = f"no connector has this id{did_you_mean(name, near)}"
                 self._report.add(where.place, (*self._path, "connectors", index), message)

@@ -44,8 +44,10 @@ def load(path: Path, environ: Mapping[str, str], *, thorough: bool = False) -> C
 
 @contextmanager
 def _no_looking_for_garbage() -> Iterator[None]:
-    """What is read here stays, and makes no circles; to look through all of it again and again for some takes as
-    long as the reading, where there are thousands of entries."""
+    """What is read here stays, and makes no circles.
+
+    To look through all of it for some, again and again, takes as long as to read thousands of entries.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -165,7 +165,7 @@ class ConnectorConfig:
     icon: str | None = None
     """A path under ``/static``, or None."""
     enabled: bool = True
-    domains: Names = Names()
+    domains: Names = field(default_factory=Names)
     """The e-mail domains of its people, as `broker.domains.read_pattern` gives them."""
     claims: ClaimsMap
     pass_through: PassThrough

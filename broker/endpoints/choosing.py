@@ -1,7 +1,7 @@
 """The chooser: the ways to sign in that an app allows, a field to find one among many, and the last choice.
 
-Owns what a person asks for on the chooser (`Visit`) and what it shows. Its choices are links and its field is a
-GET form to our own page: browsers hold ``form-action`` against the redirects that follow a form, so whom it
+Owns what a person asks for on the chooser (`Visit`) and what it shows. Its choices are links and its field is
+a GET form to our own page: browsers hold ``form-action`` against the redirects that follow a form, so what it
 finds is answered with a page that carries the browser on. What it costs does not grow with the connectors.
 """
 
@@ -86,7 +86,7 @@ def remembered(request: web.Request, allowed: Names) -> str | None:
 
 
 def known(request: web.Request, asked: AuthorizeRequest, allowed: Names) -> routing.Known:
-    """What bears on where this request goes, by the operator's rules; the session is added by who knows it."""
+    """What bears on where this request goes, by the operator's rules; but for the session."""
     services = request.app[SERVICES]
     rules = services.config.routing
     by_domain = of_address(services, asked.login_hint, allowed) if rules.email_domains == "redirect" else ()

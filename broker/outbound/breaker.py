@@ -103,7 +103,7 @@ class Breaker:
 
 
 def retry_after(value: str, *, now: float) -> float:
-    """The seconds that ``Retry-After`` asks for, of at most `LONGEST_ASKED`; 0.0 where it says nothing sensible.
+    """The seconds that ``Retry-After`` asks for, at most `LONGEST_ASKED`; 0.0 where it makes no sense.
 
     ``now`` is the time of day, in seconds since the epoch: the header may name an instant.
     """

@@ -1,6 +1,6 @@
-"""The circuit breaker of one upstream at work: it hears how each call ended, and lets none out while it is open.
+"""The circuit breaker of one upstream at work: it hears how each call ended, and lets none out while open.
 
-Owns `Circuit`: a `breaker.Breaker` with a clock, and the one task that asks whether the upstream answers again.
+Owns `Circuit`: a `breaker.Breaker` with a clock, and the one task that asks if the upstream answers again.
 Each upstream has its own, in each worker; nothing that one of them does is felt by another.
 """
 
@@ -61,7 +61,7 @@ class Circuit:
         """A call was not. ``asks_for`` is ``Retry-After``, where there is one."""
         wanted = retry_after(asks_for, now=self._now()) if asks_for else 0.0
         if self._breaker.failed(self._clock(), retry_after=wanted):
-            self._told(True, why)  # noqa: FBT003
+            self._told(True, why)
 
     def look_again(self, ask: Ask) -> asyncio.Task[None] | None:
         """The task that asks whether it answers again, for whom it may be; None for everybody else."""
@@ -84,4 +84,4 @@ class Circuit:
         finally:
             self._breaker.probed(self._clock(), answered=answered)
             if answered:
-                self._told(False, "")  # noqa: FBT003
+                self._told(False, "")

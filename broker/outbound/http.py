@@ -165,7 +165,7 @@ class UpstreamClient:
         return answer.body, answer.headers.get("cache-control", "")
 
     async def _fetch(self, url: str, accept: str, *, spare: bool) -> Answer:
-        """A document. Where the last edition still serves, an upstream is not left alone for want of a newer."""
+        """A document. While the last edition serves, nobody is left alone for want of a newer one."""
         answer = await self._send("GET", url, {"Accept": accept}, spare=spare)
         if answer.status != 200:  # noqa: PLR2004
             raise UpstreamInvalid("bad_status", f"{_place(url)} answered {answer.status}")
@@ -180,7 +180,7 @@ class UpstreamClient:
         *,
         spare: bool = False,
     ) -> Answer:
-        """One request, answered whole or not at all. Of a ``spare`` one it matters only that it is answered."""
+        """One request, answered whole or not at all. That a ``spare`` one is not counts against nobody."""
         target = _checked(url)
         self.circuit.check()
         if self._under_way >= MAX_WAITING:  # at once: more wait for this upstream than it will ever answer

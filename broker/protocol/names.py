@@ -7,7 +7,7 @@ from typing import overload
 
 
 class Names(Sequence[str]):
-    """A fixed list of names, each once. Whether one is among them takes the same time however many there are."""
+    """A fixed list of names, each once. Whether one is there takes as long however many there are."""
 
     __slots__ = ("_known", "_order")
 

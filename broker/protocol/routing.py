@@ -1,8 +1,7 @@
-"""Which upstream a request goes to: the one hinted at, the only one, that of an e-mail domain, or the
-person's choice. Pure.
+"""Which upstream a request goes to: the one hinted at, the only one, its domain's, or the person's choice.
 
-Everything here is looked up. What a client app allows is worked out once, when the configuration is read
-(`Routes`), so that ten thousand connectors cost a login what one does.
+Pure. Everything here is looked up. What a client app allows is worked out once, when the configuration is
+read (`Routes`), so that ten thousand connectors cost a login what one does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Finding a name among many by what a person types. Pure.
 
-All names stand in one text, so that a search among ten thousand is one pass of the interpreter's own `str.find`.
+All names stand in one text, so that a search among ten thousand is one pass of the interpreter's `str.find`.
 """
 
 from __future__ import annotations

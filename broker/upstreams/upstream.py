@@ -37,8 +37,8 @@ from broker.connector import (
     UpstreamUnmet,
 )
 from broker.mapping import ClaimsMap
-from broker.protocol.asking import UpstreamRefresh
 from broker.outbound import Circuit
+from broker.protocol.asking import UpstreamRefresh
 from broker.protocol.claims_request import essential_acr
 from broker.protocol.errors import OAuthError, ServerError, TemporarilyUnavailable
 from broker.protocol.flow import AuthorizeRequest, PendingLogin

@@ -33,8 +33,8 @@ def test_ten_times_the_connectors_take_about_ten_times_as_long(desk: Desk) -> No
 
 def so_many_of_each(desk: Desk, count: int) -> None:
     connectors = "".join(
-        f"  c{i}:\n    type: oidc\n    name: Company {i}\n    issuer: https://c{i}.example\n    client_id: b\n"
-        f"    client_secret: secret-{i}\n    domains: [c{i}.example, '*.c{i}.example']\n"
+        f"  c{i}:\n    type: oidc\n    name: Company {i}\n    issuer: https://c{i}.example\n"
+        f"    client_id: b\n    client_secret: secret-{i}\n    domains: [c{i}.example, '*.c{i}.example']\n"
         for i in range(count)
     )
     clients = "".join(

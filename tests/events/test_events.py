@@ -7,7 +7,8 @@ import logging
 
 import pytest
 
-from broker.events import Events, LogHandler, scrubbed
+from broker import events as events_module
+from broker.events import EVENTS, Events, LogHandler, scrubbed
 
 
 @pytest.fixture
@@ -92,3 +93,15 @@ def test_what_a_library_logs_is_told_by_place_and_type_and_never_quoted(
     told = json.loads(lines[0])
     assert (told["reason"], told["logger"]) == ("ValueError", "some.library")
     assert told["detail"].startswith("test_events.py:")
+
+
+@pytest.mark.row("DS-17")
+def test_the_numbers_do_not_grow_with_the_connectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "_named", set())
+    events = Events(now=lambda: 0.0, write=lambda _line: None)
+    for n in range(10_000):
+        events.emit("test_growth", "ok", connector=f"c{n}")
+    of_this = [s for m in EVENTS.collect() for s in m.samples if s.labels.get("event") == "test_growth"]
+    totals = {s.labels["connector"]: s.value for s in of_this if s.name.endswith("_total")}
+    assert len(totals) == 501
+    assert totals["(others)"] == 9_500

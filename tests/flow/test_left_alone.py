@@ -73,7 +73,7 @@ async def test_a_login_at_an_upstream_that_failed_is_answered_at_once_and_asks_n
         assert landed.params["iss"] == two.issuer
     assert len(two.idp.requests) == before
     assert two.reasons()[-1] == "upstream_left_alone"
-    opened = [event for event in two.events("upstream")]
+    opened = two.events("upstream")
     assert [(e["connector"], e["outcome"], e["reason"]) for e in opened] == [
         ("staff", "failed", "left_alone")
     ]

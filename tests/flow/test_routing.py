@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -73,7 +74,8 @@ async def test_an_address_goes_at_once_to_the_connector_of_its_domain(start, hin
 @pytest.mark.parametrize(
     "hint",
     ["a@evil.example@acme.example", '"a@acme.example"@evil.example', "a@acme.example.evil.example",
-     "a@\uff41cme.example", "a\uff20acme.example", "a@acm\u0435.example", "a@acme.example.", "a%40acme.example"],
+     "a@\uff41cme.example", "a\uff20acme.example", "a@acm\u0435.example", "a@acme.example.",
+     "a%40acme.example"],
 )  # fmt: skip
 async def test_an_address_that_only_looks_like_one_of_a_domain_leads_nowhere_by_itself(start, hint):
     broker = await start(connectors=CONNECTORS)
@@ -349,7 +351,7 @@ async def test_no_login_goes_through_all_connectors_or_clients(start, monkeypatc
 
     monkeypatch.setattr(routes, "__iter__", counted)
     connectors = Counted(services.config.connectors)
-    monkeypatch.setattr(services.upstreams, "_config", _with(services.config, connectors=connectors))
+    monkeypatch.setattr(services.upstreams, "_config", replace(services.config, connectors=connectors))
     async with broker.browser() as browser:
         landed = await browser.login(login_hint="ada@acme.example", redirect_uri=CALLBACK)
         status, _ = await browser.token(landed.code)
@@ -359,9 +361,3 @@ async def test_no_login_goes_through_all_connectors_or_clients(start, monkeypatc
     assert walks == []
     assert connectors.walks == 0
     assert len(services.upstreams._found) == 1, "only what was used was made"
-
-
-def _with(config: Any, **changes: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(config, **changes)
