@@ -187,8 +187,10 @@ class ConnectorKit:
             failed = stage.login()
             await failed.begin()
             await refusal(failed.finish({"code": "canary-code", "state": failed.state}), "a made-up code")
+        # What the server of a fake logs is the upstream's.
+        lines = [record.getMessage() for record in caplog.records if record.name != "aiohttp.access"]
         for secret in (*secrets_of(stage), login.verifier, login.state, login.nonce, "canary-code"):
-            must(secret not in caplog.text, "a secret stands in the log")
+            must(not any(secret in line for line in lines), "a secret stands in the log")
 
     # ── Whether it is well ────────────────────────────────────────────────────────────────────
 

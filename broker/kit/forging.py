@@ -134,7 +134,7 @@ class Purse:
     def __init__(self) -> None:
         self._lent: list[tuple[str, Any]] = []
 
-    def key(self, kid: str, alg: str) -> Key:
+    def key(self, kid: str, alg: str = "RS256") -> Key:
         """A key that nobody else has now."""
         family = _family(alg)
         private = self._spare[family].pop() if self._spare[family] else _new_private(alg)

@@ -13,6 +13,9 @@ from broker.protocol.errors import OAuthError
 
 T = TypeVar("T")
 
+_AT_ONCE = 9
+"""Providers that run at one time; each has a key of its own, and keys take long to make."""
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -52,8 +55,14 @@ async def refusal(login: Awaitable[object], case: str) -> Refusal:
 
 
 async def all_of(cases: Iterable[T], run: Callable[[T], Awaitable[None]]) -> None:
-    """Every case at the same time: what waits for a deadline waits once."""
-    for problem in await asyncio.gather(*(run(case) for case in cases), return_exceptions=True):
+    """Every case, several at a time: what waits for a deadline waits together with others."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(case: T) -> None:
+        async with places:
+            await run(case)
+
+    for problem in await asyncio.gather(*(one(case) for case in cases), return_exceptions=True):
         if isinstance(problem, BaseException):
             raise problem
 

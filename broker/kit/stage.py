@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from broker.protocol.errors import OAuthError
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
 from broker.protocol.reply import ReplyTo
 from broker.upstreams import Started, Upstream, Upstreams
+from broker.upstreams.keeping import Keeper, nowhere
 
 ISSUER = "http://127.0.0.1:8999"
 
@@ -227,11 +228,13 @@ async def opened(
     now: Clock | None = None,
     *others: FakeProvider,
     deadline: float | None = None,
+    rooms: Callable[[Clock], Keeper] | None = None,
     **more: Any,
 ) -> AsyncIterator[Stage]:
     """These connectors, opened, at this provider and the others.
 
-    ``deadline`` is that of one call, in seconds: shorter than an operator may write it.
+    ``deadline`` is that of one call, in seconds: shorter than an operator may write it. ``rooms`` makes what
+    the connectors may keep, such as ``broker.upstreams.in_store``; without it they can keep nothing.
     """
     clock, fakes = now or Clock(), (idp, *others)
     for fake in fakes:
@@ -241,7 +244,8 @@ async def opened(
         config = replace(config, outbound=replace(config.outbound, timeout=deadline))
     standing_in = any(fake.hosts for fake in fakes)
     between = (lambda http: Standin(http, fakes)) if standing_in else None
-    upstreams = Upstreams.open(config, clock, clock=clock, between=between)
+    keeper = nowhere if rooms is None else rooms(clock)
+    upstreams = Upstreams.open(config, clock, clock=clock, keeper=keeper, between=between)
     try:
         yield Stage(upstreams, idp, clock, config)
     finally:

@@ -63,7 +63,7 @@ class FakeB2C(FakeProvider):
     async def running(cls, **how: Any) -> AsyncIterator["FakeB2C"]:
         """B2C, listening."""
         async with super().running(**how) as idp:
-            idp.keys = [Key("X5eXk4xyojNFum1kl2Ytv8dlNP4-c57dO6QGTVBwaNk")]
+            idp.keys = [idp.purse.key("X5eXk4xyojNFum1kl2Ytv8dlNP4-c57dO6QGTVBwaNk")]
             idp.person(
                 JANE,
                 name="Jane Doe",

@@ -58,7 +58,7 @@ class FakeCognito(FakeProvider):
     async def running(cls, **how: Any) -> AsyncIterator["FakeCognito"]:
         """The pool, listening."""
         async with super().running(**how) as idp:
-            idp.keys = [Key("1234+exa/mple="), Key("5678+exa/mple=")]
+            idp.keys = [idp.purse.key("1234+exa/mple="), idp.purse.key("5678+exa/mple=")]
             idp.person("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", **ANN)
             yield idp
 

@@ -83,7 +83,8 @@ class FakeEntra(FakeProvider):
     async def running(cls, **how: Any) -> AsyncIterator["FakeEntra"]:
         """Entra, listening."""
         async with super().running(**how) as idp:
-            idp.keys = [Key("23ntaxfH9Gk-8D_USzoAJgwjyt8"), Key("MGLqj98VNLoXaFfpJCBpgB4JaKs")]
+            kids = ("23ntaxfH9Gk-8D_USzoAJgwjyt8", "MGLqj98VNLoXaFfpJCBpgB4JaKs")
+            idp.keys = [idp.purse.key(kid) for kid in kids]
             idp.person(
                 ANN,
                 name="Abe Lincoln",
