@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from broker.connector import Login, SignedClaims, Tools, UpstreamInvalid
+from broker.connector import Finding, Login, SignedClaims, Tools, UpstreamInvalid
 from connectors import claims_map, oidc
 from connectors.auth0 import Domain
 from connectors.oidc_settings import Text, origin_of
@@ -47,6 +47,12 @@ class Connector(oidc.Connector):
         super().__init__(settings.on(settings.issuer), tools)
         self._own = settings
         self._warned = False
+
+    async def probe(self) -> list[Finding]:
+        """What works and what does not; and by what people are known, which only a login shows."""
+        good = False if self._warned else None
+        detail = _ADDRESS if self._warned else "see that the Subject ID Attribute is Unique User ID"
+        return [*await super().probe(), Finding(what="subject", good=good, detail=detail)]
 
     def parameters(self, login: Login) -> Mapping[str, str]:
         """Which organization; and where a refresh token is wanted, the consent page that it comes with."""

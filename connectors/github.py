@@ -210,10 +210,9 @@ class Connector:
         try:
             known = await self._api.knows_app(self._settings.client_id, self._settings.client_secret)
         except UpstreamError as error:
-            return Finding(what="client", good=None, detail=error.detail)
-        return Finding(
-            what="client", good=known, detail="" if known else "client_id or client_secret is wrong"
-        )
+            return Finding(what="our credentials", good=None, detail=error.detail)
+        detail = "accepted" if known else "client_id or client_secret is wrong"
+        return Finding(what="our credentials", good=known, detail=detail)
 
     # ── The token, and its owner ──────────────────────────────────────────────────────────────
 
@@ -295,9 +294,7 @@ def _groups(shapes: Sequence[str], orgs: Membership, teams: Membership) -> list[
         }
         for one in teams.entries
     ]
-    return [
-        _filled(shape, said) for shape in shapes for said in (of_teams if "{team" in shape else of_orgs)
-    ]
+    return [_filled(shape, said) for shape in shapes for said in (of_teams if "{team" in shape else of_orgs)]
 
 
 def _filled(shape: str, said: Mapping[str, Json]) -> str:

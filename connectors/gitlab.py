@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
 from broker.connector import Json, Tools, UpstreamIdentity, UpstreamInvalid, UpstreamRefused
 from connectors import claims_map, oidc
-from connectors.oidc_settings import IssuerUrl
+from connectors.oidc_settings import Algorithm, IssuerUrl
 
 CLAIMS = claims_map("gitlab")
 
@@ -33,6 +33,8 @@ class Settings(oidc.Common):
     get_user_info: StrictBool = True
     """Pulls the userinfo answer at each login. Without it there are no names, and only those groups that
     somebody is a direct member of."""
+    id_token_signing_algs: tuple[Algorithm, ...] = Field(default=("RS256",), min_length=1)
+    """The algorithms that its ID Tokens may be signed with."""
 
     @property
     def issuer(self) -> str:

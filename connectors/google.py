@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, 
 
 from broker.connector import Json, Login, SignedClaims, Tools, UpstreamIdentity, UpstreamRefused
 from connectors import claims_map, oidc
+from connectors.oidc_settings import Algorithm
 
 CLAIMS = claims_map("google")
 
@@ -51,6 +52,8 @@ class Settings(oidc.Common):
     access_type: Literal["online", "offline"] = "online"
     """`offline`: Google gives a refresh token, so that it can be asked again without the person. It shows
     its consent page at each login for that."""
+    id_token_signing_algs: tuple[Algorithm, ...] = Field(default=("RS256",), min_length=1)
+    """The algorithms that its ID Tokens may be signed with."""
 
     @model_validator(mode="after")
     def _as_google_has_it(self) -> Self:

@@ -657,13 +657,13 @@ async def test_a_probe_tells_right_credentials_from_wrong_ones(hub):
         connector = stage.upstream._connector
         assert isinstance(connector, CanProbe)
         found = {one.what: one.good for one in await connector.probe()}
-        assert found == {"API": True, "client": True, "redirect URI": None}
+        assert found == {"API": True, "our credentials": True, "redirect URI": None}
         hub.switch(check="401")
-        assert {one.what: one.good for one in await connector.probe()}["client"] is False
+        assert {one.what: one.good for one in await connector.probe()}["our credentials"] is False
         hub.switch(check="500")
-        assert {one.what: one.good for one in await connector.probe()}["client"] is None
+        assert {one.what: one.good for one in await connector.probe()}["our credentials"] is None
         hub.switch(check="418")
-        assert {one.what: one.good for one in await connector.probe()}["client"] is None
+        assert {one.what: one.good for one in await connector.probe()}["our credentials"] is None
         hub.switch(meta="500")
         assert [(one.what, one.good) for one in await connector.probe()] == [("API", False)]
         with pytest.raises(TemporarilyUnavailable):
