@@ -79,7 +79,9 @@ class UserSearchSettings(ConnectorSettings):
     id_attribute: Attribute = "entryUUID"
     """What a person's `sub` hangs on: it must never change and never be given again. Active Directory:
     `objectGUID`."""
-    attributes: Attributes = ("cn", "displayName", "givenName", "sn", "mail", "uid")
+    email_attribute: Attribute = "mail"
+    """Their address; of several the first."""
+    attributes: Attributes = ("cn", "displayName", "givenName", "sn", "uid")
     """What is read of the entry, for the claims map."""
 
 
@@ -121,6 +123,8 @@ class Settings(ConnectorSettings):
     """How a person is found."""
     group_search: GroupSearchSettings | None = None
     """How their groups are found; without it they have none."""
+    emails_are_verified: StrictBool = False
+    """`true`: you answer for the addresses in the directory being their owners'. Without it none is told."""
     timeout: Annotated[int, Field(ge=1, le=30)] = 4
     """Seconds that one question may take."""
 
@@ -143,7 +147,7 @@ class Connector:
     """One directory."""
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
-        self._tools = tools
+        self._settings, self._tools = settings, tools
         self._issuer = f"ldap:{tools.here.connector}"
         self._turns = asyncio.Semaphore(_AT_ONCE)
         groups = settings.group_search
@@ -208,10 +212,13 @@ class Connector:
         return self._identity(entry, auth_time=None, amr=())
 
     def _identity(self, entry: Entry, *, auth_time: int | None, amr: tuple[str, ...]) -> UpstreamIdentity:
+        told = dict(entry.attributes)
+        if entry.email is not None:
+            told |= {"email": entry.email, "email_verified": self._settings.emails_are_verified}
         return UpstreamIdentity(
             issuer=self._issuer,
             subject=entry.id,
-            api=entry.attributes,
+            api=told,
             auth_time=auth_time,
             amr=amr,
             keep={"id": entry.id},

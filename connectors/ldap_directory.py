@@ -39,6 +39,7 @@ class UserSearch:
     username_attribute: tuple[str, ...]
     scope: str
     id_attribute: str
+    email_attribute: str
     attributes: tuple[str, ...]
 
 
@@ -60,6 +61,7 @@ class Entry:
     """Somebody in the directory."""
 
     id: str
+    email: str | None = field(default=None, repr=False)
     attributes: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
 
@@ -115,7 +117,7 @@ class Directory:
 
     def _find(self, connection: ldap3.Connection, which: str) -> tuple[str, Mapping[str, Any]] | None:
         """The one entry of that filter; of two nobody can say who signs in."""
-        wanted = {self.users.id_attribute, *self.users.attributes}
+        wanted = {self.users.id_attribute, self.users.email_attribute, *self.users.attributes}
         if self.groups is not None and self.groups.user_attribute.lower() != "dn":
             wanted.add(self.groups.user_attribute)
         found = self._search(
@@ -146,7 +148,8 @@ class Directory:
         attributes |= {self.users.id_attribute: entry_id, "dn": dn}
         if self.groups is not None:
             attributes["groups"] = self._groups(connection, self.groups, dn, raw)
-        return Entry(id=entry_id, attributes=attributes)
+        emails = _listed(_values(raw, self.users.email_attribute))
+        return Entry(id=entry_id, email=emails[0] if emails else None, attributes=attributes)
 
     def _id_of(self, raw: Mapping[str, Any]) -> str:
         values = _values(raw, self.users.id_attribute)

@@ -56,6 +56,10 @@ async def test_a_person_signs_in_over_tls(served):
     assert identity.api["cn"] == "Ada Example"
     assert identity.api["SN"] == "Example"
     assert sorted(identity.api["mail"]) == ["a.example@acme.example", "ada@acme.example"]
+    assert identity.api["email"] in identity.api["mail"]
+    assert identity.api["email_verified"] is False
+    trusted = await sign_in(made(served, emails_are_verified=True), "ada", "ada's password")
+    assert trusted.api["email_verified"] is True
     assert identity.amr == ("pwd",)
     assert identity.auth_time == 1_700_000_100
     assert "userPassword" not in str(identity)
