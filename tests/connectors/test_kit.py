@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from broker.kit import FakeProvider, OAuth2Kit, OpenIDKit
-from tests.fakes import apple, entra
+from tests.fakes import apple, azure_b2c, entra
+from tests.fakes.azure_b2c import FakeB2C
 from tests.fakes.cognito import POOL, FakeCognito
 from tests.fakes.entra import FakeEntra
 from tests.fakes.entrust import FakeEntrust
@@ -57,6 +58,18 @@ class TestEntra(OpenIDKit):
         "tenant": entra.TENANT,
         "authority": "{origin}",
         "graph": "{origin}",
+        **CLIENT,
+    }
+
+
+class TestAzureB2C(OpenIDKit):
+    provider = FakeB2C
+    userinfo = None
+    connector: ClassVar = {
+        "type": "azure_b2c",
+        "tenant": azure_b2c.NAME,
+        "policy": azure_b2c.POLICY,
+        "custom_domain": "{host}",
         **CLIENT,
     }
 
