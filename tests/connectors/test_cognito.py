@@ -344,6 +344,37 @@ async def test_the_second_time_an_old_session_is_an_error_and_no_circle(pool):
         assert type(await stage.refused(max_age=60, detour="login")) is LoginRequired
 
 
+# ── Asking again ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.proves("cognito", "asking again, without and with a new refresh token")
+async def test_a_refresh_token_is_kept_until_there_is_a_newer_one(pool):
+    async with at(pool, upstream_refresh="always") as stage:
+        first = await stage.sign_in()
+        pool.people[SUB]["cognito:groups"] = ["readers"]
+        stage.now.forward(100)
+        second = await stage.upstream.refresh(first.keep)
+        assert second.id_token["cognito:groups"] == ["readers"]
+        assert (second.issuer, second.subject) == (first.issuer, first.subject)
+        assert second.auth_time == first.auth_time  # asking again is no login
+        assert second.keep["refresh_token"] == first.keep["refresh_token"]
+        pool.switch(rotation_on=True)
+        third = await stage.upstream.refresh(second.keep)
+        assert third.keep["refresh_token"] != second.keep["refresh_token"]
+
+
+@pytest.mark.proves("cognito", "a person who was disabled or deleted, at a refresh")
+async def test_a_refresh_that_is_refused_ends_what_stands_on_it(pool):
+    async with at(pool, upstream_refresh="always") as stage:
+        first = await stage.sign_in()
+        pool.switch(refresh="invalid_grant")
+        with pytest.raises(AccessDenied):
+            await stage.upstream.refresh(first.keep)
+        pool.switch(refresh=None, access_token_as_id_token=True)
+        with pytest.raises(ServerError):
+            await stage.upstream.refresh(first.keep)
+
+
 # ── What goes wrong ───────────────────────────────────────────────────────────────────────────
 
 
