@@ -207,7 +207,7 @@ def _finished(rule: Rule, value: Any, label: str, dropped: dict[str, str]) -> An
     try:
         for step in rule.steps:
             value = step(value)
-        return None if value is None or value in ("", []) else rule.fit(value)
+        return rule.fit(value) if value or value not in (None, "", []) else None
     except Unfit as reason:
         dropped[rule.claim] = f"{label}: {reason}"
         return None

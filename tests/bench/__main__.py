@@ -2,6 +2,7 @@
 
     python -m tests.bench                      the table, and JSON with --json FILE
     python -m tests.bench --profile            and where the broker's time goes
+    python -m tests.bench mapping              what a claims map costs, as data and in CEL
     python -m tests.bench soak --seconds 60    a minute at full speed, and what is left afterwards
 
 CPU microseconds of the broker's process alone; the browsers, the upstream and the store are processes of
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import profiling, soak
+from tests.bench import mapping, profiling, soak
 from tests.bench.stage import ROOT, Driver, Served, Stage, cpu_seconds
 
 WARM_UP = 300
@@ -135,7 +136,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description="What one brokered login costs."
     )
-    parser.add_argument("what", nargs="?", choices=["login", "soak"], default="login")
+    parser.add_argument("what", nargs="?", choices=["login", "mapping", "soak"], default="login")
     parser.add_argument("--logins", type=int, default=1500, help="per window")
     parser.add_argument("--windows", type=int, default=5)
     parser.add_argument("--in-flight", type=int, default=32)
@@ -150,6 +151,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     asked = arguments()
+    if asked.what == "mapping":
+        return _write(asked, (costs := mapping.measure()), mapping.table(costs), bad=False)
     with Stage() as stage:
         if asked.what == "soak":
             told = soak.run(stage, seconds=asked.seconds, in_flight=asked.in_flight)
@@ -160,6 +163,12 @@ def main() -> int:
         else:
             told = measure(stage, asked)
             text, bad = table(told, asked), any(row.get("lost") for row in told.values())
+            told["mapping"] = mapping.measure()
+            text += "\n\n" + mapping.table(told["mapping"])
+    return _write(asked, told, text, bad=bad)
+
+
+def _write(asked: argparse.Namespace, told: dict[str, Any], text: str, *, bad: bool) -> int:
     sys.stdout.write(text + "\n")
     if asked.json:
         asked.json.write_text(json.dumps(told, indent=2) + "\n")
