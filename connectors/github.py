@@ -29,7 +29,7 @@ from broker.connector import (
 )
 from connectors import claims_map, oauth2
 from connectors.auth0 import Domain
-from connectors.github_api import Api, Membership
+from connectors.github_api import Api, Listed
 from connectors.oidc_settings import Text, Url, origin_of
 
 CLAIMS = claims_map("github")
@@ -52,6 +52,12 @@ def _group(shape: str) -> str:
     if _PLACE.search(shape) is None:
         raise ValueError("must have {org} or {team} in it")
     return shape
+
+
+def _spaced(scope: str) -> str:
+    if "," in scope:
+        raise ValueError("has a space between the scopes, no comma")
+    return " ".join(scope.split())
 
 
 def _lower(name: str) -> str:
@@ -79,7 +85,7 @@ class Settings(ConnectorSettings):
     """`github.com`, an enterprise's own `acme.ghe.com`, or the host of a GitHub Enterprise Server."""
     api_url: Annotated[Url, AfterValidator(lambda url: url.rstrip("/"))] | None = None
     """Where its REST API is, if not where GitHub has it for this host."""
-    scope: Text | None = None
+    scope: Annotated[Text, AfterValidator(_spaced)] | None = None
     """What is asked of GitHub, with a space between the scopes. Without it what the other keys need:
     `user:email`, and `read:org` for organizations and teams."""
     groups: tuple[Group, ...] = ()
@@ -247,7 +253,7 @@ class Connector:
 
     async def _membership(self, token: str) -> Mapping[str, Json]:
         """Organizations and teams, read to their end before anybody is let in on them."""
-        settings, nowhere = self._settings, Membership(())
+        settings, nowhere = self._settings, Listed(())
         if not settings.reads_organizations:
             return {}
         orgs = await self._api.organizations(token)
@@ -281,7 +287,7 @@ def _demand(
     raise UpstreamRefused("access_denied", f"in no allowed {what}{hidden}")
 
 
-def _groups(shapes: Sequence[str], orgs: Membership, teams: Membership) -> list[str]:
+def _groups(shapes: Sequence[str], orgs: Listed, teams: Listed) -> list[str]:
     """Each shape for each organization or team; a name's own braces are never read again."""
     of_orgs = [{"org": one["login"], "org_id": one["id"]} for one in orgs.entries]
     of_teams = [

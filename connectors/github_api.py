@@ -35,7 +35,7 @@ _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 200, 401, 403, 404,
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class Listed:
     """What a list says, and what it leaves out."""
 
     entries: tuple[Mapping[str, Json], ...]
@@ -60,23 +60,20 @@ class Api:
 
         With ``verified`` the operator answers for the address, as no GitHub Enterprise Server does.
         """
-        answer = await self._get("/user/emails", token)
-        if answer.status in {_NOT_FOUND, _FORBIDDEN} and not _is_limited(answer):
-            return None
-        listed = _list(_usable(answer, "/user/emails"))
-        found = [one["email"] for one in listed if _is_primary(one, verified=verified)]
+        told = await self._pages("/user/emails", token, may_be_hidden=True)
+        found = [one["email"] for one in told.entries if _is_primary(one, verified=verified)]
         return found[0] if len(found) == 1 else None
 
-    async def organizations(self, token: str) -> Membership:
+    async def organizations(self, token: str) -> Listed:
         """The organizations that the account is a member of."""
         told = await self._pages("/user/orgs", token)
         entries = ({"id": _number(one), "login": _name(one, "login")} for one in told.entries)
-        return Membership(tuple(entries), told.left_out)
+        return Listed(tuple(entries), told.left_out)
 
-    async def teams(self, token: str) -> Membership:
+    async def teams(self, token: str) -> Listed:
         """The teams that the account is in, each with its organization."""
         told = await self._pages("/user/teams", token)
-        return Membership(tuple(_team(one) for one in told.entries), told.left_out)
+        return Listed(tuple(_team(one) for one in told.entries), told.left_out)
 
     async def check_token(self, token: str, client_id: str, secret: Secret, user: Json) -> None:
         """That the token was given to this app, for this account.
@@ -123,18 +120,23 @@ class Api:
             headers={**_HEADERS, "Accept": _ACCEPT},
         )
 
-    async def _pages(self, path: str, token: str) -> Membership:
-        """The whole list: one that is not read to its end says nothing about who is not on it."""
+    async def _pages(self, path: str, token: str, *, may_be_hidden: bool = False) -> Listed:
+        """The whole list: one that is not read to its end says nothing about who is not on it.
+
+        Of one that ``may_be_hidden`` nothing is known where GitHub does not show it.
+        """
         entries: list[Mapping[str, Json]] = []
         left_out = ""
         page = f"{path}?per_page=100"
         for _ in range(MAX_PAGES):
-            answer = _usable(await self._get(page, token), path)
-            entries += _list(answer)
+            answer = await self._get(page, token)
+            if may_be_hidden and answer.status in {_NOT_FOUND, _FORBIDDEN} and not _is_limited(answer):
+                return Listed(())
+            entries += _list(_usable(answer, path))
             left_out = left_out or _left_out(answer)
             following = self._next(answer)
             if following is None:
-                return Membership(tuple(entries), left_out)
+                return Listed(tuple(entries), left_out)
             page = following
         raise UpstreamInvalid("api_too_many_pages", f"{path} has more than {MAX_PAGES} pages")
 

@@ -206,6 +206,18 @@ async def test_an_address_that_is_not_both_primary_and_proven_is_no_address(hub,
 
 
 @pytest.mark.row("CB-35")
+async def test_an_address_on_the_last_page_is_found_and_one_before_it_not_taken_instead(hub):
+    hub.person(
+        "ann",
+        emails=[*(email(f"ann+{n}@example.com") for n in range(40)), email("ann@b.example", primary=True)],
+    )
+    hub.switch(emails_paged=30)
+    async with at(hub) as stage:
+        assert (await stage.sign_in()).api["email"] == "ann@b.example"
+    assert [seen.query.get("page", "1") for seen in hub.seen("emails")] == ["1", "2"]
+
+
+@pytest.mark.row("CB-35")
 @pytest.mark.parametrize("wrong", [{"emails_404": True}, {"emails_none_verified": True}, {"emails": "403"}])
 async def test_without_a_list_of_addresses_the_profile_is_no_substitute(hub, wrong):
     hub.switch(**wrong)
@@ -278,6 +290,14 @@ async def test_membership_on_the_last_page_counts(hub):
         assert len((await stage.sign_in()).api["groups"]) == 14
     assert [seen.query["page"] for seen in hub.seen("orgs")[1:]] == ["2", "3"]
     assert {seen.query["per_page"] for seen in hub.requests if seen.endpoint == "teams"} == {"100", "3"}
+
+
+async def test_teams_have_more_pages_than_organizations(hub):
+    hub.person("ann", orgs=[ACME], teams=[*(team(n, f"t{n}", ACME) for n in range(1, 6)), PLATFORM])
+    hub.switch(teams_paged=2)
+    async with at(hub, allowed_teams=[71]) as stage:
+        await stage.sign_in()
+    assert (len(hub.seen("orgs")), len(hub.seen("teams"))) == (1, 3)
 
 
 @pytest.mark.proves("github", "only members of allowed organizations sign in")
@@ -400,7 +420,7 @@ async def test_a_suspended_account_is_refused(hub):
 @pytest.mark.row("UP-05")
 @pytest.mark.parametrize("where", ["elsewhere", "outside"])
 async def test_the_token_does_not_follow_a_page_to_somewhere_else(hub, where):
-    hub.switch(paged=1, link=where)
+    hub.switch(orgs_paged=1, link=where)
     async with refused_at(hub, groups=GROUPS) as error:
         assert (error.error, error.reason) == ("server_error", "api_link_elsewhere")
     assert not hub.seen("unknown")
@@ -408,7 +428,7 @@ async def test_the_token_does_not_follow_a_page_to_somewhere_else(hub, where):
 
 async def test_a_list_without_an_end_ends(hub):
     hub.switch(link="endless")
-    async with refused_at(hub, groups=["{org}"]) as error:
+    async with refused_at(hub, groups=["{org}"], scope="read:org") as error:
         assert (error.error, error.reason) == ("server_error", "api_too_many_pages")
     assert len(hub.seen("orgs")) == 20
 
@@ -754,6 +774,7 @@ def test_the_api_may_be_elsewhere():
         ({"allowed_teams": ["acme/platform"]}, "allowed_teams"),
         ({"allowed_teams": ["acme"]}, "allowed_teams"),
         ({"scope": "user:email", "groups": ["{org}"]}, "must contain read:org"),
+        ({"scope": "user:email,read:org"}, "no comma"),
         ({"use_login_as_id": True}, "use_login_as_id"),
     ],
     ids=str,

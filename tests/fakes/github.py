@@ -14,7 +14,7 @@ The switches:
     no_pkce_support       the challenge and the verifier mean nothing
     iss                   "absent" or "wrong"
     email_private         the profile shows no address      emails_404, emails_none_verified
-    paged                 entries on a page of a list, at most; teams_paged, orgs_paged for one of them
+    paged                 entries on a page of a list, at most; teams_paged, orgs_paged, emails_paged for one
     link                  "elsewhere", "outside", or "endless": where the next page is
     org_sso_403           the lists want single sign-on     sso_partial  the numbers that they leave out
     restricted            the numbers of organizations that block the app, and are silently not there
@@ -254,7 +254,7 @@ class FakeGitHub(FakeProvider):
         listed = self.switches.get("emails", self._account(request)[1]["emails"])
         if self.switches.get("emails_none_verified"):
             listed = [{**one, "verified": False} for one in listed]
-        return web.json_response(listed)
+        return self._page(request, "emails", listed, {})
 
     async def _orgs(self, request: web.Request) -> web.Response:
         return await self._listed(request, "orgs", lambda entry: entry["id"])
@@ -276,15 +276,22 @@ class FakeGitHub(FakeProvider):
         hidden = [*say.get("sso_partial", []), *say.get("restricted", [])]
         entries = [one for one in self._account(request)[1][what] if organization(one) not in hidden]
         entries = say.get(what, entries)
-        most = say.get(f"{what}_paged", say.get("paged", 100))
-        size = min(int(request.query.get("per_page", "30")), most)
-        page = int(request.query.get("page", "1"))
         headers = {}
-        if page * size < len(entries) or say.get("link") == "endless":
-            headers["Link"] = self._link(request, page, size)
         if say.get("sso_partial"):
             numbers = ",".join(map(str, say["sso_partial"]))
             headers["X-GitHub-SSO"] = f"partial-results; organizations={numbers}"
+        return self._page(request, what, entries, headers)
+
+    def _page(
+        self, request: web.Request, what: str, entries: list[Any], headers: dict[str, str]
+    ) -> web.Response:
+        """One page of a list."""
+        say = self.switches
+        most = say.get(f"{what}_paged", say.get("paged", 100))
+        size = min(int(request.query.get("per_page", "30")), most)
+        page = int(request.query.get("page", "1"))
+        if page * size < len(entries) or say.get("link") == "endless":
+            headers["Link"] = self._link(request, page, size)
         return web.json_response(entries[(page - 1) * size : page * size], headers=headers)
 
     def _link(self, request: web.Request, page: int, size: int) -> str:
