@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from broker.connector import Login, SignedClaims, Tools, UpstreamRefused
+from broker.connector import Login, SignedClaims, Tools, UpstreamError, UpstreamRefused
 from connectors import claims_map, oidc
-from connectors.oidc_settings import Algorithm, Text
+from connectors.oidc_settings import Algorithm, Text, origin_of
 
 CLAIMS = claims_map("auth0")
 
@@ -34,7 +34,7 @@ class Settings(oidc.Common):
     @property
     def issuer(self) -> str:
         """With a slash: without it, it is somebody else."""
-        return f"https://{self.domain}/"
+        return f"{origin_of(self.domain)}/"
 
 
 class Connector(oidc.Connector):
@@ -50,6 +50,12 @@ class Connector(oidc.Connector):
         """Which connection, which organization."""
         asked = {"connection": self._own.connection, "organization": self._own.organization}
         return {name: value for name, value in asked.items() if value is not None}
+
+    def refused(self, refused: UpstreamRefused) -> UpstreamError:
+        """Rules, which Actions replaced, say ``unauthorized`` where they mean ``access_denied``."""
+        return (
+            UpstreamRefused("access_denied", refused.detail) if refused.error == "unauthorized" else refused
+        )
 
     def check(self, claims: SignedClaims) -> None:
         """That the person signed in to the organization that was asked for, not to another."""

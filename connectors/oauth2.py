@@ -58,6 +58,8 @@ class Client:
     secret: Secret | None = None
     assertion_audience: str | None = None
     """Of an assertion: the upstream's issuer, or its token endpoint where it insists."""
+    x5t: str | None = None
+    """The SHA-256 thumbprint of our certificate, where the upstream finds our key by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +189,7 @@ def _authenticate(tools: Tools, client: Client, form: dict[str, str]) -> tuple[s
             client_id=client.client_id,
             audience=client.assertion_audience or "",
             secret=_secret(client) if client.method == "client_secret_jwt" else None,
+            **({} if client.x5t is None else {"x5t": client.x5t}),
         )
     # By certificate it is the connection that proves it, and client_id names whom (RFC 8705 §2).
     return None
@@ -209,7 +212,8 @@ def read_tokens(answer: Answer) -> Tokens:
     if "error" in members:
         raise _token_error(members)
     if answer.status != _OK:
-        raise UpstreamInvalid("token_bad_status", f"status {answer.status}")
+        said = members.get("errorSummary", "")  # where an API in front of it answered in words of its own
+        raise UpstreamInvalid("token_bad_status", f"status {answer.status} {printable(str(said))}".rstrip())
     access_token = _text(members, "access_token")
     if access_token is not None and str(members.get("token_type")).lower() != "bearer":
         raise UpstreamInvalid("token_type_unknown", printable(str(members.get("token_type"))))

@@ -19,7 +19,8 @@ from connectors.oidc_settings import Settings
 _OK = 200
 _SKEW = 10
 """Seconds that two clocks may differ before tokens are refused."""
-_NOT_US = frozenset({"invalid_client", "unauthorized_client"})
+_NOT_US = frozenset({"invalid_client", "unauthorized_client", "access_denied"})
+"""The last is what Auth0 says of a wrong secret."""
 _NO_CODE = frozenset({"invalid_grant", "bad_verification_code"})
 
 

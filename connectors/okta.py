@@ -15,7 +15,7 @@ from pydantic import AfterValidator, StrictBool
 from broker.connector import Login, Tools
 from connectors import claims_map, oidc
 from connectors.auth0 import Domain
-from connectors.oidc_settings import Text
+from connectors.oidc_settings import Text, origin_of
 
 CLAIMS = claims_map("okta")
 
@@ -45,7 +45,7 @@ class Settings(oidc.Common):
         path = (
             f"/oauth2/{quote(self.authorization_server_id, safe='')}" if self.authorization_server_id else ""
         )
-        return f"https://{self.domain}{path}"
+        return f"{origin_of(self.domain)}{path}"
 
 
 class Connector(oidc.Connector):
