@@ -1,4 +1,4 @@
-"""The page on writing a connector: its connectors pass the kit, as it says, in a folder of somebody else's."""
+"""The page on writing a connector: its connectors pass the kit, as it says, in anybody's folder."""
 
 from __future__ import annotations
 

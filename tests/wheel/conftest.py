@@ -73,6 +73,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def with_kit(installed: Installed) -> Installed:
+    """The same environment, with what the extra `kit` brings."""
+    (packages,) = (installed.home / "env" / "lib").glob("python*/site-packages")
+    for name in _needed("federation-broker", extra="kit"):
+        _link(metadata.distribution(name), packages)
+    return installed
+
+
+@pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """An environment with the wheel and what it says it needs, and nothing else."""
     home = tmp_path_factory.mktemp("far-away")
@@ -94,14 +103,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     return Installed(home, notes)
 
 
-def _needed(name: str) -> set[str]:
-    """What a distribution says it needs here, and what those need."""
+def _needed(name: str, *, extra: str = "") -> set[str]:
+    """What a distribution says it needs here, with an extra of it, and what those need."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
         for line in metadata.requires(waiting.pop()) or ():
             requirement = Requirement(line)
-            wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            wanted = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
             if wanted and requirement.name not in found:
                 found.add(requirement.name)
                 waiting.append(requirement.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.demo.helpers import Browser
 from tests.demo.running import Demo, left_over
+from tests.kit.documented import write_examples
 from tests.wheel.conftest import ROOT, Installed
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel"), pytest.mark.timeout(180)]
@@ -64,6 +66,20 @@ def test_init_writes_what_check_accepts(installed: Installed, tmp_path: Path) ->
     checked = installed.run("check", "mine/broker.yaml", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
     assert _read_of_the_checkout(installed) == []
+
+
+def test_a_connector_of_ones_own_passes_the_kit_far_from_the_checkout(
+    with_kit: Installed, tmp_path: Path
+) -> None:
+    write_examples(tmp_path)
+    python = str(with_kit.home / "env" / "bin" / "python")
+    command = [python, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider", "test_acme.py"]
+    said = subprocess.run(
+        command, cwd=tmp_path, env=with_kit.environ, capture_output=True, text=True, timeout=150, check=False
+    )
+    assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-1000:]
+    assert " passed" in said.stdout
+    assert _read_of_the_checkout(with_kit) == []
 
 
 def test_every_command_explains_itself(installed: Installed, tmp_path: Path) -> None:
