@@ -29,7 +29,7 @@ from broker.connector import (
 )
 from connectors import claims_map, oauth2, oidc
 from connectors.entra_graph import Graph
-from connectors.entra_settings import CONSUMERS, GUID, Settings
+from connectors.entra_settings import CONSUMERS, GUID, Settings, thumbprint
 from connectors.oidc_metadata import Metadata, read_metadata
 
 __all__ = ["CLAIMS", "Connector", "Settings"]
@@ -71,6 +71,7 @@ class Connector(oidc.Connector):
         self._issuer = IssuerRule(template=settings.template)
         self._own = settings
         self._learnt: str | None = None
+        self._x5t = None if settings.certificate is None else thumbprint(settings.certificate)
 
     async def finish(
         self, login: Login, answer: Mapping[str, str], memory: Mapping[str, str]
@@ -110,6 +111,10 @@ class Connector(oidc.Connector):
         if prompt == "select_account":
             passed.pop("login_hint", None)
         return passed | ({"prompt": prompt} if prompt else {})
+
+    def client(self, metadata: Metadata) -> oauth2.Client:
+        """With a private key: the certificate that it belongs to, by its thumbprint."""
+        return replace(super().client(metadata), x5t=self._x5t)
 
     # ── Metadata ──────────────────────────────────────────────────────────────────────────────
 

@@ -7,16 +7,22 @@ has no default: several tenants need a list, or the operator's word that anybody
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from pathlib import Path
+from ssl import PEM_cert_to_DER_cert
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
 
+from broker.connector import LocalFile
 from connectors import oidc
 from connectors.oidc_settings import Text, Url
 
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant of all personal Microsoft accounts."""
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 SHARED = frozenset({"common", "organizations", "consumers"})
 """The names under which Entra takes people of more than one organisation."""
 
@@ -41,6 +47,16 @@ def _guid(text: str) -> str:
     if GUID.fullmatch(text) is None:
         raise ValueError("is no tenant id; domains can change hands, ids never do")
     return text.lower()
+
+
+def thumbprint(certificate: Path) -> str:
+    """The SHA-256 of the first certificate in a PEM file, as `x5t#S256` has it (RFC 7515 §4.1.8)."""
+    found = _PEM.search(certificate.read_text(encoding="ascii", errors="replace"))
+    try:
+        der = PEM_cert_to_DER_cert(found[0] if found is not None else "")
+    except ValueError:
+        raise ValueError(f"certificate: there is none in {certificate}") from None
+    return urlsafe_b64encode(sha256(der).digest()).rstrip(b"=").decode()
 
 
 Tenant = Annotated[
@@ -71,6 +87,9 @@ class Settings(oidc.Common):
     """Where people sign in, if not where the cloud has it: for an emulator, or a gateway."""
     graph: Url | None = None
     """Where Microsoft Graph is, if not where the cloud has it."""
+    certificate: LocalFile | None = None
+    """A PEM file with the certificate of the `private_key`, the one that the app registration has. Entra finds
+    the key by its thumbprint."""
     domain_hint: Text | None = None
     """Sends people straight to the sign-in page of this domain, or with `organizations` and `consumers` to
     that kind of account."""
@@ -105,6 +124,17 @@ class Settings(oidc.Common):
             raise ValueError("allowed_tenants: people of one tenant cannot be of another; say organizations")
         if self.trust_email and self.tenant in SHARED:
             raise ValueError("trust_email: is for one tenant; elsewhere anybody could claim any address")
+        return self
+
+    @model_validator(mode="after")
+    def _key_and_certificate(self) -> Self:
+        """One is of no use without the other."""
+        if self.private_key is not None and self.certificate is None:
+            raise ValueError("certificate: missing, Entra finds the private key by its thumbprint")
+        if self.certificate is not None and self.private_key is None:
+            raise ValueError("private_key: missing, the certificate is of no use without it")
+        if self.certificate is not None:
+            thumbprint(self.certificate)
         return self
 
     @model_validator(mode="after")

@@ -154,11 +154,14 @@ class Assert(Protocol):
         secret: Secret | None = None,
         issuer: str | None = None,
         kid: str | None = None,
+        x5t: str | None = None,
     ) -> str:
         """A fresh signed assertion with a ``jti`` of its own, good for a minute.
 
         With ``secret`` it is an HMAC (``client_secret_jwt``, Core §9) instead of a signature. ``issuer`` and
         ``kid`` are for an upstream that wants others than the client_id and the key's thumbprint there.
+        ``x5t``, the SHA-256 thumbprint of a certificate, is for one that finds our key by it and then wants
+        RSA with PSS.
         """
         ...
 

@@ -38,19 +38,27 @@ _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 @lru_cache(maxsize=256)
-def _protected(alg: str, kid: str, typ: str) -> bytes:
-    return b64encode(_encode({"alg": alg, "kid": kid, "typ": typ})) + b"."
+def _protected(alg: str, typ: str, name: str, value: str) -> bytes:
+    return b64encode(_encode({"alg": alg, name: value, "typ": typ})) + b"."
 
 
 def sign(
-    key: SigningKey, claims: Mapping[str, Any], *, typ: str, alg: str | None = None, kid: str | None = None
+    key: SigningKey,
+    claims: Mapping[str, Any],
+    *,
+    typ: str,
+    alg: str | None = None,
+    kid: str | None = None,
+    x5t: str | None = None,
 ) -> str:
     """A compact JWS over ``claims``. ``alg`` may choose between the two names of an Edwards key.
 
-    ``kid`` is for a reader who gave the key a name of its own.
+    ``kid`` is for a reader who gave the key a name of its own; ``x5t``, the SHA-256 thumbprint of its
+    certificate, for one who finds the key by that (RFC 7515 §4.1.8).
     """
     alg = alg or key.alg
-    message = _protected(alg, kid or key.kid, typ) + b64encode(_encode(claims))
+    name, value = ("kid", kid or key.kid) if x5t is None else ("x5t#S256", x5t)
+    message = _protected(alg, typ, name, value) + b64encode(_encode(claims))
     return (message + b"." + b64encode(key.signature(message, alg))).decode("ascii")
 
 

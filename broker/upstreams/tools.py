@@ -7,6 +7,7 @@ RFC 7523 §3 (client assertions).
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
@@ -169,6 +170,7 @@ class ClientKey:
         secret: Secret | None = None,
         issuer: str | None = None,
         kid: str | None = None,
+        x5t: str | None = None,
     ) -> str:
         """A fresh client assertion (RFC 7523 §2.2 and §3)."""
         now = int(self._now())
@@ -184,6 +186,8 @@ class ClientKey:
             return sign_with_secret(secret.reveal(), claims)
         if self._key is None:
             raise UpstreamInvalid("no_private_key", "private_key_jwt without a private_key")
+        if x5t is not None:
+            return sign(self._with_pss or self._key, {**claims, "nbf": now}, typ="JWT", x5t=x5t)
         return sign(self._key, claims, typ="JWT", kid=kid)
 
     def public_jwks(self) -> dict[str, Any] | None:
@@ -191,6 +195,13 @@ class ClientKey:
         signs = None if self._key is None else self._key.public_jwk()
         keys = [jwk for jwk in (signs, self._opener.public_jwk()) if jwk is not None]
         return {"keys": keys} if keys else None
+
+    @cached_property
+    def _with_pss(self) -> SigningKey | None:
+        """The same RSA key for PS256; None for another one."""
+        if self._key is None or self._key.alg != "RS256":
+            return None
+        return SigningKey.from_json(json.dumps({**json.loads(self._key.to_json()), "alg": "PS256"}))
 
     @cached_property
     def _key(self) -> SigningKey | None:

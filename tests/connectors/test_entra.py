@@ -1,10 +1,15 @@
 """Microsoft Entra ID: whose tenant, which person, whose address, all groups or none."""
 
 import json
+from base64 import urlsafe_b64decode
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from broker.connector import Answer, UpstreamDetour, UpstreamInvalid, UpstreamRefused
@@ -24,6 +29,7 @@ from connectors import entra, entra_graph
 from tests.connectors.desk import LOGIN, Desk, finish, recorded
 from tests.connectors.stage import opened
 from tests.fakes.entra import ANN, CONSUMERS, HOME, OTHER, TENANT, FakeEntra, group
+from tests.fakes.forging import Key, b64
 
 SECRET = {"client_id": "6cb04018-a3f5-46a7-b995-940c78f5aef3", "client_secret": "secret"}
 DOMAIN = "contoso.onmicrosoft.com"
@@ -1030,3 +1036,65 @@ async def test_the_operator_hears_which_metadata_is_taken(tenant):
             assert finding.good is not False, finding
         idp.switch(discovery={"issuer": "https://evil.example/"})
         assert {finding.what: finding.good for finding in await stage.upstream.probe()}["issuer"] is False
+
+
+# ── A certificate instead of a secret ─────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A key, and a file with its certificate."""
+    key, name = Key("ours"), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
+    day = datetime(2024, 1, 1, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.private.public_key())
+        .serial_number(1)
+        .not_valid_before(day)
+        .not_valid_after(day + timedelta(days=9999))
+        .sign(key.private, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("entra") / "certificate.pem"
+    path.write_bytes(b"subject=/CN=broker\n" + made.public_bytes(serialization.Encoding.PEM))
+    return key, path, b64(made.fingerprint(hashes.SHA256()))
+
+
+@pytest.mark.proves("entra", "a certificate instead of a secret: PS256, found by its thumbprint")
+@pytest.mark.row("UP-18")
+async def test_a_certificate_proves_who_we_are_by_its_thumbprint(idp, certificate):
+    key, path, thumbprint = certificate
+    pem = key.private_pem().decode()
+    idp.auth_method = "private_key_jwt"
+    async with at(idp, client_secret=None, private_key=pem, certificate=str(path)) as stage:
+        (jwk,) = stage.upstreams.public_jwks("up")["keys"]
+        idp.client_jwks = {"keys": [{name: jwk[name] for name in ("kty", "n", "e")}]}
+        assert (await stage.sign_in()).subject == f"{TENANT}|{ANN}"
+    header, payload, _ = idp.seen("token")[0].form["client_assertion"].split(".")
+    assert read_part(header) == {"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint}
+    said = read_part(payload)
+    assert said["aud"] == idp.url("token")
+    assert said["iss"] == said["sub"] == idp.client_id
+    assert said["nbf"] == said["iat"]
+
+
+def read_part(part):
+    return json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"client_secret": None, "private_key": "k"}, "certificate: missing"),
+        ({"certificate": "{path}"}, "private_key: missing"),
+        ({"client_secret": None, "private_key": "k", "certificate": "/nowhere"}, "there is no file"),
+        ({"client_secret": None, "private_key": "k", "certificate": __file__}, "there is none in"),
+    ],
+    ids=str,
+)
+def test_a_key_and_its_certificate_come_together(certificate, keys, said):
+    path = str(certificate[1])
+    with pytest.raises(ValidationError) as caught:
+        settings(**{name: path if value == "{path}" else value for name, value in keys.items()})
+    assert said in str(caught.value)
