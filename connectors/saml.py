@@ -69,7 +69,7 @@ class Connector:
             entity_id=self._entity_id,
             force_authn=_forces(login),
             name_id_format=self._name_id_format,
-            contexts=login.acr_values,
+            contexts=tuple(word for word in login.acr_values if word.isprintable()),
             comparison=self._settings.authn_context_comparison,
         )
         ours = self._credentials if self._settings.signs_requests else None
@@ -87,7 +87,9 @@ class Connector:
         if "SAMLResponse" not in answer or "SAMLRequest" in answer:
             raise UpstreamInvalid("not_a_response", "no SAMLResponse, or a SAMLRequest")
         provider = await self._known()
-        said = await self._read(answer["SAMLResponse"], memory.get("request", ""), login, provider)
+        if not memory.get("request"):
+            raise UpstreamInvalid("no_request", "a login that asked for nothing")
+        said = await self._read(answer["SAMLResponse"], memory["request"], login, provider)
         await self._use_up(said, provider)
         self._check_age(said, login)
         attributes = told(said.attributes, trust_email=self._settings.trust_email)

@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StringConstraints, ValidationInfo, model_validator
 
-from broker.connector import ConnectorSettings, Secret
+from broker.connector import ConnectorSettings, Secret, UpstreamInvalid
 from connectors.oidc_settings import Url
-from connectors.saml2.xml import MAX_DOCUMENT
+from connectors.saml2.credentials import Certificate
+from connectors.saml2.xml import MAX_DOCUMENT, parse
 
 EntityId = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[!-~]+$")]
 AttributeName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -41,13 +42,33 @@ _FINGERPRINT = re.compile(r"sha256:(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 Document = Annotated[str, StringConstraints(min_length=1), AfterValidator(_opened)]
 
 
+def _certificate(text: str) -> str:
+    try:
+        Certificate.read(text)
+    except UpstreamInvalid as error:
+        raise ValueError(error.detail) from error
+    return text
+
+
 def _pin(text: str) -> str:
-    if text.startswith("sha256:") and not _FINGERPRINT.fullmatch(text):
+    if not text.startswith("sha256:"):
+        return _certificate(text)
+    if not _FINGERPRINT.fullmatch(text):
         raise ValueError("a fingerprint is sha256: and 64 hexadecimal digits, with or without colons")
     return text
 
 
+def _xml(text: str) -> str:
+    try:
+        parse(text.encode())
+    except UpstreamInvalid as error:
+        raise ValueError(f"that is no XML that is read here: {error.detail}") from error
+    return text
+
+
 Pin = Annotated[Document, AfterValidator(_pin)]
+Pem = Annotated[Document, AfterValidator(_certificate)]
+Xml = Annotated[Document, AfterValidator(_xml)]
 
 
 class Settings(ConnectorSettings):
@@ -55,7 +76,7 @@ class Settings(ConnectorSettings):
 
     metadata_url: Url | None = None
     """Where its metadata is, read again from time to time; `idp_certificates` says what that may change."""
-    metadata: Document | None = None
+    metadata: Xml | None = None
     """Its metadata instead, which never changes by itself: `file:PATH`, or the XML."""
     idp_entity_id: EntityId | None = None
     """Its entityID. Needed where the metadata has several identity providers, or there is none."""
@@ -68,7 +89,7 @@ class Settings(ConnectorSettings):
     trust_metadata_keys: StrictBool = False
     """`true` believes every key that `metadata_url` lists, so that whoever can change that document can
     sign in as anybody."""
-    metadata_certificates: tuple[Document, ...] = Field(default=(), max_length=4)
+    metadata_certificates: tuple[Pem, ...] = Field(default=(), max_length=4)
     """The certificates that the metadata itself is signed with. With these its keys are believed, because
     the signature is."""
 
@@ -76,7 +97,7 @@ class Settings(ConnectorSettings):
     """Who the broker is there. Without it the address of its own metadata, `/connectors/<id>/metadata`."""
     private_key: Secret | None = None
     """A private key in PEM, RSA or ECDSA. Signs requests, and opens encrypted assertions if it is RSA."""
-    certificate: Document | None = None
+    certificate: Pem | None = None
     """The certificate for it that the broker's metadata shows: `file:PATH` or PEM. Without it the broker
     makes one."""
     decryption_keys: tuple[Secret, ...] = Field(default=(), max_length=2)

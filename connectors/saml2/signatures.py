@@ -8,6 +8,7 @@ read. SHA-1, HMAC and DSA do not exist here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from broker.connector import UpstreamInvalid
 from connectors.saml2.credentials import Certificate, Credentials
 from connectors.saml2.xml import DS, Element, elements, is_id, parse, plain_text, q, serialized
+
+# At DEBUG the library writes down every octet that was signed, and so who people are.
+logging.getLogger("signxml").setLevel(logging.INFO)
 
 EXCLUSIVE = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0
 ENVELOPED = SignatureConstructionMethod.enveloped

@@ -278,10 +278,13 @@ async def test_an_endpoint_that_moves_to_another_site_is_not_followed():
     assert await invalid(connector) == "metadata_origin_changed"
 
 
-@pytest.mark.parametrize("document", ["<a/>", "no xml", "<!DOCTYPE a><a/>"])
+@pytest.mark.parametrize("document", [b"<a/>", b"no xml", b"<!DOCTYPE a><a/>", b"", b"\xff", b"<a>" * 999])
 async def test_what_is_no_metadata_is_told(document):
-    connector, _ = opened(metadata_url=None, metadata=document)
-    assert (await invalid(connector)).startswith("metadata_")
+    class Idp(FakeIdp):
+        def metadata(self):
+            return document
+
+    assert (await invalid(opened(Idp())[0])).startswith("metadata_")
 
 
 async def test_a_binding_that_is_not_there_is_told():
@@ -294,9 +297,12 @@ async def test_where_there_is_only_post_the_request_goes_by_post():
     assert (await connector.begin(LOGIN)).form is not None
 
 
-async def test_a_weak_key_is_not_pinned():
-    connector, _ = opened(FakeIdp(signing=pair("idp-weak", "weak")))
-    assert await invalid(connector) == "metadata_key_too_weak"
+async def test_a_weak_key_is_not_pinned_and_one_in_the_metadata_is_not_believed():
+    weak = FakeIdp(signing=pair("idp-weak", "weak"))
+    with pytest.raises(ValidationError, match="RSA with 1024 bits"):
+        settings(weak)
+    connector, _ = opened(weak, idp_certificates=None, trust_metadata_keys=True)
+    assert await invalid(connector) == "metadata_no_pinned_key"
 
 
 # ── Our metadata ──────────────────────────────────────────────────────────────────────────────
@@ -552,6 +558,10 @@ WRONG = [
     ({"clock_skew": 61}, "less than or equal to 60"),
     ({"metadata_url": "http://idp.example/metadata"}, "must be https"),
     ({"idp_certificates": ["sha256:12"]}, "a fingerprint is"),
+    ({"idp_certificates": ["MIIB"]}, "that is no certificate"),
+    ({"metadata_certificates": ["-----BEGIN CERTIFICATE-----"]}, "that is no certificate"),
+    ({**KEY, "certificate": "mine"}, "that is no certificate"),
+    ({"metadata_url": None, "metadata": "<a>"}, "that is no XML"),
     ({"idp_initiated": "javascript:alert(1)"}, "not an absolute https URL"),
 ]
 

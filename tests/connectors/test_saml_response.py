@@ -676,3 +676,10 @@ def test_a_response_whose_tree_was_changed_is_the_same_person_or_nobody(data):
         else:
             element.tag = data.draw(st.sampled_from(elements)).tag
     _read(etree.tostring(root))
+
+
+async def test_nothing_of_a_person_is_logged_at_any_level(caplog):
+    with caplog.at_level("DEBUG"):
+        await signed_in(*opened())
+    assert "f7c2-ann" not in caplog.text
+    assert "people.example" not in caplog.text
