@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import ROOT, Run
 from tests.config.desk import SOUND
 
 CLAIMS = """\
@@ -98,3 +99,25 @@ def test_a_mistake_is_one_plain_line(
     assert (done.stdout, done.returncode) == ("", code)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_page_about_mapping_shows_what_the_command_says(run: Run, tmp_path: Path) -> None:
+    page = (ROOT / "docs/mapping.md").read_text()
+    shown = dict.fromkeys(("yaml", "json", "text"), "")
+    for language in shown:
+        found = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        shown[language] = found[1] if language == "yaml" else found[0]
+    connector = re.findall(r"^```yaml\n(connectors:.*?)^```$", page, re.MULTILINE | re.DOTALL)[0]
+    client = SOUND.partition("clients:\n")[2]
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "secrets").mkdir(mode=0o700)
+    (tmp_path / "secrets/partners").touch(mode=0o600)
+    (tmp_path / "secrets/partners").write_text("a secret of the partners")
+    (tmp_path / "claims/partners.yaml").write_text(shown["yaml"])
+    (tmp_path / "said.json").write_text(shown["json"])
+    (tmp_path / "broker.yaml").write_text(
+        f"issuer: https://login.acme.example\nstate_dir: state\n{connector}clients:\n{client}"
+    )
+    (command,) = re.findall(r"^broker (explain .* --claims .*)$", page, re.MULTILINE)
+    done = run(*command.split())
+    assert (done.stdout, done.stderr) == (shown["text"], "")
