@@ -6,17 +6,14 @@ Roles and groups are claims under a URL of the operator's choice, so only a map 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from broker.connector import Login, SignedClaims, Tools, UpstreamError, UpstreamRefused
 from connectors import claims_map, oidc
-from connectors.oidc_settings import Algorithm, Text, origin_of
+from connectors.oidc_settings import Algorithm, Domain, Text, origin_of
 
 CLAIMS = claims_map("auth0")
-
-Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
 
 
 class Settings(oidc.Common):

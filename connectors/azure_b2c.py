@@ -29,10 +29,9 @@ from broker.connector import (
     UpstreamRefused,
 )
 from connectors import claims_map, oauth2, oidc
-from connectors.auth0 import Domain
 from connectors.entra_settings import GUID, TenantId
 from connectors.oidc_metadata import Metadata, read_metadata
-from connectors.oidc_settings import Text, openid, origin_of
+from connectors.oidc_settings import Domain, Text, openid, origin_of
 
 CLAIMS = claims_map("azure_b2c")
 

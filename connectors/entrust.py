@@ -12,8 +12,7 @@ from collections.abc import Mapping
 
 from broker.connector import Finding, Login, SignedClaims, Tools, UpstreamInvalid
 from connectors import claims_map, oidc
-from connectors.auth0 import Domain
-from connectors.oidc_settings import Text, origin_of
+from connectors.oidc_settings import Domain, Text, origin_of
 
 CLAIMS = claims_map("entrust")
 

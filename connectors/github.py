@@ -28,9 +28,8 @@ from broker.connector import (
     UpstreamRefused,
 )
 from connectors import claims_map, oauth2
-from connectors.auth0 import Domain
 from connectors.github_api import Api, Listed
-from connectors.oidc_settings import Text, Url, origin_of
+from connectors.oidc_settings import Domain, Text, Url, origin_of
 
 CLAIMS = claims_map("github")
 

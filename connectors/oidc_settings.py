@@ -36,6 +36,9 @@ _CREDENTIALS = {
 }
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 
+Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
+"""A vendor's host, as an operator writes it: bare, without scheme or path."""
+
 
 def is_loopback(host: str | None) -> bool:
     """Whether a host is this machine, by its name or number."""

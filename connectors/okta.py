@@ -14,8 +14,7 @@ from pydantic import AfterValidator, StrictBool
 
 from broker.connector import Login, Tools
 from connectors import claims_map, oidc
-from connectors.auth0 import Domain
-from connectors.oidc_settings import Text, origin_of
+from connectors.oidc_settings import Domain, Text, origin_of
 
 CLAIMS = claims_map("okta")
 
