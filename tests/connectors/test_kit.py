@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from broker.kit import FakeProvider, OAuth2Kit, OpenIDKit
 from tests.fakes import apple, azure_b2c, entra
+from tests.fakes.auth0 import FakeAuth0
 from tests.fakes.azure_b2c import FakeB2C
 from tests.fakes.cognito import POOL, FakeCognito
 from tests.fakes.entra import FakeEntra
@@ -16,6 +17,8 @@ from tests.fakes.entrust import FakeEntrust
 from tests.fakes.github import FakeGitHub
 from tests.fakes.gitlab import FakeGitLab
 from tests.fakes.google import FakeGoogle
+from tests.fakes.keycloak import FakeKeycloak
+from tests.fakes.okta import FakeOkta
 
 CLIENT = {"client_id": "{client_id}", "client_secret": "{client_secret}"}
 
@@ -25,12 +28,12 @@ class TestOidc(OpenIDKit):
 
 
 class TestAuth0(OpenIDKit):
-    provider_says: ClassVar = {"hosts": ("acme.eu.auth0.com",), "path": "/"}
+    provider = FakeAuth0
     connector: ClassVar = {"type": "auth0", "domain": "acme.eu.auth0.com", **CLIENT}
 
 
 class TestOkta(OpenIDKit):
-    provider_says: ClassVar = {"hosts": ("acme.okta.com",), "path": "/oauth2/default"}
+    provider = FakeOkta
     connector: ClassVar = {
         "type": "okta",
         "domain": "acme.okta.com",
@@ -40,7 +43,7 @@ class TestOkta(OpenIDKit):
 
 
 class TestKeycloak(OpenIDKit):
-    provider_says: ClassVar = {"path": "/realms/acme"}
+    provider = FakeKeycloak
     connector: ClassVar = {"type": "keycloak", "base_url": "{origin}", "realm": "acme", **CLIENT}
 
 
