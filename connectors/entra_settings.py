@@ -88,8 +88,8 @@ class Settings(oidc.Common):
     graph: Url | None = None
     """Where Microsoft Graph is, if not where the cloud has it."""
     certificate: LocalFile | None = None
-    """A PEM file with the certificate of the `private_key`, the one that the app registration has. Entra finds
-    the key by its thumbprint."""
+    """A PEM file with the certificate of the `private_key`, the one that the app registration has: Entra
+    finds the key by its thumbprint."""
     domain_hint: Text | None = None
     """Sends people straight to the sign-in page of this domain, or with `organizations` and `consumers` to
     that kind of account."""
@@ -105,8 +105,9 @@ class Settings(oidc.Common):
     unique, and whoever may make a group chooses one."""
     security_groups_only: StrictBool = False
     """Asks Graph for security groups only."""
-    max_groups: int = Field(default=2000, ge=1, le=11000, strict=True)
-    """Whoever is in more groups than this cannot sign in; Graph itself stops at 11 000."""
+    max_groups: int = Field(default=1000, ge=1, le=11000, strict=True)
+    """Whoever is in more groups than this cannot sign in: a rule of a map takes 1000 entries. Graph itself
+    stops at 11 000."""
 
     @model_validator(mode="after")
     def _nobody_by_accident(self) -> Self:

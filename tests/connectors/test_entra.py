@@ -629,7 +629,7 @@ async def test_graph_is_asked_when_the_operator_says(idp):
 
 @pytest.mark.proves("entra", "names of groups, a thousand at a time")
 async def test_names_of_groups_are_had_a_thousand_at_a_time(idp):
-    async with at(idp, group_names=True) as stage:
+    async with at(idp, group_names=True, max_groups=2000) as stage:
         identity = await stage.sign_in()
         assert identity.api["group_names"] == ["Group 1", "Group 2"]
         assert "groups" not in identity.api

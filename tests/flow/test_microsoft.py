@@ -111,6 +111,17 @@ async def test_an_app_hears_of_groups_that_only_graph_knows(begun, staff) -> Non
     assert entra.ANN not in str(claims(tokens["id_token"]))
 
 
+@pytest.mark.proves("entra", "hundreds of groups, of which the map keeps those that matter")
+async def test_of_hundreds_of_groups_those_that_matter_reach_the_app(begun, staff) -> None:
+    staff.switch(groups_overage=700, graph_page=100)
+    kept = {"from": ["api.groups", "id_token.groups"], "keep": group(7), "rename": {group(7): "admins"}}
+    broker = await begun(staff, **at_entra(staff, claims={"claims": {"groups": kept}}))
+    async with broker.browser() as browser:
+        _, tokens = await browser.token((await browser.authorize(scope=ASKED)).code)
+        _, told = await browser.userinfo(tokens["access_token"])
+    assert told["groups"] == ["admins"]
+
+
 @pytest.mark.row("UI-09")
 @pytest.mark.proves("entra", "no groups, no login: what the app hears when Graph is busy or says no")
 @pytest.mark.parametrize(
