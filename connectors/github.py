@@ -182,10 +182,7 @@ class Connector:
         tokens = await self._redeemed(oauth2.code_grant(login, code, pkce=True))
         if tokens.access_token is None:
             raise UpstreamInvalid("access_token_missing")
-        granted = re.split(r"[,\s]+", tokens.scope or "")
-        missing = [scope for scope in self._settings.scopes if not _covers(granted, scope)]
-        if missing:
-            raise UpstreamRefused("access_denied", f"GitHub did not grant {' '.join(missing)}")
+        self._check_granted(tokens.scope or "")
         return await self._identity(tokens.access_token)
 
     async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
@@ -209,7 +206,18 @@ class Connector:
             Finding(what="API", good=True, detail=self._settings.api),
             await self._probe_client(),
             Finding(what="redirect URI", good=None, detail=f"register {self._tools.here.redirect_uri}"),
+            self._who(),
         ]
+
+    def _who(self) -> Finding:
+        """Whom the configuration lets in, since an account at GitHub is anybody's to make."""
+        named = [*(self._settings.allowed_organizations or ()), *(self._settings.allowed_teams or ())]
+        members = f"members of {', '.join(map(str, named))}"
+        return Finding(
+            what="who may sign in",
+            good=True if named else None,
+            detail=members if named else "everybody with an account; allowed_organizations would change that",
+        )
 
     async def _probe_client(self) -> Finding:
         try:
@@ -230,6 +238,14 @@ class Connector:
                 detail = "the person has proved no e-mail address at GitHub"
                 raise UpstreamRefused("access_denied", detail) from error
             raise
+
+    def _check_granted(self, scope: str) -> None:
+        """What was granted may be less than what was asked for, and more than is said in so many words."""
+        granted = re.split(r"[,\s]+", scope.strip())
+        missing = [one for one in self._settings.scopes if not _covers(granted, one)]
+        if missing:
+            hint = "" if scope else "; a GitHub App has no scopes at all, it takes an OAuth app"
+            raise UpstreamRefused("access_denied", f"GitHub did not grant {' '.join(missing)}{hint}")
 
     async def _identity(self, token: str) -> UpstreamIdentity:
         user = await self._api.user(token)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from broker.connector import Json, Login, SignedClaims, Tools, UpstreamIdentity, UpstreamRefused
+from broker.connector import Finding, Json, Login, SignedClaims, Tools, UpstreamIdentity, UpstreamRefused
 from connectors import claims_map, oidc
 from connectors.oidc_settings import Algorithm
 
@@ -78,6 +78,14 @@ class Connector(oidc.Connector):
     def __init__(self, settings: Settings, tools: Tools) -> None:
         super().__init__(settings.on(settings.issuer), tools)
         self._own = settings
+
+    async def probe(self) -> list[Finding]:
+        """What works and what does not; and who may sign in, since an account is anybody's to make."""
+        domains = self._own.hosted_domain
+        open_to = "everybody with an account; hosted_domain would change that"
+        detail = open_to if domains is None else f"accounts of {', '.join(domains)}"
+        who = Finding(what="who may sign in", good=None if domains is None else True, detail=detail)
+        return [*await super().probe(), who]
 
     def parameters(self, login: Login) -> Mapping[str, str]:
         """Whose accounts to show, and whether a refresh token is wanted."""

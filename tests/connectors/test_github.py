@@ -677,7 +677,12 @@ async def test_a_probe_tells_right_credentials_from_wrong_ones(hub):
         connector = stage.upstream._connector
         assert isinstance(connector, CanProbe)
         found = {one.what: one.good for one in await connector.probe()}
-        assert found == {"API": True, "our credentials": True, "redirect URI": None}
+        assert found == {
+            "API": True,
+            "our credentials": True,
+            "redirect URI": None,
+            "who may sign in": None,
+        }
         hub.switch(check="401")
         assert {one.what: one.good for one in await connector.probe()}["our credentials"] is False
         hub.switch(check="500")
@@ -690,6 +695,18 @@ async def test_a_probe_tells_right_credentials_from_wrong_ones(hub):
             await stage.upstream.ping()
         hub.switch(meta="403")
         await stage.upstream.ping()
+
+
+async def test_a_probe_says_who_may_sign_in(hub):
+    async with at(hub, allowed_organizations=["acme", 502], allowed_teams=["acme:platform"]) as stage:
+        who = (await stage.upstream._connector.probe())[-1]
+    assert (who.good, who.detail) == (True, "members of acme, 502, acme:platform")
+
+
+async def test_a_github_app_is_told_from_an_oauth_app(hub):
+    hub.switch(scope_reduced=" ")
+    async with refused_at(hub) as error:
+        assert "a GitHub App has no scopes" in error.detail
 
 
 async def test_a_token_is_in_no_text_about_the_identity(hub):

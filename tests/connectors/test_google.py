@@ -105,6 +105,20 @@ async def test_an_address_in_the_domain_is_no_account_of_the_organization(idp):
         assert (await stage.refused()).error == "access_denied"
 
 
+@pytest.mark.parametrize(
+    ("domain", "good", "detail"),
+    [
+        (None, None, "everybody with an account; hosted_domain would change that"),
+        (["acme.example", "acme.org"], True, "accounts of acme.example, acme.org"),
+    ],
+)
+async def test_a_probe_says_who_may_sign_in(idp, domain, good, detail):
+    async with at(idp, **({} if domain is None else {"hosted_domain": domain})) as stage:
+        found = await stage.upstream._connector.probe()
+    assert all(one.good for one in found[:-1])
+    assert (found[-1].what, found[-1].good, found[-1].detail) == ("who may sign in", good, detail)
+
+
 # ── Addresses ─────────────────────────────────────────────────────────────────────────────────
 
 
