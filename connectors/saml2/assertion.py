@@ -141,6 +141,10 @@ def _check_conditions(assertion: Element, expected: Expected) -> None:
         raise UpstreamInvalid("assertion_expired")
     if any(one.tag not in _CONDITIONS for one in elements(conditions)):  # Core §2.5.1.1: then it is not valid
         raise UpstreamInvalid("condition_unknown")
+    for proxying in conditions.findall(q(SAML, "ProxyRestriction")):
+        # Telling client apps on its strength is what it speaks of; who may hear, it names in SAML's terms.
+        if proxying.get("Count") == "0" or elements(proxying):
+            raise UpstreamInvalid("proxying_forbidden", "its ProxyRestriction allows none, or others")
     restrictions = conditions.findall(q(SAML, "AudienceRestriction"))
     for restriction in restrictions:
         if expected.entity_id not in map(text_of, restriction.findall(q(SAML, "Audience"))):

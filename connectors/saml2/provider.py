@@ -73,6 +73,8 @@ def from_metadata(document: bytes, settings: Settings, *, now: float, known: Pro
     except UpstreamInvalid as error:
         reason = error.reason if error.reason.startswith("metadata_") else f"metadata_{error.reason}"
         raise UpstreamInvalid(reason, error.detail) from error
+    if known is not None and provider.entity_id != known.entity_id:  # it is a part of every person's subject
+        raise UpstreamInvalid("metadata_issuer_mismatch", "its entityID has changed")
     if known is not None and not provider.origins <= known.origins:
         moved = ", ".join(sorted(provider.origins - known.origins))
         raise UpstreamInvalid("metadata_origin_changed", f"people would be sent to {moved}")

@@ -278,6 +278,14 @@ async def test_an_endpoint_that_moves_to_another_site_is_not_followed():
     assert await invalid(connector) == "metadata_origin_changed"
 
 
+async def test_metadata_that_suddenly_is_somebody_elses_is_not_followed():
+    connector, desk = opened()
+    await connector.begin(LOGIN)
+    desk.idp.metadata_changes["entity_id"] = "https://other.example/"
+    await desk.newer_file("")
+    assert await invalid(connector) == "metadata_issuer_mismatch"
+
+
 @pytest.mark.parametrize("document", [b"<a/>", b"no xml", b"<!DOCTYPE a><a/>", b"", b"\xff", b"<a>" * 999])
 async def test_what_is_no_metadata_is_told(document):
     class Idp(FakeIdp):

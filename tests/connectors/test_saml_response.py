@@ -101,6 +101,10 @@ async def test_clocks_may_differ_by_half_a_minute():
     assert await signed_in(connector, desk, not_on_or_after=-25, conditions_until=-25)
 
 
+async def test_conditions_that_allow_what_we_do_stop_nothing():
+    assert await signed_in(*opened(), one_time_use="OneTimeUse", proxy_count="2")
+
+
 @pytest.mark.parametrize("bad", [31, 61])
 async def test_and_by_no_more(bad):
     assert await refused(conditions_from=bad) == "assertion_not_yet"
@@ -140,6 +144,7 @@ STEPS = [
     ({"conditions_from": 45}, "assertion_not_yet"),
     ({"conditions_until": -45}, "assertion_expired"),
     ({"condition": "SomethingNew"}, "condition_unknown"),
+    ({"proxy_count": "0"}, "proxying_forbidden"),
     ({"audience": OTHER}, "audience_mismatch"),
     ({"audience": [SP, OTHER]}, "audience_mismatch"),
     ({"audience": SP.upper()}, "audience_mismatch"),

@@ -16,7 +16,7 @@ SHA-256. Served (`running`) it demands the same of requests. The switches:
                     "missing", or the value to say; a number for times: seconds from now
     conditions confirmation statement subject          "missing"
     status          the second-level code, without its URN
-    condition       an unknown condition                            one_time_use  a known one
+    condition       an unknown condition     one_time_use  a known one     proxy_count  of ProxyRestriction
     repeated        every attribute twice, each with its own value
     encrypt         an algorithm, such as "aes256-gcm" or "aes128-cbc"
     transport       how the key travels: "rsa-oaep-mgf1p", "rsa-oaep", "rsa-1_5"
@@ -164,7 +164,8 @@ class FakeIdp:
     # ── What it publishes ─────────────────────────────────────────────────────────────────────
 
     def metadata(self) -> bytes:
-        root = etree.Element(q("md", "EntityDescriptor"), nsmap={"md": MD, "ds": DS}, entityID=self.issuer)
+        root = etree.Element(q("md", "EntityDescriptor"), nsmap={"md": MD, "ds": DS})
+        root.set("entityID", self.metadata_changes.get("entity_id", self.issuer))
         root.set("ID", "_metadata")
         if "valid_until" in self.metadata_changes:
             root.set("validUntil", self._instant(self.metadata_changes["valid_until"]))
@@ -285,6 +286,8 @@ class FakeIdp:
         for switch in ("condition", "one_time_use"):
             if switch in self.switches:
                 etree.SubElement(conditions, q("saml", self.switches[switch]))
+        if "proxy_count" in self.switches:
+            etree.SubElement(conditions, q("saml", "ProxyRestriction"), Count=self.switches["proxy_count"])
 
     def _statement(self, root: etree._Element) -> None:
         statement = etree.SubElement(root, q("saml", "AuthnStatement"))
