@@ -20,6 +20,7 @@ from tests.interop import broker, keycloak, node
 from tests.interop.browser import Arrival, Browser, Page
 
 SCOPE = "openid profile email staff"
+KEYCLOAK = f"Keycloak {keycloak.VERSION}"
 
 pytestmark = [
     pytest.mark.interop,
@@ -105,6 +106,7 @@ async def refused(app: node.ClientApp, arrived: Page | Arrival) -> str | None:
 # ── Who it is ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.proves("keycloak", "a whole login, with groups as paths and realm roles", against=KEYCLOAK)
 async def test_a_person_of_the_realm_arrives_with_groups_and_roles(app, browser):
     arrived = await sign_in(browser, await to_keycloak(app, browser))
     tokens, userinfo = await told(app, arrived)
@@ -122,11 +124,13 @@ async def test_without_userinfo_only_the_id_token_is_read(app, browser):
     assert "roles" not in userinfo  # the realm tells roles at userinfo and in the access token only
 
 
+@pytest.mark.proves("keycloak", "roles that are only in the access token", against=KEYCLOAK)
 async def test_roles_can_be_read_from_the_access_token(app, browser):
     _, userinfo = await told(app, await sign_in(browser, await to_keycloak(app, browser, "deep")))
     assert "staff" in userinfo["roles"]
 
 
+@pytest.mark.proves("keycloak", "an address that nobody proved is not passed on", against=KEYCLOAK)
 async def test_an_address_that_keycloak_has_not_proved_is_not_passed_on(app, browser):
     _, userinfo = await told(app, await sign_in(browser, await to_keycloak(app, browser), "bob"))
     assert "email" not in userinfo
@@ -143,6 +147,7 @@ async def test_connectors_to_one_realm_are_separate_people(served, acme, app):
     assert len(subjects) == 2
 
 
+@pytest.mark.proves("keycloak", "a key for encryption beside the one that signs", against=KEYCLOAK)
 async def test_a_key_for_encryption_stands_beside_the_one_that_signs(acme):
     # So every login here shows that the broker takes the right one.
     async with aiohttp.ClientSession() as http:
@@ -175,6 +180,7 @@ async def test_a_login_hint_is_passed_on_where_the_connector_says_so(app, browse
 # ── How fresh it is ───────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.proves("keycloak", "prompt=login, and a later auth_time", against=KEYCLOAK)
 async def test_prompt_login_asks_the_password_again_and_gives_a_later_auth_time(app, browser):
     first, _ = await told(app, await sign_in(browser, await to_keycloak(app, browser, max_age="3600")))
     while time.time() < first["claims"]["auth_time"] + 1:  # it counts in seconds
@@ -204,6 +210,7 @@ def changed(url: str, **parameters: str) -> str:
     return parts._replace(query=urlencode({**dict(parse_qsl(parts.query)), **parameters})).geturl()
 
 
+@pytest.mark.proves("keycloak", "iss on the callback, and another one", against=KEYCLOAK)
 async def test_keycloak_says_who_it_is_and_another_name_is_not_believed(served, acme, app, browser):
     url = await callback(served, app, browser)
     assert parse_qs(urlsplit(url).query)["iss"] == [acme.issuer]
@@ -223,6 +230,7 @@ async def test_another_browser_cannot_finish_the_login(served, acme, app, browse
     assert tokens["claims"]["aud"] == "billing"
 
 
+@pytest.mark.proves("keycloak", "a code that was used or is too old", against=KEYCLOAK)
 async def test_a_code_that_keycloak_no_longer_takes_ends_the_login_with_an_error(served, acme, app, browser):
     url = await callback(served, app, browser)
     spent = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -19,6 +20,8 @@ pytestmark = [
 
 
 class TestLdap(ConnectorKit):
+    against: ClassVar = "OpenLDAP 2.5"
+
     @pytest.fixture
     async def stage(self, tmp_path: Path) -> AsyncIterator[Stage]:
         async with directory(tmp_path) as served:

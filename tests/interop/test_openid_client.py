@@ -18,6 +18,7 @@ from tests.interop import broker, node
 from tests.interop.browser import Arrival, Browser, Page
 from tests.interop.people import PANVA
 
+PROVIDER = "oidc-provider 9.13"
 UPSTREAM_SECRET = "the-broker-and-the-upstream-know-it"
 EVERYTHING = "openid profile email offline_access staff"
 
@@ -162,6 +163,7 @@ def was_at(browser: Browser, site: str) -> bool:
 # ── A login, whole ────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.proves("oidc", "a whole login, with userinfo", against=PROVIDER)
 async def test_a_person_of_the_provider_is_told_to_the_app_in_our_words(house, browser):
     app = await house.app("billing")
     tokens = await log_in(app, browser)
@@ -207,6 +209,7 @@ async def test_the_same_person_is_the_same_subject_and_another_one_is_not(house,
     assert subjects["grace"] != subjects["ada"]
 
 
+@pytest.mark.proves("oidc", "private_key_jwt, and the answer by form", against=PROVIDER)
 async def test_a_form_post_answer_and_a_secret_in_the_body_and_a_key_upstream(house, browser):
     app = await house.app("posting")
     begun = await app.do("begin", scope="openid email", response_mode="form_post")
@@ -293,6 +296,7 @@ async def test_prompt_none_without_a_session_is_login_required(house, browser):
     assert refused.value.error == "login_required"
 
 
+@pytest.mark.proves("oidc", "prompt=login, and a later auth_time", against=PROVIDER)
 async def test_prompt_login_makes_the_person_sign_in_again(house, browser):
     app = await house.app("billing")
     first = await log_in(app, browser, max_age="3600")
