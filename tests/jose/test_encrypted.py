@@ -1,7 +1,6 @@
 """Encrypted tokens: what is opened, and everything that is not."""
 
 import json
-import time
 import zlib
 
 import pytest
@@ -103,25 +102,21 @@ def test_what_is_not_encrypted_is_not_opened(token):
 
 @pytest.mark.row("JW-17")
 @pytest.mark.parametrize("size", [1000, 20_000_000])
-def test_what_is_compressed_is_refused_before_it_is_decrypted(size):
+def test_what_is_compressed_is_refused_before_it_is_decrypted(size, untouched):
     header = {"alg": "RSA-OAEP-256", "enc": "A128GCM", "zip": "DEF"}
     assert len(zlib.compress(b"a" * size)) < 100_000
-    began = time.perf_counter()
     token = by_hand(header, inner="a" * size)
-    made = time.perf_counter() - began
-    began = time.perf_counter()
+    untouched("JWE")
     assert refused(token) == "bad_encryption"
-    assert time.perf_counter() - began < max(made, 0.05)
 
 
 @pytest.mark.row("JW-18")
 @pytest.mark.parametrize("count", [2**31 - 1, 0, -1, 1.5])
-def test_a_password_is_no_key_however_often_it_is_hashed(count):
+def test_a_password_is_no_key_however_often_it_is_hashed(count, untouched):
     header = {"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": count, "p2s": b64(b"salt" * 4)}
     token = ".".join([b64(json.dumps(header).encode()), "AA", "AA", "AA", "AA"])
-    began = time.perf_counter()
+    untouched("JWE")
     assert refused(token) == "bad_encryption"
-    assert time.perf_counter() - began < 0.05
 
 
 @pytest.mark.row("JW-19")
@@ -143,6 +138,19 @@ def test_only_what_was_agreed_on_is_used(header):
 def test_an_encoding_that_was_not_asked_for_is_refused():
     assert refused(wrapped(enc="A256GCM"), encodings=("A128GCM",)) == "bad_encryption"
     assert refused(wrapped(jwk=EC, alg="ECDH-ES"), alg="ECDH-ES") == "bad_encryption"  # an RSA key here
+
+
+@pytest.fixture
+def untouched(monkeypatch):
+    """Makes a part of the module that must not be used say so when it is."""
+
+    def never(name):
+        def fail(*_args, **_more):
+            raise RuntimeError(f"{name} was used")
+
+        monkeypatch.setattr(f"broker.jose.encrypted.{name}", fail)
+
+    return never
 
 
 def spoilt(token, part, change):
@@ -221,10 +229,12 @@ def test_a_header_that_is_odd_is_refused(header, reason):
 
 @pytest.mark.row("JW-22")
 @pytest.mark.parametrize("token", ["a" * 300_000, "." * 1_000_000, "a.b.c.d." + "e" * 10_000_000], ids=len)
-def test_a_token_without_measure_is_not_taken_apart(token):
-    began = time.perf_counter()
-    assert refused(token) == "token_too_large"
-    assert time.perf_counter() - began < 0.05
+def test_a_token_without_measure_is_not_taken_apart(token, untouched):
+    ours = key()
+    untouched("b64decode")
+    with pytest.raises(JoseError) as caught:
+        ours.open(token, alg="RSA-OAEP-256", encodings=ENCODINGS)
+    assert caught.value.reason == "token_too_large"
 
 
 @pytest.mark.row("JW-21")
