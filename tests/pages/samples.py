@@ -173,9 +173,7 @@ ORDINARY: Mapping[str, View] = {
     "form-post": FormPostView(
         action="https://billing.acme.example/callback", fields=FIELDS, client_name="Billing"
     ),
-    "departure": DepartureView(
-        action="https://sso.acme.example/saml", fields=FIELDS, upstream="Acme staff"
-    ),
+    "departure": DepartureView(action="https://sso.acme.example/saml", fields=FIELDS, upstream="Acme staff"),
     "leaving": LeavingView(url="https://billing.acme.example/callback?code=x&state=y", client_name="Billing"),
 }
 
@@ -192,7 +190,9 @@ WORST: Mapping[str, View] = {
     "worst-login": replace(
         LOGIN, client_name=LONG_NAME, connector_name=LONG_WORD, username=LONG_EMAIL, problem="wrong"
     ),
-    "worst-code": replace(CODE, client_name=LONG_WORD, connector_name=LONG_NAME, problem="too_many", minutes=1),
+    "worst-code": replace(
+        CODE, client_name=LONG_WORD, connector_name=LONG_NAME, problem="too_many", minutes=1
+    ),
     "worst-consent": replace(
         CONSENT,
         client_name=LONG_NAME,
@@ -216,6 +216,6 @@ WORST: Mapping[str, View] = {
 }
 
 ALL: Mapping[str, View] = {**ORDINARY, **WORST}
-STAYING = {
-    name: view for name, view in ALL.items() if not isinstance(view, BounceView | DepartureView | FormPostView | LeavingView)
-}
+PASSING = BounceView | DepartureView | FormPostView | LeavingView | OnwardView
+_PASSING = (BounceView, DepartureView, FormPostView, LeavingView, OnwardView)
+STAYING = {name: view for name, view in ALL.items() if not isinstance(view, _PASSING)}

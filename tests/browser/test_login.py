@@ -1,0 +1,108 @@
+"""The login page of ours in Chromium: what a person types arrives, and a whole login ends at the app."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pyotp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.fakes.provider import FakeProvider
+from tests.flow.broker import running_broker
+from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person
+from tests.pages.samples import CODE, HANDLE, LOGIN, ORDINARY
+
+pytestmark = [pytest.mark.browser]
+HIDDEN = [("csrf", HANDLE), ("state", HANDLE)]
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_a_password_by_the_keyboard_alone(browser, show, scripting):
+    gallery, site = await show({"login": LOGIN})
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/login")
+    await page.keyboard.type("ada")  # the focus is there
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("a password")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{site}/login/staff")
+    assert gallery.posted == [("/login/staff", [*HIDDEN, ("username", "ada"), ("password", "a password")])]
+
+
+async def test_with_a_username_that_is_known_the_focus_is_on_the_password(browser, show):
+    _, site = await show({"login": replace(LOGIN, username="ada")})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/login")
+    assert await page.evaluate("document.activeElement.id") == "password"
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_enter_in_the_code_signs_in_and_the_other_button_begins_again(browser, show, scripting):
+    gallery, site = await show({"code": CODE})
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/code")
+    await page.keyboard.type("123 456")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{site}/login/staff")
+    await page.goto(f"{site}/page/code")
+    await page.get_by_role("button", name="Use another account").click()
+    await page.wait_for_url(f"{site}/login/staff")
+    assert gallery.posted == [
+        ("/login/staff", [*HIDDEN, ("code", "123 456")]),
+        ("/login/staff", [*HIDDEN, ("code", ""), ("again", "yes")]),
+    ]
+
+
+@pytest.mark.parametrize("name", ["login-wrong", "login-incomplete", "login-too-many", "code-wrong"])
+async def test_a_problem_has_the_focus_leads_to_the_field_and_describes_it(browser, show, name):
+    _, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=False)
+    await page.goto(f"{site}/page/{name}")
+    assert "problem" in await page.locator(":focus").get_attribute("class")
+    field = page.locator("main input:not([type=hidden])").first
+    assert await field.get_attribute("aria-describedby") == "problem"
+    await page.locator(".problem a").click()
+    assert await page.locator(":focus").get_attribute("id") == await field.get_attribute("id")
+    assert (await page.title()).startswith("Not signed in yet")
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+@pytest.mark.proves("pool", "a whole login in Chromium, with and without scripting: password, code, app")
+async def test_a_whole_login_with_a_second_factor(browser, store_config, tmp_path, scripting):
+    app = web.Application()
+    app.router.add_get(
+        "/cb", lambda _: web.Response(text="<!doctype html><h1>the app</h1>", content_type="text/html")
+    )
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    callback = f"http://127.0.0.1:{server.port}/cb"
+    client = {"redirect_uris": [callback], "application_type": "native", "trusted": True}
+    async with (
+        FakeProvider.running() as idp,
+        running_broker(idp, store_config, tmp_path, **only(POOL, client=client)) as broker,
+        broker.browser() as asking,
+    ):
+        await person(broker, totp_secret=TOTP)
+        context = await browser.new_context(
+            java_script_enabled=scripting, viewport={"width": 360, "height": 740}
+        )
+        page = await context.new_page()
+        await page.goto(asking.authorize_url(redirect_uri=callback, login_hint="ada"))
+        await page.get_by_label("Username").fill("ada")
+        await page.get_by_label("Password").fill("not the password")
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_text("is not right").wait_for()
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_label("Code").fill(pyotp.TOTP(TOTP).at(int(broker.clock())))
+        await page.get_by_role("button", name="Sign in").click()
+        await page.wait_for_url(f"{callback}?*")
+        assert await page.get_by_role("heading").inner_text() == "the app"
+        assert "code=" in page.url
+        cookies = {cookie["name"]: cookie for cookie in await context.cookies()}
+        assert all(cookie["httpOnly"] and cookie["sameSite"] == "Lax" for cookie in cookies.values())
+        assert {"session", "known"} <= set(cookies)
+        await context.close()
+    await server.close()
