@@ -212,7 +212,10 @@ async def test_who_is_known_by_an_address_is_warned_about_once(idp, caplog):
             await stage.sign_in()
             await stage.sign_in()
             after = await stage.upstream._connector.probe()
-    assert [(one.what, one.good) for one in (before[-1], after[-1])] == [("subject", None), ("subject", False)]
+    assert [(one.what, one.good) for one in (before[-1], after[-1])] == [
+        ("subject", None),
+        ("subject", False),
+    ]
     told = [record.getMessage() for record in caplog.records if record.name == "connectors.entrust"]
     assert len(told) == 1
     assert "Subject ID Attribute" in told[0]
