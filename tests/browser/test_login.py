@@ -23,7 +23,8 @@ async def test_a_password_by_the_keyboard_alone(browser, show, scripting):
     gallery, site = await show({"login": LOGIN})
     page = await browser.new_page(java_script_enabled=scripting)
     await page.goto(f"{site}/page/login")
-    await page.keyboard.type("ada")  # the focus is there
+    await page.locator("#username:focus").wait_for()
+    await page.keyboard.type("ada")
     await page.keyboard.press("Tab")
     await page.keyboard.type("a password")
     await page.keyboard.press("Enter")
@@ -43,6 +44,7 @@ async def test_enter_in_the_code_signs_in_and_the_other_button_begins_again(brow
     gallery, site = await show({"code": CODE})
     page = await browser.new_page(java_script_enabled=scripting)
     await page.goto(f"{site}/page/code")
+    await page.locator("#code:focus").wait_for()
     await page.keyboard.type("123 456")
     await page.keyboard.press("Enter")
     await page.wait_for_url(f"{site}/login/staff")
@@ -68,13 +70,15 @@ async def test_a_problem_has_the_focus_leads_to_the_field_and_describes_it(brows
     assert (await page.title()).startswith("Not signed in yet")
 
 
+async def _the_app(_request: web.Request) -> web.Response:
+    return web.Response(text="<!doctype html><h1>the app</h1>", content_type="text/html")
+
+
 @pytest.mark.parametrize("scripting", [True, False])
 @pytest.mark.proves("pool", "a whole login in Chromium, with and without scripting: password, code, app")
 async def test_a_whole_login_with_a_second_factor(browser, store_config, tmp_path, scripting):
     app = web.Application()
-    app.router.add_get(
-        "/cb", lambda _: web.Response(text="<!doctype html><h1>the app</h1>", content_type="text/html")
-    )
+    app.router.add_get("/cb", _the_app)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
     callback = f"http://127.0.0.1:{server.port}/cb"

@@ -116,20 +116,69 @@ async def test_many_ways_to_sign_in_can_be_searched(browser, show):
     _, site = await show(ORDINARY)
     page = await browser.new_page()
     await page.goto(f"{site}/page/chooser-many")
-    field = page.get_by_role("searchbox", name="Find your way to sign in")
+    field = page.get_by_role("searchbox", name="Find yours by name or email address")
     await field.fill("PÁRTNER log")
     assert await page.locator(".choice:visible").all_inner_texts() == ["Partner login"]
     await field.fill("zzz")
     assert await page.get_by_role("status").inner_text() == "Nothing has that name."
     await field.fill("")
     assert await page.locator(".choice:visible").count() == 10
+    await field.fill("ada@acme.example")
+    assert await page.locator(".choice:visible").count() == 10, "an address is not a name"
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_what_is_typed_is_sent_to_our_own_page_with_and_without_scripting(browser, show, scripting):
+    gallery, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/chooser-more")
+    await page.get_by_role("searchbox").fill("North & Söhne")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/continue?*")
+    assert gallery.visited == [f"/continue?flow={HANDLE}&q=North+%26+S%C3%B6hne"]
+
+
+async def test_where_not_all_are_shown_none_is_hidden_by_what_is_typed(browser, show):
+    _, site = await show(ORDINARY)
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/chooser-more")
+    await page.get_by_role("searchbox").fill("zzz")
+    assert await page.locator(".choice:visible").count() == 10
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_what_was_used_last_is_forgotten_with_one_press(browser, show, scripting):
+    gallery, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/chooser-more")
+    await page.get_by_role("button", name="Forget what I used last").click()
+    await page.wait_for_url(f"{site}/continue/forget")
+    assert gallery.posted == [("/continue/forget", HIDDEN)]
+
+
+async def test_one_that_does_not_answer_says_so_and_still_leads_there(browser, show):
+    gallery, site = await show(ORDINARY)
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/chooser-away")
+    link = page.get_by_role("link", name="Partner login Does not answer at the moment")
+    await link.click()
+    await page.wait_for_url("**/choose?*")
+    assert gallery.visited == ["/choose?flow=x&to=partners"]
+
+
+async def test_the_way_that_was_found_is_gone_to_by_itself(browser, show):
+    gallery, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=False)
+    await page.goto(f"{site}/page/onward")
+    await page.wait_for_url("**/continue?*")
+    assert gallery.visited == ["/continue?flow=x&connector=school"]
 
 
 async def test_without_scripting_there_is_nothing_that_needs_it(browser, show):
     _, site = await show(ORDINARY)
     page = await browser.new_page(java_script_enabled=False)
     await page.goto(f"{site}/page/chooser-many")
-    assert not await page.get_by_role("searchbox").is_visible()
+    assert await page.get_by_role("searchbox").is_visible(), "it is a form"
     assert await page.locator(".choice:visible").count() == 10
     await page.goto(f"{site}/page/error")
     assert not await page.locator("[data-copy]").is_visible()
