@@ -6,8 +6,8 @@ import argparse
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +80,9 @@ def _file(options: argparse.Namespace) -> int:
     client = _client(config, options.client)
     documents = _documents(_read(options), connector, client)
     show: Callable[[Any], str] = _value if options.show_values else shape
-    found = [told(config, one, client=client, show=show) for one in trace(connector.claims, documents)]
-    refused = [one.claim for one in trace(connector.claims, documents) if one.refuses]
+    traced = list(trace(connector.claims, documents))
+    found = _whole([told(config, one, show) for one in traced], config, connector, client, None)
+    refused = [one.claim for one in traced if one.refuses]
     if options.json:
         about = {"connector": connector.id, "client": client.client_id if client is not None else None}
         answer({**about, "refused_for": refused, "claims": [asdict(one) for one in found]})
@@ -166,6 +167,8 @@ def _login(options: argparse.Namespace) -> int:
     if found is None:
         raise OperatorError("nothing is kept of this login: too long ago, not ended yet, or another broker's")
     now = _consent_now(found, consent)
+    connector, client = config.connectors.get(found.connector), config.clients_by_id.get(found.client_id)
+    found = replace(found, claims=tuple(_whole(found.claims, config, connector, client, found)))
     if options.json:
         answer({**asdict(found), "consent_now": now})
         return 0
@@ -213,7 +216,34 @@ def _consent_now(found: Explained, consent: Consent | None) -> str:
 # ── In words ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _print_claims(claims: Any) -> None:
+def _whole(
+    claims: Sequence[ClaimTold],
+    config: Config,
+    connector: ConnectorConfig | None,
+    client: Client | None,
+    asked: Explained | None,
+) -> list[ClaimTold]:
+    """With the rule of each claim, the tokens where it is, and the claims of which nothing came."""
+    from broker.mapping import NOTHING, in_words  # noqa: PLC0415
+    from broker.protocol.explained import ClaimTold, released  # noqa: PLC0415
+
+    rules = {rule.claim: in_words(rule) for rule in connector.claims.rules} if connector is not None else {}
+    known = {one.claim: one for one in claims}
+    if not claims and asked is not None:  # it never came to a map
+        return []
+    names = [*rules, *(name for name in known if name not in rules)]
+    whole = (known.get(name) or ClaimTold(claim=name, why=NOTHING) for name in names)
+    return [
+        replace(
+            one,
+            rule=rules.get(one.claim, ""),
+            released=released(one.claim, client, config.scope_rules, asked) if one.after and client else "",
+        )
+        for one in whole
+    ]
+
+
+def _print_claims(claims: Sequence[ClaimTold]) -> None:
     for one in claims:
         print(f"\n{one.claim}")
         for line in _lines(one):

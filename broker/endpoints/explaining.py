@@ -17,8 +17,7 @@ from broker.connector import UpstreamIdentity
 from broker.endpoints import about
 from broker.endpoints.recognition import client_facts, told_by
 from broker.mapping import Traced, shape, trace
-from broker.protocol.client import Client
-from broker.protocol.explained import ClaimTold, Explained, released
+from broker.protocol.explained import ClaimTold, Explained
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Decision, PendingLogin
 from broker.services import SERVICES
 from broker.store import StoreError
@@ -75,15 +74,13 @@ def came_back(request: web.Request, pending: PendingLogin, identity: UpstreamIde
     found = request.get(TRACE)
     if found is None:
         return
-    services, asked = request.app[SERVICES], pending.asked
-    upstream, client = services.upstreams[pending.connector], services.clients[asked.client_id]
+    services = request.app[SERVICES]
+    upstream, client = services.upstreams[pending.connector], services.clients[pending.asked.client_id]
     said = replace(told_by(upstream, identity), client=client_facts(client))
-    found.claims = tuple(
-        told(services.config, one, client=client, asked=asked) for one in trace(upstream.claims_map, said)
-    )
+    found.claims = tuple(told(services.config, one) for one in trace(upstream.claims_map, said))
 
 
-def concludes(request: web.Request, asked: AuthorizeRequest, context: AuthenticationContext) -> None:
+def concludes(request: web.Request, context: AuthenticationContext) -> None:
     """Note that the login is answered now; of a session only the claims are known."""
     found = request.get(TRACE)
     if found is None:
@@ -91,11 +88,8 @@ def concludes(request: web.Request, asked: AuthorizeRequest, context: Authentica
     found.ends, found.subject = True, context.subject
     request[about.CONCERNS].setdefault("connector", context.connector)
     if not found.claims:
-        services = request.app[SERVICES]
-        client = services.clients[asked.client_id]
-        found.claims = tuple(
-            told(services.config, one, client=client, asked=asked) for one in _known(context)
-        )
+        config = request.app[SERVICES].config
+        found.claims = tuple(told(config, one) for one in _known(context))
 
 
 def failed(request: web.Request, reason: str, detail: str, outcome: str) -> None:
@@ -115,6 +109,8 @@ async def keep(request: web.Request) -> None:
         correlation_id=request[about.CORRELATION],
         at=services.now(),
         client_id=found.asked.client_id,
+        scopes=found.asked.scopes,
+        by_name=found.asked.claims,
         connector=request[about.CONCERNS].get("connector", ""),
         subject=found.subject,
         outcome=found.outcome,
@@ -129,35 +125,25 @@ async def keep(request: web.Request) -> None:
         services.events.emit("explain", "failed", reason=f"store_{error.reason}")
 
 
-def told(
-    config: Config,
-    one: Traced,
-    *,
-    client: Client | None,
-    asked: AuthorizeRequest | None = None,
-    show: Callable[[Any], str] = shape,
-) -> ClaimTold:
+def told(config: Config, one: Traced, show: Callable[[Any], str] = shape) -> ClaimTold:
     """A traced claim, its values only as ``show`` tells them; of a sensitive one nothing."""
     declared = config.context.get(one.claim)
-    hide = declared is not None and declared.sensitive
-    before, after = (
-        "" if value is None else HIDDEN if hide else show(value) for value in (one.before, one.after)
-    )
-    given = one.after is not None and client is not None
+    if declared is not None and declared.sensitive:
+        show = _hidden
     return ClaimTold(
         claim=one.claim,
         source=one.source,
-        rule=one.rule,
-        before=before,
-        after=after,
+        before="" if one.before is None else show(one.before),
+        after="" if one.after is None else show(one.after),
         why=one.why,
-        released=released(one.claim, client, config.scope_rules, asked)
-        if given and client is not None
-        else "",
     )
+
+
+def _hidden(_value: Any) -> str:
+    return HIDDEN
 
 
 def _known(context: AuthenticationContext) -> Iterator[Traced]:
     """Of a session only the claims are there, and where each came from."""
     for claim, value in context.claims.items():
-        yield Traced(claim=claim, rule="", source=context.sources.get(claim, ""), after=value)
+        yield Traced(claim=claim, source=context.sources.get(claim, ""), after=value)

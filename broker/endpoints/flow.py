@@ -235,7 +235,7 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     remembered = None
     if not client.trusted or "consent" in asked.prompt:
         remembered = await remembered_consent(services, who.context.subject, client.client_id)
-    explaining.concludes(request, asked, who.context)
+    explaining.concludes(request, who.context)
     question = consent.question(asked, client, remembered, services.scopes)
     outcome, why = consent.in_words(question, client, remembered)
     explaining.decided(request, "consent", outcome, why)

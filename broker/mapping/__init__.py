@@ -27,7 +27,7 @@ from broker.mapping.facts import upstream_facts
 from broker.mapping.paths import Documents
 from broker.mapping.rules import ClaimsMap, Mapped, MappingRefused, apply
 from broker.mapping.schema import map_file_schema, map_schema
-from broker.mapping.tracing import Traced, shape, trace
+from broker.mapping.tracing import NOTHING, Traced, in_words, shape, trace
 from broker.mapping.values import CASTS
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "CLAIM_NAME",
     "FITS",
     "KNOWN",
+    "NOTHING",
     "PROTOCOL_CLAIMS",
     "WORDS",
     "ClaimsMap",
@@ -47,6 +48,7 @@ __all__ = [
     "apply",
     "check_expressions",
     "compile_map",
+    "in_words",
     "map_file_schema",
     "map_schema",
     "shape",

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from broker.mapping.paths import Documents, look
-from broker.mapping.rules import ClaimsMap, Filter, MappingRefused, Rule, apply
+from broker.mapping.paths import All, Documents, look
+from broker.mapping.rules import ClaimsMap, Filter, Mapped, MappingRefused, Rule, apply
 from broker.mapping.values import CASTS, Unfit
 
 _CAST_NAMES = {cast: name for name, cast in CASTS.items()}
@@ -22,7 +22,6 @@ class Traced:
     """What one rule made of the documents."""
 
     claim: str
-    rule: str
     source: str
     """The document and the path, ``expression: …``, ``map: value`` or ``map: default``; else empty."""
     before: Any = field(default=None, repr=False)
@@ -35,37 +34,48 @@ class Traced:
     """Whether there is no login without it."""
 
 
-def trace(claims_map: ClaimsMap, documents: Documents) -> tuple[Traced, ...]:
-    """Each rule by itself, so that one which refuses the login hides no other."""
-    return tuple(_traced(rule, documents) for rule in claims_map.rules)
+NOTHING = "nothing gives it"
 
 
-def _traced(rule: Rule, documents: Documents) -> Traced:
-    before, source = _found(rule, documents)
+def trace(claims_map: ClaimsMap, documents: Documents) -> Iterator[Traced]:
+    """What came of each rule; those of which nothing came, as nothing was there, are passed over."""
     try:
-        mapped = apply(ClaimsMap((rule,)), documents)
+        mapped = apply(claims_map, documents)
+    except MappingRefused:  # each rule by itself, so that the one which refuses hides no other
+        for rule in claims_map.rules:
+            yield from _alone(rule, documents)
+        return
+    told = documents.all()
+    for rule in claims_map.rules:
+        found = _traced(rule, documents, told, mapped)
+        if found is not None:
+            yield found
+
+
+def _alone(rule: Rule, documents: Documents) -> Iterator[Traced]:
+    try:
+        found = _traced(rule, documents, documents.all(), apply(ClaimsMap((rule,)), documents))
     except MappingRefused as refusal:
-        return Traced(
-            claim=rule.claim,
-            rule=in_words(rule),
-            source=source,
-            before=before,
-            why=refusal.detail,
-            refuses=True,
-        )
-    return Traced(
-        claim=rule.claim,
-        rule=in_words(rule),
-        source=mapped.sources.get(rule.claim, source),
-        before=before,
-        after=mapped.claims.get(rule.claim),
-        why=mapped.dropped.get(rule.claim, "" if rule.claim in mapped.claims else "nothing gives it"),
-    )
+        before, source = _found(rule, documents, documents.all())
+        found = Traced(claim=rule.claim, source=source, before=before, why=refusal.detail, refuses=True)
+    if found is not None:
+        yield found
 
 
-def _found(rule: Rule, documents: Documents) -> tuple[Any, str]:
+def _traced(rule: Rule, documents: Documents, told: All, mapped: Mapped) -> Traced | None:
+    claim = rule.claim
+    after, why = mapped.claims.get(claim), mapped.dropped.get(claim, "")
+    if after is None and not why and rule.expression is None:
+        return None
+    before, source = _found(rule, documents, told)
+    if after is None and not why:
+        why = NOTHING
+    return Traced(claim=claim, source=mapped.sources.get(claim, source), before=before, after=after, why=why)
+
+
+def _found(rule: Rule, documents: Documents, told: All) -> tuple[Any, str]:
     if rule.expression is None:
-        return look(rule.places, documents.all())
+        return look(rule.places, told)
     try:
         return rule.expression(documents), rule.expression.label
     except Unfit:
@@ -108,15 +118,16 @@ def _filter(step: Filter) -> Iterator[str]:
 
 def shape(value: Any) -> str:
     """What a value looks like, without what it says."""
-    if value is None:
-        return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return f"text of {len(value)}"
-    if isinstance(value, int | float):
-        return "number"
     if isinstance(value, list):
-        kinds = {shape(entry).partition(" ")[0] for entry in value}
-        return f"list of {len(value)}" + (f" ({', '.join(sorted(kinds))})" if kinds else "")
-    return f"object of {len(value)}" if isinstance(value, Mapping) else "something else"
+        kinds = sorted({_kind(entry) for entry in value})
+        return f"list of {len(value)}" + (f" ({', '.join(kinds)})" if kinds else "")
+    return f"object of {len(value)}" if isinstance(value, Mapping) else _kind(value)
+
+
+def _kind(value: Any) -> str:
+    kinds = {str: "text", bool: "boolean", int: "number", float: "number", list: "list", dict: "object"}
+    return kinds.get(type(value), "nothing" if value is None else "something else")

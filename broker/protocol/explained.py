@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from broker.protocol import scopes
 from broker.protocol.client import Client, ScopeRule
-from broker.protocol.flow import AuthorizeRequest, Decision
+from broker.protocol.flow import ClaimsRequest, Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimTold:
-    """One claim of a login."""
+    """One claim of a login. The rule and the tokens follow from the configuration, and are not kept."""
 
     claim: str
     source: str = ""
@@ -37,6 +37,10 @@ class Explained:
     correlation_id: str
     at: float
     client_id: str
+    scopes: tuple[str, ...] = ()
+    """Asked for."""
+    by_name: ClaimsRequest = field(default_factory=ClaimsRequest)
+    """Claims asked for by name (Core §5.5)."""
     connector: str = ""
     subject: str = ""
     outcome: str = "ok"
@@ -47,9 +51,9 @@ class Explained:
 
 
 def released(
-    claim: str, client: Client, rules: Mapping[str, ScopeRule], asked: AuthorizeRequest | None = None
+    claim: str, client: Client, rules: Mapping[str, ScopeRule], asked: Explained | None = None
 ) -> str:
-    """Where this client app finds a claim; without ``asked``, where it may."""
+    """Where this client app finds a claim that it ``asked`` for so; without that, where it may."""
     names = client.scopes if asked is None else asked.scopes
     by = [name for name in sorted(names) if claim in scopes.claims_of((name,), rules)]
     if by:
@@ -68,6 +72,6 @@ def released(
     return f"not released: {', '.join(assigned or having)} was not {lack}"
 
 
-def _by_name(claim: str, asked: AuthorizeRequest) -> str:
-    places = {"ID Token": asked.claims.id_token, "userinfo": asked.claims.userinfo}
+def _by_name(claim: str, asked: Explained) -> str:
+    places = {"ID Token": asked.by_name.id_token, "userinfo": asked.by_name.userinfo}
     return " and ".join(place for place, names in places.items() if claim in names)

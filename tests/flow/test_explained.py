@@ -40,9 +40,7 @@ async def test_a_login_is_explained_from_its_routing_to_its_consent(broker: Brok
     claims = {one.claim: one for one in told.claims}
     assert claims["groups"].source == "userinfo: groups"
     assert claims["groups"].before == claims["groups"].after == "list of 2 (text)"
-    assert claims["groups"].rule.endswith("cast list; prefix staff:")
-    assert claims["groups"].released == "userinfo, by groups"
-    assert claims["email"].released == "not released: email was not asked for"
+    assert told.scopes == ("openid", "profile", "groups")
     assert claims["name"].after == "text of 11"
 
 
@@ -147,6 +145,11 @@ async def test_the_command_explains_a_login_by_the_id_in_the_log(broker: Broker,
     assert "\nrouting: staff, the app allows no other\nsession: new\n" in text
     assert "\nconsent now: given for profile email\n" in text
     assert "\nname\n  text of 11, from userinfo: name\n" in text
+    assert "; cast list; prefix staff:\n  not released: groups was not asked for\n" in text
+    assert (
+        "\n  rule: from userinfo: email, id_token: email, api: email\n  released in userinfo, by email\n"
+        in text
+    )
     assert "Ada" not in text
     as_json = json.loads(await told_by_command(tmp_path, told.correlation_id, "--json"))
     assert as_json["claims"][0]["claim"] == "name"
