@@ -120,9 +120,11 @@ class Settings(ConnectorSettings):
     bind_password: Secret | None = None
     """Its password."""
     user_search: UserSearchSettings
-    """How a person is found."""
+    """Where people are: `base_dn`, `filter`, `username_attribute`, `scope`, `id_attribute`, `email_attribute`,
+    `attributes`."""
     group_search: GroupSearchSettings | None = None
-    """How their groups are found; without it they have none."""
+    """Where their groups are: `base_dn`, `filter`, `scope`, `member_attribute`, `user_attribute`,
+    `name_attribute`, `nested`. Without it they have none."""
     emails_are_verified: StrictBool = False
     """`true`: you answer for the addresses in the directory being their owners'. Without it none is told."""
     timeout: Annotated[int, Field(ge=1, le=30)] = 4

@@ -183,7 +183,7 @@ def nothing_secret_was_logged(broker: Broker) -> None:
 
 
 async def every_key_ends_by_itself(broker: Broker) -> None:
-    """Asked after every test: whatever it left in the store has an end, but for the signing keys and people."""
+    """Asked after every test: whatever it left in the store has an end, but for signing keys and people."""
     endless = (b"signing-keys", b"people:{members}", b"usernames:{members}")
     store = broker.services.store
     try:
