@@ -252,6 +252,8 @@ class Connector:
         return tokens if tokens.refresh_token is not None else replace(tokens, refresh_token=refresh_token)
 
     async def _asked_at_userinfo(self, kept: oidc_keep.Kept, metadata: Metadata) -> UpstreamIdentity:
+        if not self._settings.get_user_info:
+            raise UpstreamUnavailable("no refresh token was given, and get_user_info is off")
         if kept.expires_at is not None and self._tools.now() >= kept.expires_at:
             raise UpstreamUnavailable("the access token has ended, and no refresh token was given")
         tokens = oauth2.Tokens(access_token=kept.access_token, id_token=None, refresh_token=None)

@@ -157,6 +157,13 @@ async def test_an_access_token_that_ends_before_its_time_is_a_refusal(idp):
         assert isinstance(await refused(stage, second), TemporarilyUnavailable)
 
 
+async def test_where_userinfo_was_switched_off_since_nobody_is_asked_and_nobody_is_believed(idp):
+    async with on_stage(idp, get_user_info=True) as stage:
+        first = await stage.sign_in()
+    async with on_stage(idp) as stage:
+        assert isinstance(await refused(stage, first), TemporarilyUnavailable)
+
+
 async def test_userinfo_of_somebody_else_is_not_believed_later_either(idp):
     async with on_stage(idp, get_user_info=True) as stage:
         first = await stage.sign_in()
