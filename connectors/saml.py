@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from urllib.parse import urlencode
-
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from broker.connector import (
     Departure,
@@ -28,11 +25,10 @@ from broker.connector import (
 from connectors import claims_map
 from connectors.saml2.assertion import Asserted, Expected, NameId
 from connectors.saml2.attributes import told
-from connectors.saml2.credentials import Credentials
-from connectors.saml2.descriptor import CONTENT_TYPE, descriptor
+from connectors.saml2.ours import Ours
 from connectors.saml2.provider import Provider, from_metadata, from_settings
 from connectors.saml2.request import Request, by_post, by_redirect
-from connectors.saml2.response import Keys, is_unsolicited, read_response
+from connectors.saml2.response import is_unsolicited, read_response
 from connectors.saml2.settings import Binding, Settings
 from connectors.saml2.xml import PERSISTENT
 
@@ -41,11 +37,6 @@ __all__ = ["CLAIMS", "Connector", "Settings"]
 CLAIMS = claims_map("saml")
 
 REAUTHENTICATE = "reauthenticate"
-_FORMATS = {
-    "persistent": PERSISTENT,
-    "transient": "urn:oasis:names:tc:SAML:2.0:nameid-format:transient",
-    "emailAddress": "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress",
-}
 
 
 class Connector:
@@ -53,32 +44,14 @@ class Connector:
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings, self._tools = settings, tools
+        self._ours = Ours(settings, tools.here)
         self._provider: Provider | None = None
 
     # ── The three duties ──────────────────────────────────────────────────────────────────────
 
     async def begin(self, login: Login) -> Departure:
         """To the single sign-on service, with an AuthnRequest (Core §3.4.1)."""
-        provider = await self._known()
-        binding = self._binding(provider)
-        request = Request(
-            id=f"_{self._tools.fresh()}",
-            issued_at=self._tools.now(),
-            destination=provider.sso[binding],
-            acs=login.redirect_uri,
-            entity_id=self._entity_id,
-            force_authn=_forces(login),
-            name_id_format=self._name_id_format,
-            contexts=tuple(word for word in login.acr_values if word.isprintable()),
-            comparison=self._settings.authn_context_comparison,
-        )
-        ours = self._credentials if self._settings.signs_requests else None
-        algorithm, memory = self._settings.request_signature_algorithm, {"request": request.id}
-        if binding == "post":
-            form = await asyncio.to_thread(by_post, request, login.state, ours, algorithm)
-            return Departure(url=request.destination, memory=memory, form=form)
-        url = await asyncio.to_thread(by_redirect, request, login.state, ours, algorithm)
-        return Departure(url=url, memory=memory)
+        return await asyncio.to_thread(self._departure, login, await self._known())
 
     async def finish(
         self, login: Login, answer: Mapping[str, str], memory: Mapping[str, str]
@@ -110,14 +83,14 @@ class Connector:
 
     def published(self) -> Published:
         """Our own metadata."""
-        return self._published
+        return self._ours.published
 
     def onward(self, answer: Mapping[str, str]) -> str | None:
         """Where somebody goes who comes unasked: to an app that begins a login of its own (Core §4)."""
         target = self._settings.idp_initiated
         if target is None or not is_unsolicited(answer.get("SAMLResponse", "")):
             return None
-        return f"{target}{'&' if '?' in target else '?'}{urlencode({'iss': self._tools.here.issuer})}"
+        return _with_query(target, urlencode({"iss": self._tools.here.issuer}))
 
     async def probe(self) -> Sequence[Finding]:
         """What works and what does not."""
@@ -139,7 +112,7 @@ class Connector:
             Finding(
                 what="to register there",
                 good=None,
-                detail=f"{self._entity_id}, {self._tools.here.metadata_uri}",
+                detail=f"{self._ours.entity_id}, {self._tools.here.metadata_uri}",
             ),
         ]
 
@@ -192,20 +165,45 @@ class Connector:
             self._provider = known
         return known
 
+    # ── The request ───────────────────────────────────────────────────────────────────────────
+
+    def _departure(self, login: Login, provider: Provider) -> Departure:
+        binding, signer = self._binding(provider), self._ours.signer
+        request = Request(
+            id=f"_{self._tools.fresh()}",
+            issued_at=self._tools.now(),
+            destination=provider.sso[binding],
+            acs=login.redirect_uri,
+            entity_id=self._ours.entity_id,
+            force_authn=_forces(login),
+            name_id_format=self._ours.name_id_format,
+            contexts=tuple(word for word in login.acr_values if word.isprintable()),
+            comparison=self._settings.authn_context_comparison,
+        )
+        address = self._address(request.destination, login)
+        algorithm, memory = self._settings.request_signature_algorithm, {"request": request.id}
+        if binding == "post":
+            form = by_post(request, login.state, signer, algorithm)
+            return Departure(url=address, memory=memory, form=form)
+        query = by_redirect(request, login.state, signer, algorithm)
+        return Departure(url=_with_query(address, query), memory=memory)
+
     def _binding(self, provider: Provider) -> Binding:
         """The operator's; else by form where we sign with ECDSA, which only a form says in one way."""
-        wanted = self._settings.request_binding
-        if wanted is None:
-            by_form = self._settings.signs_requests and self._credentials is not None
-            by_form = by_form and self._credentials is not None and self._credentials.type == "EC"
-            wanted = (
-                "post"
-                if (by_form and "post" in provider.sso) or "redirect" not in provider.sso
-                else "redirect"
-            )
+        signer = self._ours.signer
+        usual: Binding = "post" if signer is not None and signer.type == "EC" else "redirect"
+        there: Binding = usual if usual in provider.sso else next(iter(provider.sso))
+        wanted: Binding = self._settings.request_binding or there
         if wanted not in provider.sso:
             raise UpstreamInvalid("metadata_no_endpoint", f"its metadata has no sign-in by {wanted}")
         return wanted
+
+    def _address(self, sso: str, login: Login) -> str:
+        """Where the browser goes; SAML has no hint of who is meant, but some read one beside the request."""
+        name = self._settings.login_hint_parameter
+        if name is None or not login.login_hint:
+            return sso
+        return _with_query(sso, urlencode({name: login.login_hint}))
 
     # ── The answer ────────────────────────────────────────────────────────────────────────────
 
@@ -213,7 +211,7 @@ class Connector:
         """What the Response says. Where its key is new, the metadata is read anew, if that may bring one."""
         expected = Expected(
             idp=provider.entity_id,
-            entity_id=self._entity_id,
+            entity_id=self._ours.entity_id,
             acs=login.redirect_uri,
             request_id=request_id,
             now=self._tools.now(),
@@ -221,14 +219,17 @@ class Connector:
             merge_attributes=self._settings.repeated_attributes == "merge",
         )
         try:
-            return await asyncio.to_thread(read_response, response, expected, self._keys(provider))
+            return await asyncio.to_thread(self._checked, response, expected, provider)
         except UpstreamInvalid as error:
             if error.reason != "signature_wrong" or self._settings.metadata_url is None:
                 raise
             newer = await self._believed(await self._tools.http.newer_file(self._settings.metadata_url))
             if newer is provider:
                 raise
-        return await asyncio.to_thread(read_response, response, expected, self._keys(newer))
+        return await asyncio.to_thread(self._checked, response, expected, newer)
+
+    def _checked(self, response: str, expected: Expected, provider: Provider) -> Asserted:
+        return read_response(response, expected, self._ours.keys(provider))
 
     async def _use_up(self, said: Asserted, provider: Provider) -> None:
         """An assertion is good for one login (Profiles §4.1.4.5)."""
@@ -266,58 +267,6 @@ class Connector:
             raise UpstreamInvalid("name_id_not_persistent", name.format[:200] or "no format")
         return json.dumps([name.format, name.name_qualifier, name.sp_name_qualifier, name.value])
 
-    # ── Ours ──────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def _entity_id(self) -> str:
-        return self._settings.entity_id or self._tools.here.metadata_uri
-
-    @property
-    def _name_id_format(self) -> str | None:
-        wanted = self._settings.name_id_format
-        if wanted is None and self._settings.subject_attribute is None:
-            wanted = "persistent"
-        return _FORMATS.get(wanted or "")
-
-    @cached_property
-    def _credentials(self) -> Credentials | None:
-        settings = self._settings
-        if settings.private_key is None:
-            return None
-        return Credentials(settings.private_key, settings.certificate, name=self._tools.here.connector)
-
-    @cached_property
-    def _openers(self) -> tuple[Credentials, ...]:
-        """What opens encrypted assertions."""
-        given = tuple(
-            Credentials(key, name=self._tools.here.connector) for key in self._settings.decryption_keys
-        )
-        ours = self._credentials
-        return given or ((ours,) if ours is not None and ours.type == "RSA" else ())
-
-    def _keys(self, provider: Provider) -> Keys:
-        opening = [one.key for one in self._openers if isinstance(one.key, rsa.RSAPrivateKey)]
-        return Keys(
-            certificates=provider.certificates,
-            decryption=opening,
-            encryption_wanted=self._settings.want_assertions_encrypted,
-        )
-
-    @cached_property
-    def _published(self) -> Published:
-        settings, ours = self._settings, self._credentials
-        # A key that is shown for encryption is one that some identity providers then use unasked.
-        encrypts = bool(settings.decryption_keys) or settings.want_assertions_encrypted
-        body = descriptor(
-            entity_id=self._entity_id,
-            acs=self._tools.here.redirect_uri,
-            name_id_format=self._name_id_format,
-            signs_requests=settings.signs_requests,
-            signing=[ours.certificate] if ours is not None else [],
-            encryption=[one.certificate for one in self._openers[:1]] if encrypts else [],
-        )
-        return Published(content_type=CONTENT_TYPE, body=body)
-
 
 _LONGEST = 86400.0
 """Seconds that a used assertion is remembered at most; its request is forgotten long before."""
@@ -330,6 +279,10 @@ def _forces(login: Login) -> bool:
         or login.max_age == 0
         or login.detour == REAUTHENTICATE
     )
+
+
+def _with_query(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
 def _named(name: NameId | None) -> dict[str, dict[str, str]]:

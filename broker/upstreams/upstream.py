@@ -250,7 +250,9 @@ class Upstream:
             raise UpstreamRefused("access_denied", f"{error.error}: {error.detail}") from error
 
     async def _published(self) -> Published | None:
-        return self._connector.published() if isinstance(self._connector, Publishes) else None
+        connector = self._connector
+        # Its keys may be loaded for it, which takes longer than others should wait.
+        return await asyncio.to_thread(connector.published) if isinstance(connector, Publishes) else None
 
     async def _ping(self) -> None:
         await self._connector.ping()

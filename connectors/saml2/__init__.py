@@ -8,6 +8,7 @@
     request.py        the AuthnRequest, by redirect and by form
     signatures.py     XML Signature: from an element to what its signature covers
     encryption.py     XML Encryption: from an EncryptedAssertion to the assertion
+    ours.py           who we are there, and what our keys do
     response.py       the Response, down to the one assertion that is believed
     assertion.py      the assertion, step by step
     attributes.py     what it says of the person, as a claims map reads it

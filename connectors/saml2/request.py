@@ -60,7 +60,7 @@ def algorithm_for(ours: Credentials, wanted: RequestAlgorithm | None) -> Signatu
 def by_redirect(
     request: Request, relay_state: str, ours: Credentials | None, algorithm: RequestAlgorithm | None
 ) -> str:
-    """The URL that carries it: deflated, with a signature over the very octets of the query (§3.4.4.1)."""
+    """The query that carries it: deflated, with a signature over the very octets of the query (§3.4.4.1)."""
     packed = zlib.compressobj(9, zlib.DEFLATED, -15)
     deflated = packed.compress(etree.tostring(element(request))) + packed.flush()
     query = f"SAMLRequest={_quoted(deflated)}&RelayState={quote(relay_state, safe='')}"
@@ -68,7 +68,7 @@ def by_redirect(
         method = algorithm_for(ours, algorithm)
         query += f"&SigAlg={quote(method.value, safe='')}"
         query += f"&Signature={_quoted(_signature(query.encode('ascii'), ours, method))}"
-    return f"{request.destination}{'&' if '?' in request.destination else '?'}{query}"
+    return query
 
 
 def by_post(

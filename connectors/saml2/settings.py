@@ -117,6 +117,10 @@ class Settings(ConnectorSettings):
     authn_context_comparison: Literal["exact", "minimum", "better", "maximum"] = "exact"
     """How the login compares to the authentication contexts that are asked for."""
 
+    login_hint_parameter: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")] | None = None
+    """What it calls the parameter of its address that says who is meant: `login_hint` at Entra ID and Google,
+    `username` at ADFS. What reaches it is `pass_through`'s to say."""
+
     subject_attribute: AttributeName | None = None
     """The attribute that says who it is, instead of a persistent NameID: one that is never given to somebody
     else. Part of every person's subject, so it never changes."""

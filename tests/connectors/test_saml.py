@@ -149,6 +149,19 @@ async def test_authentication_contexts_are_asked_for(comparison):
     assert [one.text for one in found] == ["urn:mfa", "urn:loa:3"]
 
 
+@pytest.mark.parametrize("binding", ["redirect", "post"])
+async def test_a_login_hint_goes_beside_the_request_where_it_is_read(binding):
+    hinted = replace(LOGIN, login_hint="ann+x&y@acme.example")
+    keys = {"request_binding": binding}
+    url = (await opened(**keys, login_hint_parameter="login_hint")[0].begin(hinted)).url
+    assert parse_qs(urlsplit(url).query)["login_hint"] == ["ann+x&y@acme.example"]
+    assert "login_hint" not in (await opened(**keys)[0].begin(hinted)).url
+    idp = FakeIdp(wants_signed_requests=pair("sp"))
+    connector, _ = opened(idp, **KEY, login_hint_parameter="username")
+    query = redirect_query((await connector.begin(hinted)).url)
+    idp.read_redirect(query.partition("&")[2])  # the signature is about the rest
+
+
 @row("SM-10")
 async def test_the_relay_state_is_the_state_and_nothing_else():
     url = (await opened()[0].begin(LOGIN)).url

@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 
 from tests.fakes.saml import NS, FakeIdp, pair
-from tests.flow.broker import Broker, Browser, Landed, leaving
+from tests.flow.broker import Broker, Browser, Landed, claims, leaving
 
 row = pytest.mark.row
 proves = pytest.mark.proves
@@ -234,6 +234,21 @@ async def test_what_is_not_believed_is_told_as_an_error_and_named_in_the_log(beg
     async with saml.broker.browser() as browser:
         assert (await saml.login(browser)).params["error"] == "server_error"
     assert "audience_mismatch" in saml.broker.reasons()
+
+
+@proves("saml", "step-up by RequestedAuthnContext")
+async def test_a_stronger_login_is_asked_for_in_its_words_and_told_in_ours(begun, saml_idp) -> None:
+    saml = await begun(acr={"strong": "urn:mfa", "weak": "urn:password"})
+    async with saml.broker.browser() as browser:
+        saml_idp.switch(context="urn:mfa")
+        landed = await saml.login(browser, acr_values="strong")
+        _, tokens = await browser.token(landed.code)
+        assert claims(tokens["id_token"])["acr"] == "strong"
+        saml_idp.switch(context="urn:password")
+        landed = await saml.login(browser, acr_values="strong", prompt="login")
+        assert landed.params["error"] == "unmet_authentication_requirements"
+    asked = saml_idp.asked[0].find("samlp:RequestedAuthnContext", NS)
+    assert [one.text for one in asked] == ["urn:mfa"]
 
 
 async def test_a_session_that_is_too_old_there_is_renewed_in_one_go(begun, saml_idp) -> None:
