@@ -90,6 +90,7 @@ async def test_what_a_provider_publishes_is_understood(module, document, keys):
     ],
 )
 @pytest.mark.row("UP-01")
+@pytest.mark.proves("oidc", "metadata of another issuer")
 async def test_metadata_of_another_issuer_is_nobodys(module, document, keys):
     theirs = settings(module, **keys).issuer.removesuffix("/")
     connector, _ = made(module, document, url=f"{theirs}/.well-known/openid-configuration", **keys)
@@ -368,6 +369,7 @@ def test_settings_do_not_print_a_secret():
     assert "hidden-away" not in shown
 
 
+@pytest.mark.proves("oidc", "endpoints written by hand, no metadata")
 async def test_endpoints_that_are_all_given_need_no_metadata(realm):
     base = realm.issuer
     given = {

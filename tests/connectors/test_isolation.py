@@ -267,6 +267,7 @@ async def test_a_slow_upstream_ends_in_temporarily_unavailable(idp, where):
 # ── Its keys ──────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.proves("oidc", "keys that rotate")
 async def test_a_new_key_is_found_at_once_and_the_old_one_is_forgotten(idp):
     async with on_stage(idp) as stage:
         await stage.sign_in()
@@ -282,6 +283,7 @@ async def test_a_new_key_is_found_at_once_and_the_old_one_is_forgotten(idp):
 
 @pytest.mark.row("JW-05")
 @pytest.mark.parametrize("jwks", [None, "500", "not_json"])
+@pytest.mark.proves("oidc", "a storm of unknown keys")
 async def test_a_storm_of_unknown_keys_asks_once_a_minute_and_hurts_nobody(idp, jwks):
     async with on_stage(idp) as stage:
         await stage.sign_in()
@@ -389,6 +391,7 @@ async def test_what_is_no_metadata_takes_the_connector_out_of_service(idp, wrong
 
 @pytest.mark.row("UP-19")
 @pytest.mark.parametrize("member", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
+@pytest.mark.proves("oidc", "endpoints that move to another host")
 async def test_endpoints_that_move_to_another_origin_are_not_followed(idp, member):
     async with FakeProvider.running() as evil, on_stage(idp) as stage:
         await stage.sign_in()

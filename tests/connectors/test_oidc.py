@@ -20,6 +20,7 @@ def asked_of(url: str) -> dict[str, str]:
 # ── What goes right ───────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.proves("oidc", "a whole login, by discovery")
 async def test_a_login_ends_with_a_verified_person(stage, idp):
     identity = await stage.sign_in()
     assert (identity.issuer, identity.subject) == (idp.issuer, "ann")
@@ -55,11 +56,13 @@ async def test_the_code_is_redeemed_with_one_proof_of_who_we_are(stage, idp):
 
 
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
+@pytest.mark.proves("oidc", "RS256, PS256, ES256, EdDSA")
 async def test_each_algorithm_on_the_list_is_verified(alg):
     async with FakeProvider.running(alg=alg) as idp, on_stage(idp) as stage:
         assert (await stage.sign_in()).subject == "ann"
 
 
+@pytest.mark.proves("oidc", "userinfo, where it is wanted")
 async def test_userinfo_is_pulled_where_it_is_wanted(idp):
     async with on_stage(idp, get_user_info=True) as stage:
         identity = await stage.sign_in()
@@ -69,6 +72,7 @@ async def test_userinfo_is_pulled_where_it_is_wanted(idp):
     assert not seen.query
 
 
+@pytest.mark.proves("oidc", "form_post")
 async def test_the_answer_may_come_as_a_form(idp):
     async with on_stage(idp, response_mode="form_post") as stage:
         login = stage.login()
@@ -78,6 +82,7 @@ async def test_the_answer_may_come_as_a_form(idp):
 
 
 @pytest.mark.parametrize("path", ["/realms/acme", "/"])
+@pytest.mark.proves("oidc", "issuers with a path, a slash, or neither")
 async def test_an_issuer_keeps_its_path_and_its_slash(path):
     async with FakeProvider.running(path=path) as idp, on_stage(idp) as stage:
         assert (await stage.sign_in()).issuer == idp.issuer
@@ -210,6 +215,7 @@ async def test_an_endpoint_with_a_query_keeps_it_and_does_not_speak_for_us(idp):
         (["S256"], "never", False),
     ],
 )
+@pytest.mark.proves("oidc", "PKCE auto, always, never")
 async def test_pkce_is_used_unless_the_upstream_has_none(idp, listed, pkce, used):
     idp.pkce = False
     idp.switch(discovery={"code_challenge_methods_supported": listed})
@@ -223,6 +229,7 @@ async def test_pkce_is_used_unless_the_upstream_has_none(idp, listed, pkce, used
 
 @pytest.mark.row("CB-17")
 @pytest.mark.parametrize("pkce", ["always", "never"])
+@pytest.mark.proves("oidc", "a code from another login")
 async def test_a_code_from_another_login_is_refused(idp, pkce):
     idp.pkce = False
     async with on_stage(idp, pkce=pkce) as stage:
@@ -240,6 +247,7 @@ async def test_a_code_from_another_login_is_refused(idp, pkce):
 @pytest.mark.row("CB-09")
 @pytest.mark.row("CB-10")
 @pytest.mark.parametrize("said", ["https://evil.example", "{issuer}/", "{upper}", "{issuer}x", "{short}", ""])
+@pytest.mark.proves("oidc", "mix-up: a callback of another issuer")
 async def test_a_callback_of_another_issuer_is_refused_before_its_code_goes_anywhere(stage, idp, said):
     words = {"issuer": idp.issuer, "upper": idp.issuer.upper(), "short": idp.issuer[:-1]}
     idp.switch(callback={"iss": said.format(**words)})
@@ -411,6 +419,7 @@ DAY = 86400
     ],
     ids=str,
 )
+@pytest.mark.proves("oidc", "an ID Token that is wrong in one thing")
 async def test_an_id_token_that_is_wrong_in_one_thing_is_refused(stage, idp, wrong, reason):
     idp.switch(**wrong)
     error = await stage.refused()
@@ -538,6 +547,7 @@ async def test_a_templates_claim_decides_whose_token_it_is(idp):
     ],
     ids=str,
 )
+@pytest.mark.proves("oidc", "token answers that are wrong, none asked for twice")
 async def test_a_token_answer_that_is_wrong_is_refused_and_never_asked_for_twice(
     stage, idp, wrong, ours, reason
 ):
@@ -590,6 +600,7 @@ async def test_an_upstream_without_an_access_token_can_still_say_who_it_is(stage
     ],
     ids=str,
 )
+@pytest.mark.proves("oidc", "userinfo that is wrong or about somebody else")
 async def test_a_userinfo_answer_that_is_wrong_ends_the_whole_login(idp, wrong, ours, reason):
     idp.switch(userinfo=wrong)
     async with on_stage(idp, get_user_info=True) as stage:
@@ -632,6 +643,7 @@ async def test_a_fresh_login_that_was_asked_for_is_proved(idp):
 @pytest.mark.row("AZ-23")
 @pytest.mark.parametrize("asked", [{"prompt": LOGIN}, {"max_age": 0}, {"max_age": 60}], ids=str)
 @pytest.mark.parametrize("said", [None, "missing", 0])
+@pytest.mark.proves("oidc", "prompt=login and max_age, proved by auth_time")
 async def test_an_old_login_never_passes_for_a_fresh_one(idp, asked, said):
     async with on_stage(idp) as stage:
         await stage.sign_in()
