@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from broker.connector import (
+    Expected,
     IssuerRule,
     Json,
     Login,
@@ -38,7 +39,8 @@ CLAIMS = claims_map("entra")
 
 _CONTEXT = re.compile(r"c[1-9][0-9]?")
 """An authentication context of Conditional Access: c1 to c99."""
-_HOME = re.compile(rf"https://sts\.[a-z.]+/({GUID.pattern})/", re.IGNORECASE)
+_HOME = re.compile(rf"https://[a-z0-9.-]+/({GUID.pattern})/(v2\.0)?", re.IGNORECASE)
+"""What `idp` says of a home that is a tenant: its issuer, in the form of v1.0 or of v2.0."""
 _CODE = re.compile(r"AADSTS[0-9]{4,8}")
 _PROMPTS = {
     "login_required": "login",
@@ -47,6 +49,8 @@ _PROMPTS = {
     "account_selection_required": "select_account",
 }
 """What Entra says although it was free to ask the person, and how to make it ask."""
+_OF_V1 = frozenset({"id_token_iss_mismatch", "token_key_issuer_mismatch"})
+_V1 = "if it is a v1.0 token, set requestedAccessTokenVersion to 2 in the app's manifest"
 _CHALLENGE = "claims "
 _LONGEST_CHALLENGE = 1500
 _PROVED = (True, "true", "1")
@@ -80,10 +84,13 @@ class Connector(oidc.Connector):
         try:
             identity = await super().finish(login, answer, memory)
         except UpstreamRefused as error:
-            raise _once_more(login, error.error, error, None) or error from error
+            if login.detour or error.error not in _PROMPTS:
+                raise
+            raise UpstreamDetour(error.error, error.detail) from error
         except oauth2.TokenRefused as error:
-            challenge = error.members.get("claims")
-            raise _once_more(login, error.error, error, challenge) or _no(error) from error
+            if login.detour or error.error not in _PROMPTS:
+                raise _no(error) from error
+            raise UpstreamDetour(_challenge(error) or error.error, error.detail) from error
         reached = _texts(identity.id_token.get("acrs"))
         acr = next((context for context in login.acr_values if context in reached), identity.acr)
         return replace(identity, acr=acr)
@@ -140,13 +147,19 @@ class Connector(oidc.Connector):
 
     # ── The ID Token ──────────────────────────────────────────────────────────────────────────
 
+    async def _verified(self, tokens: oauth2.Tokens, expected: Expected, metadata: Metadata) -> SignedClaims:
+        """As everywhere; a v1.0 token has the issuer of v1.0, which the operator must be told how to mend."""
+        try:
+            return await super()._verified(tokens, expected, metadata)
+        except UpstreamInvalid as error:
+            if error.reason in _OF_V1:
+                raise UpstreamInvalid(error.reason, f"{error.detail}; {_V1}") from error
+            raise
+
     def check(self, claims: SignedClaims) -> None:
         """That it is of a tenant, and of a person, that may come."""
         if claims.get("ver") != "2.0":
-            raise UpstreamInvalid(
-                "id_token_version",
-                "no v2.0 token: set requestedAccessTokenVersion to 2 in the app's manifest",
-            )
+            raise UpstreamInvalid("id_token_version", _V1)
         tid = claims.get("tid")
         if not isinstance(tid, str) or GUID.fullmatch(tid) is None:
             raise UpstreamInvalid("tid_missing")
@@ -164,8 +177,8 @@ class Connector(oidc.Connector):
         if tid.lower() == CONSUMERS:
             return False
         home = _HOME.fullmatch(idp) if isinstance(idp, str) else None
-        elsewhere = idp not in {None, claims["iss"]} and (home is None or home[1].lower() != tid.lower())
-        return elsewhere or claims.get("acct") == 1
+        elsewhere = idp is not None and (home is None or home[1].lower() != tid.lower())
+        return elsewhere or claims.get("acct") in (1, "1")
 
     def _guest_may_come(self, claims: SignedClaims) -> bool:
         home = _HOME.fullmatch(str(claims.get("idp")))
@@ -250,15 +263,9 @@ def _claims_parameter(login: Login) -> str:
     return json.dumps(asked, separators=(",", ":")) if asked else ""
 
 
-def _once_more(login: Login, error: str, told: UpstreamError, challenge: Json) -> UpstreamDetour | None:
-    """The way round, once: Entra says that the person must be asked, and this time is made to ask."""
-    if login.detour or error not in _PROMPTS:
-        return None
-    return UpstreamDetour(_read_challenge(challenge) or error, told.detail)
-
-
-def _read_challenge(challenge: Json) -> str | None:
-    """A claims challenge, if it is a JSON object of a sane size: it goes into a URL."""
+def _challenge(refused: oauth2.TokenRefused) -> str | None:
+    """The claims challenge, if it is a JSON object of a sane size: it goes into a URL."""
+    challenge = refused.members.get("claims")
     if not isinstance(challenge, str) or len(challenge) > _LONGEST_CHALLENGE:
         return None
     try:

@@ -312,6 +312,32 @@ async def test_guests_come_in_where_they_are_wanted(idp, home, keys, good):
             assert "guest" in str((await stage.refused()).detail)
 
 
+@pytest.mark.parametrize(
+    ("said", "guest"),
+    [
+        ({}, False),
+        ({"idp": f"https://sts.windows.net/{TENANT}/"}, False),
+        ({"idp": f"https://login.microsoftonline.com/{TENANT}/v2.0"}, False),
+        ({"idp": f"https://sts.windows.net/{HOME}/"}, True),
+        ({"idp": "live.com"}, True),
+        ({"idp": "google.com", "acct": 0}, True),
+        ({"idp": ["live.com"]}, True),
+        ({"idp": f"https://sts.windows.net/{TENANT}/", "acct": 1}, True),
+        ({"acct": "1"}, True),
+    ],
+    ids=str,
+)
+async def test_who_is_at_home_elsewhere_is_a_guest(said, guest):
+    claims = {**recorded("entra/id_token.claims.json"), **said}
+    claims |= {"tid": TENANT, "iss": f"https://login.microsoftonline.com/{TENANT}/v2.0"}
+    connector, _ = made(claims=claims)
+    if not guest:
+        assert (await finish(connector)).subject.startswith(TENANT)
+        return
+    with pytest.raises(UpstreamRefused, match="guest"):
+        await finish(connector)
+
+
 async def test_a_guest_whose_own_tenant_is_allowed_comes_in(common):
     common.switch(guest=HOME)
     async with at(common, allowed_tenants=[TENANT, HOME]) as stage:
@@ -374,6 +400,7 @@ async def test_v1_tokens_are_refused_with_what_to_do(idp):
     async with at(idp) as stage:
         refused = await stage.refused()
     assert type(refused) is ServerError
+    assert "requestedAccessTokenVersion" in str(refused.detail)
     claims = {**recorded("entra/id_token.claims.json"), "ver": "1.0"}
     connector, _ = made("entra/openid-configuration.common.v2.json", claims, **COMMON)
     with pytest.raises(UpstreamInvalid, match="requestedAccessTokenVersion"):
