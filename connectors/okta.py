@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, StrictBool
 
-from broker.connector import Login, Tools
+from broker.connector import Finding, Login, Tools
 from connectors import claims_map, oidc
 from connectors.oidc_settings import Domain, Text, origin_of
 
@@ -54,8 +54,16 @@ class Connector(oidc.Connector):
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
         super().__init__(settings.on(settings.issuer, client_assertion_audience="token_endpoint"), tools)
-        self._idp = settings.idp
+        self._own = settings
+
+    async def probe(self) -> list[Finding]:
+        """What works and what does not, and what a custom authorization server may leave out."""
+        found = await super().probe()
+        if self._own.authorization_server_id is not None and not self._own.get_user_info:
+            detail = "not asked; ID Tokens of a custom authorization server may lack profile and groups"
+            found.append(Finding(what="userinfo", good=None, detail=detail))
+        return found
 
     def parameters(self, login: Login) -> Mapping[str, str]:  # noqa: ARG002
         """Which identity provider behind Okta."""
-        return {"idp": self._idp} if self._idp is not None else {}
+        return {"idp": self._own.idp} if self._own.idp is not None else {}

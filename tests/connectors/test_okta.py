@@ -77,6 +77,14 @@ async def test_a_thin_id_token_is_filled_by_userinfo(okta, pulled):
     assert identity.userinfo.get("groups") == (["Everyone", "IT"] if pulled else None)
 
 
+@pytest.mark.proves("okta", "the probe: userinfo that a custom authorization server may need")
+async def test_the_probe_tells_what_a_thin_token_lacks(okta):
+    async with at(okta) as stage:
+        found = {finding.what: finding.good for finding in await stage.upstream.probe()}
+    assert False not in found.values()
+    assert ("userinfo" in found) is not isinstance(okta, FakeOktaOrg)
+
+
 @pytest.mark.row("UI-07")
 @pytest.mark.proves("okta", "a login that was renamed: the subject is the user's id")
 async def test_somebody_whose_login_changes_stays_the_same(okta):
