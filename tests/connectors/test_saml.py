@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from lxml import etree
 from pydantic import ValidationError
@@ -20,11 +21,13 @@ from broker.connector import (
     Publishes,
     Unsolicited,
     UpstreamDetour,
+    UpstreamError,
     UpstreamInvalid,
 )
 from broker.mapping import Documents, apply, compile_map
 from connectors import saml
 from connectors.saml2.credentials import Certificate, Credentials
+from connectors.saml2.provider import from_metadata
 from connectors.saml2.xml import REDIRECT
 from tests.connectors.saml_desk import ACS, LOGIN, SP, answered, opened, settings, signed_in
 from tests.fakes.saml import NS, PERSISTENT, FakeIdp, pair, q, redirect_query
@@ -324,6 +327,21 @@ async def test_a_weak_key_is_not_pinned_and_one_in_the_metadata_is_not_believed(
         settings(weak)
     connector, _ = opened(weak, idp_certificates=None, trust_metadata_keys=True)
     assert await invalid(connector) == "metadata_no_pinned_key"
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=8)), min_size=1, max_size=4))
+@property_settings(max_examples=200, deadline=None)
+def test_whatever_the_metadata_is_only_an_error_of_the_upstreams_comes_of_it(changes):
+    idp = FakeIdp(listed=[pair("idp-new")])
+    octets = bytearray(idp.metadata())
+    for at, new in changes:
+        octets[at % len(octets) : at % len(octets) + len(new)] = new
+    try:
+        found = from_metadata(bytes(octets), settings(idp), now=idp.now(), known=None)
+    except UpstreamError:
+        return
+    assert found.certificates[0].fingerprint == Certificate.read(idp.signing.pem).fingerprint
+    assert len(found.certificates) == 1
 
 
 # ── Our metadata ──────────────────────────────────────────────────────────────────────────────

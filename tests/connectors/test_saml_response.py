@@ -602,6 +602,25 @@ async def test_the_ciphertext_of_a_signed_response_cannot_be_changed_at_all():
         assert await refused(keys=SP_KEY, encrypt=algorithm, mangle=flipped) == "signature_wrong"
 
 
+@row("SM-06")
+@pytest.mark.parametrize("prolog", ["<!DOCTYPE r>", BOMB, "junk", "<a/>"])
+async def test_what_is_inside_is_no_more_believed_than_what_is_outside(prolog):
+    reason = await refused(keys=SP_KEY, encrypt="aes256-gcm", sign="assertion", inner_prolog=prolog)
+    assert reason == "decryption_failed"
+
+
+@row("SM-02")
+async def test_an_encrypted_assertion_beside_a_plain_one_is_refused():
+    def beside(root):
+        root.append(_IDP.assertion("_r"))
+        return root
+
+    assert (
+        await refused(keys=SP_KEY, encrypt="aes256-gcm", sign="assertion", mangle=beside)
+        == "assertion_repeated"
+    )
+
+
 async def test_an_unsigned_assertion_encrypted_for_us_by_anybody_is_nobodys():
     """Our encryption key is public, so that something opens says nothing about who made it."""
     reason = await refused(keys=SP_KEY, encrypt="aes256-gcm", sign="none")
@@ -627,7 +646,11 @@ async def test_what_can_be_seen_at_once_costs_no_signature(monkeypatch, switches
 # ── Whatever comes ────────────────────────────────────────────────────────────────────────────
 
 _IDP = FakeIdp()
-_GOOD = _IDP.response("_r", encrypt="aes256-gcm"), _IDP.response("_r"), _IDP.response("_r", sign="assertion")
+_GOOD = [
+    _IDP.response("_r", encrypt=encrypt, sign=sign) if encrypt else _IDP.response("_r", sign=sign)
+    for encrypt in (None, "aes256-gcm")
+    for sign in ("both", "assertion")
+]
 _KEYS = Keys(certificates=[Certificate.read(_IDP.signing.pem)], decryption=[pair("sp").key])
 
 

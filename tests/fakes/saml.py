@@ -20,7 +20,7 @@ SHA-256. Served (`running`) it demands the same of requests. The switches:
     repeated        every attribute twice, each with its own value
     encrypt         an algorithm, such as "aes256-gcm" or "aes128-cbc"
     transport       how the key travels: "rsa-oaep-mgf1p", "rsa-oaep", "rsa-1_5"
-    prolog          text before the root, such as a document type
+    prolog          text before the root, such as a document type     inner_prolog  before the encrypted one
     relay_state     "missing", or another one
     mangle          a function: what becomes of the signed Response
 """
@@ -340,7 +340,8 @@ class FakeIdp:
 
     def encrypted(self, assertion: etree._Element) -> etree._Element:
         algorithm, transport = self.switches["encrypt"], self.switches.get("transport", "rsa-oaep-mgf1p")
-        key, plain = secrets.token_bytes(int(algorithm[3:6]) // 8), etree.tostring(assertion)
+        plain = self.switches.get("inner_prolog", "").encode() + etree.tostring(assertion)
+        key = secrets.token_bytes(int(algorithm[3:6]) // 8)
         public: Any = (self.encrypts_for or pair("sp").certificate).public_key()
         oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
         if transport == "rsa-oaep":
