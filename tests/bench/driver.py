@@ -17,7 +17,8 @@ import sys
 import time
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
@@ -35,6 +36,8 @@ class Plan:
     client_secret: str
     redirect_uri: str
     scope: str = "openid profile email"
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further parameters of each request."""
     refresh: bool = False
     """Whether each login is followed by a refresh (the scope must hold offline_access)."""
 
@@ -83,6 +86,7 @@ class Browser:
             "nonce": nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
+            **self._plan.more,
         }
         upstream = await self._follow(f"{self._base}/authorize?{urlencode(query)}", until=self._plan.stub)
         asked = dict(parse_qsl(urlsplit(upstream).query))

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -194,11 +194,21 @@ class Stage:
         seconds = until_answered(port, process, self.log("naive"))
         return Served(process, f"http://127.0.0.1:{port}", seconds, self.log("naive"))
 
-    def broker(self, stub: str, store: Path, *, workers: int = 1, profile: Path | None = None) -> Served:
-        """The broker as it is served: ``broker serve`` with a config like an operator's."""
+    def broker(
+        self,
+        stub: str,
+        store: Path,
+        *,
+        workers: int = 1,
+        profile: Path | None = None,
+        change: Callable[[Path], None] | None = None,
+    ) -> Served:
+        """The broker as it is served: ``broker serve`` with a config like an operator's, or as changed."""
         port = free_port()
         folder = self.folder / f"broker-{port}"
         config = write_config(folder, port=port, stub=stub, store=store)
+        if change is not None:
+            change(config)
         command = ["broker", "serve", "--config", str(config), "--workers", str(workers)]
         if profile is not None:
             command = ["tests.bench.profiled", str(config), str(profile)]
