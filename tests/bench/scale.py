@@ -23,7 +23,8 @@ def write_more(config: Path, count: int) -> None:
     others = [n for n in range(count) if n != count // 2]
     connectors = [
         f"  c{n}:\n    type: oidc\n    name: Company {n}\n    issuer: https://c{n}.example\n"
-        f"    client_id: broker\n    client_secret: the-secret-at-company-{n}\n    domains: [c{n}.example, '*.c{n}.example']\n"
+        f"    client_id: broker\n    client_secret: the-secret-at-company-{n}\n"
+        f"    domains: [c{n}.example, '*.c{n}.example']\n"
         for n in others
     ]
     clients = [
