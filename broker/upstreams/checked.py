@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from broker.connector import Departure, UpstreamIdentity
+from broker.connector import Departure, Question, UpstreamIdentity
 
 _MAX_FACT, _MAX_METHODS = 255, 32
 """Characters of an `acr`, a `sid`, one `amr`; and how many of the last."""
@@ -22,11 +22,7 @@ def checked_departure(departure: object) -> Departure:
         raise TypeError("begin returned no Departure")
     if not departure.url.startswith(("https://", "http://")) or not departure.url.isprintable():
         raise ValueError("begin sent the browser to something that is no URL")
-    memory = dict(departure.memory)
-    if not all(isinstance(text, str) for pair in memory.items() for text in pair):
-        raise TypeError("begin wants to remember what is not text")
-    if sum(len(key) + len(value) for key, value in memory.items()) > _MAX_MEMORY:
-        raise ValueError("begin wants to remember too much")
+    memory = _memory(departure.memory)
     return Departure(url=departure.url, memory=memory, form=departure.form)
 
 
@@ -50,3 +46,21 @@ def checked_identity(identity: object) -> UpstreamIdentity:
     if not all(isinstance(told, Mapping) for told in (identity.id_token, identity.userinfo, identity.api)):
         raise TypeError("finish returned claims that are no mapping")
     return identity
+
+
+def checked_question(question: Question) -> Question:
+    """What ``question`` or ``answer`` returned, if it is what it promised to."""
+    if question.kind not in ("password", "one_time_code"):
+        raise ValueError("it asks what our page does not know")
+    _memory(question.memory)
+    return question
+
+
+def _memory(wanted: Mapping[str, str]) -> dict[str, str]:
+    """What a connector wants to find again, if it is text of some measure."""
+    memory = dict(wanted)
+    if not all(isinstance(text, str) for pair in memory.items() for text in pair):
+        raise TypeError("it wants to remember what is not text")
+    if sum(len(key) + len(value) for key, value in memory.items()) > _MAX_MEMORY:
+        raise ValueError("it wants to remember too much")
+    return memory

@@ -44,7 +44,7 @@ from broker.protocol.errors import OAuthError, ServerError, TemporarilyUnavailab
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
 from broker.protocol.freshness import Stale, resolve_auth_time
 from broker.upstreams.answers import as_protocol_error
-from broker.upstreams.checked import checked_departure, checked_identity
+from broker.upstreams.checked import checked_departure, checked_identity, checked_question
 from broker.upstreams.passing import Started, login_for, ours
 from broker.upstreams.tools import ClientKey
 
@@ -229,7 +229,7 @@ class Upstream:
     async def _question(self, login: Login, pending: PendingLogin) -> Question:
         if not isinstance(self._connector, Asks):
             raise TypeError("it asks nothing")
-        return self._connector.question(login, pending.memory)
+        return checked_question(self._connector.question(login, pending.memory))
 
     async def _answer(
         self, login: Login, pending: PendingLogin, fields: Mapping[str, Secret]
@@ -237,7 +237,9 @@ class Upstream:
         if not isinstance(self._connector, Asks):
             raise TypeError("it asks nothing")
         said = await self._connector.answer(login, fields, pending.memory)
-        return said if isinstance(said, Question) else self._good_enough(checked_identity(said), pending)
+        if isinstance(said, Question):
+            return checked_question(said)
+        return self._good_enough(checked_identity(said), pending)
 
     async def _refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
         if not isinstance(self._connector, CanRefresh) or not keep:

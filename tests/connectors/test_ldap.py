@@ -1,0 +1,59 @@
+"""What an operator writes about a directory: what would send passwords in the clear is refused."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from connectors import ldap
+
+SOUND = {"url": "ldaps://ldap.acme.example", "user_search": {"base_dn": "dc=acme,dc=example"}}
+
+
+def test_the_least_that_is_needed():
+    settings = ldap.Settings.model_validate(SOUND)
+    assert settings.user_search.id_attribute == "entryUUID"
+    assert settings.emails_are_verified is False
+
+
+@pytest.mark.proves("ldap", "no password unencrypted through a network, unless a key says so")
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"url": "ldap://ldap.acme.example"}, "would send passwords unencrypted"),
+        ({"url": ["ldaps://a.example", "ldap://b.example"]}, "would send passwords unencrypted"),
+        ({"start_tls": True}, "start_tls is for ldap:// only"),
+        ({"url": "https://ldap.acme.example"}, "is no ldaps:// or ldap:// URL"),
+        ({"url": "ldaps://cn=x:y@ldap.acme.example"}, "must have nothing after the host and port"),
+        ({"url": "ldaps://ldap.acme.example/dc=acme"}, "must have nothing after the host and port"),
+        ({"url": []}, "at least 1 item"),
+        ({"bind_dn": "cn=broker"}, "bind_dn and bind_password belong together"),
+        ({"bind_password": "x"}, "bind_dn and bind_password belong together"),
+        ({"user_search": {"base_dn": "x", "filter": "objectClass=*"}}, "no filter in parentheses"),
+        ({"user_search": {"base_dn": "x", "filter": "((uid=*)"}}, "no filter in parentheses"),
+        ({"user_search": {"base_dn": "x", "username_attribute": "uid)(x"}}, "match pattern"),
+        ({"user_search": {"base_dn": "x", "id_atribute": "uid"}}, "Extra inputs"),
+    ],
+)
+def test_a_mistake_is_told(changes, said):
+    with pytest.raises(ValidationError, match=said.replace("(", r"\(").replace(")", r"\)")):
+        ldap.Settings.model_validate(SOUND | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"url": "ldap://ldap.acme.example", "start_tls": True},
+        {"url": "ldap://ldap.acme.example", "insecure_plain_text": True},
+        {"url": "ldap://127.0.0.1:3389"},
+        {"url": "ldap://localhost"},
+    ],
+)
+def test_what_is_encrypted_near_or_says_what_it_is_may_be(changes):
+    ldap.Settings.model_validate(SOUND | changes)
+
+
+def test_without_the_extra_the_operator_hears_what_to_install(monkeypatch):
+    monkeypatch.setattr(ldap, "find_spec", lambda _: None)
+    with pytest.raises(ValidationError, match=r"pip install 'federation-broker\[ldap\]'"):
+        ldap.Settings.model_validate(SOUND)
