@@ -15,6 +15,8 @@ from broker.mapping import WORDS, map_file_schema, map_schema
 
 Json = dict[str, Any]
 
+_GENERIC = "oidc"
+"""The type whose keys most others have too."""
 _DURATION = "[smhd]$"  # how the pattern of a duration ends
 
 _VARIABLES = (
@@ -120,15 +122,34 @@ def markdown() -> str:
     definitions: Json = schema["$defs"]
     lines = [_HEAD]
     _section(lines, "The file", schema, definitions)
-    for branch in definitions["ConnectorEntry"]["allOf"]:
-        name, then = branch["if"]["properties"]["type"]["const"], branch["then"]
-        common = definitions["ConnectorEntry"]["properties"]
-        own = {key: value for key, value in then["properties"].items() if key not in common}
-        lines.append(f"### Connectors of type `{name}`\n\n{then['description']}\n")
-        _table(lines, own, then["required"], definitions)
-    lines.append("## Claims maps\n\nEach claim of a map has these words:\n")
+    kinds = {
+        branch["if"]["properties"]["type"]["const"]: branch["then"]
+        for branch in definitions["ConnectorEntry"]["allOf"]
+    }
+    for name in kinds:
+        _kind_of_connector(lines, name, kinds, definitions)
+    lines.append("## Claims maps\n\nA map has `claims`, and `examples` that every start runs.")
+    lines.append("[mapping.md](mapping.md) shows both. Each claim has these words:\n")
     lines += ["| word | meaning |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in WORDS.items())]
     return "\n".join(lines) + "\n"
+
+
+def _kind_of_connector(lines: list[str], name: str, kinds: Mapping[str, Json], definitions: Json) -> None:
+    """A type's own keys; those that are just as the generic type has them are only named."""
+    then, common = kinds[name], definitions["ConnectorEntry"]["properties"]
+    own = {key: part for key, part in then["properties"].items() if key not in common}
+    generic = kinds.get(_GENERIC, {}).get("properties", {}) if name != _GENERIC else {}
+    same = [key for key, part in own.items() if generic.get(key) == part]
+    lines.append(f"### Connectors of type `{name}`\n\n{then['description']}\n")
+    told = {key: part for key, part in own.items() if key not in same}
+    _table(lines, told, then["required"], definitions)
+    if same:
+        listed = ", ".join(f"`{key}`" for key in same)
+        lines.append(f"And as [`{_GENERIC}`](#connectors-of-type-{_GENERIC}) has them: {listed}.\n")
+    for key, part in told.items():
+        below, pattern = _below(part, definitions)
+        if below is not None and "properties" in below:
+            _section(lines, f"`{key}{pattern}` of `{name}`", below, definitions, 4)
 
 
 def _section(lines: list[str], title: str, schema: Json, definitions: Json, level: int = 2) -> None:
@@ -164,7 +185,8 @@ def _below(part: Json, definitions: Json) -> tuple[Json | None, str]:
 
 def _options(part: Json) -> Iterator[Json]:
     yield part
-    yield from part.get("anyOf", ())
+    for option in (*part.get("anyOf", ()), *part.get("oneOf", ())):
+        yield from _options(option)
 
 
 def _kind(part: Json, definitions: Json) -> str:
@@ -172,8 +194,9 @@ def _kind(part: Json, definitions: Json) -> str:
         return ", ".join(f"`{word}`" for word in part["enum"])
     if "const" in part:
         return f"`{part['const']}`"
-    if "anyOf" in part:
-        return " or ".join(_kind(one, definitions) for one in part["anyOf"] if one.get("type") != "null")
+    options = part.get("anyOf") or part.get("oneOf")
+    if options:
+        return " or ".join(_kind(one, definitions) for one in options if one.get("type") != "null")
     if "$ref" in part:
         return "keys" if "properties" in definitions[part["$ref"].removeprefix("#/$defs/")] else "text"
     if part.get("type") == "array":
