@@ -100,7 +100,7 @@ async def _ask(services: Services, grant: Grant, held_id: str, held: Held) -> He
     upstream, now = services.upstreams[grant.context.connector], services.now()
     try:
         identity = await upstream.refresh(held.keep)
-        context = recognise(services, upstream.id, identity)
+        context = recognise(services, upstream.id, _as_signed_in(identity, held.context))
         if context.subject != grant.context.subject:
             raise AccessDenied(reason="upstream_subject_changed")
     except AccessDenied as error:
@@ -115,6 +115,11 @@ async def _ask(services: Services, grant: Grant, held_id: str, held: Held) -> He
     if not await services.store.renew_held(held_id, latest):
         raise InvalidGrant(reason="upstream_denied")
     return latest
+
+
+def _as_signed_in(identity: UpstreamIdentity, before: AuthenticationContext) -> UpstreamIdentity:
+    """When and how somebody signed in is not said again (Core §12.2); a map may read it all the same."""
+    return replace(identity, auth_time=before.auth_time, acr=before.acr, amr=before.amr)
 
 
 async def _denied(services: Services, grant: Grant, held_id: str, error: AccessDenied) -> InvalidGrant:

@@ -104,6 +104,8 @@ async def keep(request: web.Request) -> None:
     found = request.get(TRACE)
     if found is None or found.asked is None or not found.ends:
         return
+    if found.reason.startswith("store_"):  # who waited for the store in vain does not wait for it again
+        return
     services = request.app[SERVICES]
     record = Explained(
         correlation_id=request[about.CORRELATION],

@@ -1,12 +1,24 @@
 """Whatever an upstream says, and whatever an operator writes: nothing but the two errors we name."""
 
 import json
+import pickle
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.mapping import CASTS, PROTOCOL_CLAIMS, Documents, MapErrors, MappingRefused, apply, compile_map
+from broker.mapping import (
+    CASTS,
+    PROTOCOL_CLAIMS,
+    Documents,
+    MapErrors,
+    MappingRefused,
+    apply,
+    check_expressions,
+    compile_map,
+    shape,
+    trace,
+)
 
 NAMES = [
     "email",
@@ -111,3 +123,73 @@ words = ["from", "value", "when", "cast", "keep", "rename", "prefix", "default",
 @given(st.dictionaries(st.sampled_from(NAMES), st.dictionaries(st.sampled_from(words), values), min_size=1))
 def test_any_rule_either_compiles_or_says_what_is_wrong(source):
     assert all(isinstance(step, str) for path, message in problems(source) for step in (*path, message))
+
+
+EXPRESSIONS = [
+    "upstream.id_token",
+    "upstream.id_token.a",
+    "upstream.id_token.?a.?b",
+    "upstream.id_token.groups.map(g, g.name)",
+    "upstream.id_token.groups.filter(g, g in upstream.userinfo.groups)",
+    "upstream.id_token.groups.all(g, upstream.userinfo.groups.exists(h, g == h))",
+    "upstream.id_token.a == upstream.userinfo.a",
+    "upstream.id_token.email.split('')",
+    "upstream.id_token.email + upstream.userinfo.email",
+    "[upstream.id_token, upstream.userinfo]",
+    "int(upstream.id_token.updated_at) / int(upstream.userinfo.updated_at)",
+    "timestamp(upstream.id_token.updated_at)",
+    "string(upstream.id_token.a).matches('[a-z]+')",
+    "upstream.id_token.map(key, key)",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(EXPRESSIONS), documents, documents)
+def test_an_expression_gives_a_claim_or_leaves_it_out_whatever_the_upstream_says(text, id_token, userinfo):
+    claims_map = compile_map({"found": {"expression": text}})
+    documents = Documents(id_token, userinfo)
+    mapped = apply(claims_map, documents)
+    msgspec.json.encode(mapped.claims)
+    list(trace(claims_map, documents))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(alphabet="abc.()[]{}?:+\"'\\ upstream_idtokenmapfilter", max_size=60))
+def test_any_text_is_an_expression_or_is_refused(text):
+    try:
+        claims_map = compile_map({"found": {"expression": text}})
+    except MapErrors:
+        return
+    check_expressions(claims_map)
+    apply(claims_map, Documents({"a": 1}))
+
+
+@settings(max_examples=200, deadline=None)
+@given(maps, documents)
+def test_a_map_tells_of_itself_what_it_does(source, id_token):
+    """What is explained is what is given, and it is never a value."""
+    try:
+        claims_map = compile_map(source)
+        mapped = apply(claims_map, Documents(id_token))
+    except (MapErrors, MappingRefused):
+        return
+    told = {one.claim: one for one in trace(claims_map, Documents(id_token))}
+    assert {claim: one.after for claim, one in told.items() if one.after is not None} == mapped.claims
+    assert all(one.source == mapped.sources[claim] for claim, one in told.items() if claim in mapped.claims)
+    assert all(len(shape(one.before)) < 80 for one in told.values())
+
+
+@settings(max_examples=50, deadline=None)
+@given(maps)
+def test_a_map_may_go_to_another_process(source):
+    try:
+        claims_map = compile_map(source | {"x": {"expression": "upstream.acr"}})
+    except MapErrors:
+        return
+    again = pickle.loads(pickle.dumps(claims_map))
+    said = Documents({"a": "a", "b": ["a"]}, upstream={"acr": "gold"})
+    for made in (claims_map, again):
+        try:
+            assert apply(made, said).claims["x"] == "gold"
+        except MappingRefused:
+            continue
