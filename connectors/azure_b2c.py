@@ -17,6 +17,7 @@ from pydantic import AfterValidator, StrictBool, StringConstraints, model_valida
 
 from broker.connector import (
     Departure,
+    Finding,
     IssuerRule,
     Json,
     Login,
@@ -231,6 +232,14 @@ class Connector(OnePolicy):
             if _number(error) == _FORGOTTEN and self._reset is not None:
                 raise UpstreamDetour(RESET, error.detail) from error
             raise
+
+    async def probe(self) -> list[Finding]:
+        """What works and what does not, at both policies."""
+        found = await super().probe()
+        if self._reset is not None:
+            theirs = await self._reset.probe()
+            found += [replace(one, what=f"password reset: {one.what}") for one in theirs]
+        return found
 
     def _end_of_reset(self, answer: Mapping[str, str]) -> None:
         """Whether it was reset or given up, what comes next is signing in. The code there is not redeemed."""

@@ -611,3 +611,15 @@ async def test_the_operator_hears_which_metadata_is_taken(idp):
         assert (findings["issuer"].good, findings["issuer"].detail) == (True, idp.issuer)
         idp.switch(discovery={"issuer": "https://evil.example/"})
         assert {finding.what: finding.good for finding in await stage.upstream.probe()}["issuer"] is False
+
+
+async def test_the_operator_hears_of_both_policies(idp):
+    async with at(idp, password_reset_policy=RESET) as stage:
+        findings = {finding.what: finding.good for finding in await stage.upstream.probe()}
+        assert findings["issuer"] is findings["password reset: issuer"] is True
+    async with at(idp, password_reset_policy="B2C_1_nowhere") as stage:
+        idp.switch(tfp_issuer=True)
+        idp.switch(discovery={"issuer": idp.issuer_of(POLICY)})
+        findings = {finding.what: finding.good for finding in await stage.upstream.probe()}
+        assert findings["issuer"] is True
+        assert findings["password reset: issuer"] is False
