@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "schema": "print the JSON Schema of the configuration, for editors",
     "metadata": "print the discovery document without serving",
     "keys": "list, rotate and retire signing keys",
+    "connectors": "list, add and probe the upstreams that people sign in at",
     "users": "add, list, disable and enable the people of an identity pool; their passwords and codes",
     "explain": "tell where each claim of a login came from, and what was decided",
     "consents": "list and withdraw what a person allowed",
