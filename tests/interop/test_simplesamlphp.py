@@ -1,13 +1,14 @@
 """Whole logins at a real SimpleSAMLphp, whose attributes are named by OIDs.
 
-Four connectors stand before it: `plain` sends unsigned requests, `signed` signed ones, `sealed` posts them
-and gets its assertions encrypted with AES-GCM, `old` as it encrypts by itself, with AES-CBC.
+The connectors before it: `plain` sends unsigned requests, `signed` signed ones, `sealed` gets its assertions
+encrypted with AES-GCM, `old` as it encrypts by itself, with AES-CBC; for `halves` only the assertion is
+signed, and `tile` takes those who come unasked.
 """
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import aiohttp
 import pytest
@@ -28,6 +29,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "sealed": {"validate.authnrequest": True, "assertion.encryption": True, "sharedkey_algorithm": GCM},
     "old": {"assertion.encryption": True},
     "halves": {"saml20.sign.response": False},
+    "tile": {},
 }
 """What the identity provider is told of each service provider, beside what our metadata says."""
 
@@ -74,6 +76,7 @@ def connectors(idp: simplesamlphp.SimpleSamlPhp) -> dict[str, Any]:
         "sealed": {**common, **key, "name": "Sealed", "want_assertions_encrypted": True},
         "old": {**common, **key, "name": "As it was", "want_assertions_encrypted": True},
         "halves": {**common, "name": "Only the assertion is signed"},
+        "tile": {**common, "name": "From a portal", "idp_initiated": broker.APP},
     }
 
 
@@ -184,6 +187,20 @@ async def test_prompt_login_asks_the_password_again(app, browser):
     asked = await to_the_idp(app, browser, "plain", prompt="login")
     assert isinstance(asked, Page)
     assert _posts(asked, "username")
+
+
+@proves("IdP-initiated: sent to an app that begins a login of its own, or to a page")
+@pytest.mark.parametrize("connector", ["tile", "plain"])
+async def test_who_comes_from_its_portal_is_not_signed_in_by_that(served, idp, browser, connector):
+    sp = f"{served.issuer}/connectors/{connector}/metadata"
+    page = await browser.page(f"{idp.base_url}/saml2/idp/SSOService.php?spentityid={quote(sp, safe='')}")
+    arrived = await sign_in(browser, page)
+    if connector == "plain":
+        assert isinstance(arrived, Page)
+        assert arrived.status == 400
+        return
+    assert isinstance(arrived, Arrival)
+    assert arrived.answer == {"iss": served.issuer}
 
 
 @proves("an answer comes once")
