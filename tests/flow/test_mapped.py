@@ -107,3 +107,25 @@ async def test_a_group_that_is_taken_away_upstream_is_gone_here_at_the_next_logi
         assert after["groups"] == ["staff:staff"]
         broker.idp.people["ada"].pop("groups")
         assert "groups" not in await told_to_billing(browser, prompt="login", **asked)
+
+
+@pytest.mark.row("UI-19")
+async def test_at_a_refresh_the_map_runs_again_for_the_client_app_at_hand(start: Start) -> None:
+    """With what the upstream says now, and with how the person signed in then."""
+    claims = {
+        "app": {"expression": 'client.client_id + ":" + string(upstream.userinfo.groups.size())'},
+        "level": {"from": "upstream.auth_time", "cast": "string"},
+    }
+    refreshed = {"scope": "openid profile offline_access", "upstream_refresh": "always"}
+    broker = await start(connector={"claims": claims, **refreshed}, top={"scopes": SCOPES})
+    async with broker.browser() as browser:
+        asked = {"scope": "openid profile offline_access", "max_age": "3600"}
+        first = await told_to_billing(browser, **asked)
+        await told(browser, **TRUSTED, scope="openid profile")
+        assert first["app"] == "billing:2"
+        assert str(first["level"]).isdecimal()
+        broker.idp.people["ada"]["groups"] = ["staff"]
+        status, tokens = await browser.refresh(str(first["refresh_token"]))
+        assert status == 200
+        _, again = await browser.userinfo(tokens["access_token"])
+        assert (again["app"], again["level"]) == ("billing:1", first["level"])
