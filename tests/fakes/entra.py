@@ -7,6 +7,7 @@ and opaque. `person(oid, **claims)` makes somebody. Claims that Entra calls opti
     multi_tenant                 False: the shared endpoints say a tenant's issuer in their metadata
     per_key_issuer_mismatch      the keys are another tenant's
     jwks_without_alg             False: the keys say RS256
+    jwks_without_issuer          the keys do not say whose they are
     tid_missing                  no tenant in the token
     wrong_tenant                 somebody of another tenant
     v1_token                     what an app manifest can do: a v1.0 token
@@ -156,6 +157,8 @@ class FakeEntra(FakeProvider):
         said = {name: value for name, value in key.jwk().items() if name != "alg"}
         said |= {"x5t": key.kid, "x5c": ["MIIC"]}
         said["issuer"] = self.issuer_of(OTHER if self.on("per_key_issuer_mismatch") else tenant)
+        if self.on("jwks_without_issuer"):
+            del said["issuer"]
         return said if self.on("jwks_without_alg", True) else said | {"alg": "RS256"}
 
     # ── Sign-in ───────────────────────────────────────────────────────────────────────────────
