@@ -234,3 +234,39 @@ def test_a_map_without_expressions_never_loads_the_library():
         "sys.exit('cel_expr_python' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "client.client_id",
+        "client . client_id",
+        "client\n  .client_id // the app",
+        'r"\\" + client.client_id + "x"',
+        '"\\"" + client.client_id',
+        """'''it's''' + client.client_id""",
+        '"client" + client.client_id',
+    ],
+)
+def test_that_an_expression_reads_the_client_app_is_seen_however_it_is_written(text):
+    assert compile_map({"a": {"expression": text}}).reads_client
+
+
+@pytest.mark.parametrize("text", [".client.client_id", "client['client_id']", "client"])
+def test_a_way_to_the_client_app_that_is_not_seen_leads_nowhere(text):
+    claims_map = compile_map({"a": {"expression": text}})
+    assert not claims_map.reads_client
+    assert apply(claims_map, PERSON).claims == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]. map (a, [1] .map(b, [1]\n.map(c, c)))",
+        "[1].map(a, [1].map(b, '(' + [1].map(c, ')')))",
+        "[1].map(a, [1].map(b, [[1].map(c, c)]))",
+    ],
+)
+def test_loops_are_counted_however_they_are_written(text):
+    with pytest.raises(MapErrors, match="too deep"):
+        compile_map({"a": {"expression": text}})
