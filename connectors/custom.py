@@ -9,7 +9,7 @@ where the answer is fetched (RFC 9700 §4.7). RFC 3339 for times; RFC 6749 §4.1
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -19,6 +19,7 @@ from pydantic import AfterValidator, StringConstraints
 from broker.connector import (
     ConnectorSettings,
     Departure,
+    Finding,
     Json,
     Login,
     Secret,
@@ -108,6 +109,10 @@ class Connector:
 
     async def ping(self) -> None:
         """Nothing of the page is asked beforehand."""
+
+    async def probe(self) -> Sequence[Finding]:
+        """Only browsers go to the page, and its program comes to us."""
+        return [Finding(what="login page", good=None, detail=f"open {self._settings.login_url} in a browser")]
 
     # ── What the page's program says ──────────────────────────────────────────────────────────
 

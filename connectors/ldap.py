@@ -8,7 +8,7 @@ nothing), RFC 4530 (``entryUUID``). The speaking itself is in `connectors.ldap_d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -18,11 +18,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringC
 from broker.connector import (
     ConnectorSettings,
     Departure,
+    Finding,
     LocalFile,
     Login,
     Question,
     Secret,
     Tools,
+    UpstreamError,
     UpstreamIdentity,
     UpstreamInvalid,
     UpstreamRefused,
@@ -120,8 +122,8 @@ class Settings(ConnectorSettings):
     bind_password: Secret | None = None
     """Its password."""
     user_search: UserSearchSettings
-    """Where people are: `base_dn`, `filter`, `username_attribute`, `scope`, `id_attribute`, `email_attribute`,
-    `attributes`."""
+    """Where people are: `base_dn`, `filter`, `username_attribute`, `scope`, `id_attribute`,
+    `email_attribute`, `attributes`."""
     group_search: GroupSearchSettings | None = None
     """Where their groups are: `base_dn`, `filter`, `scope`, `member_attribute`, `user_attribute`,
     `name_attribute`, `nested`. Without it they have none."""
@@ -180,6 +182,20 @@ class Connector:
     async def ping(self) -> None:
         """Whether it answers, and lets us look."""
         await self._in_a_thread(self._directory.look)
+
+    async def probe(self) -> Sequence[Finding]:
+        """Whether it lets us look, and whether people are found there by something that lasts."""
+        try:
+            await self.ping()
+            looked = Finding(what="connection and bind", good=True)
+            entry = await self._in_a_thread(self._directory.anybody)
+        except UpstreamInvalid as error:
+            refused = error.reason == "service_bind_refused"
+            return [Finding(what="bind" if refused else "people", good=False, detail=error.detail)]
+        except UpstreamError as error:
+            return [Finding(what="connection", good=False, detail=error.detail)]
+        found = "" if entry else "nobody below user_search.base_dn that the filter lets through"
+        return [looked, Finding(what="people", good=entry is not None, detail=found)]
 
     # ── The login page ────────────────────────────────────────────────────────────────────────
 

@@ -87,6 +87,15 @@ class Directory:
         with self._as_ourselves() as connection:
             self._search(connection, self.users.base_dn, "(objectClass=*)", "BASE", ["1.1"], most=1)
 
+    def anybody(self) -> Entry | None:
+        """Some person, if there is one where they are looked for."""
+        with self._as_ourselves() as connection:
+            users = self.users
+            found = self._search(
+                connection, users.base_dn, users.filter, users.scope, [users.id_attribute], most=1
+            )
+            return self._entry(connection, found[0]) if found else None
+
     def sign_in(self, username: str, password: Secret) -> Entry | None:
         """The person of this name, if the directory takes the password; None where not."""
         with self._as_ourselves() as connection:

@@ -6,7 +6,7 @@ The page, the attempts and the people are the broker's. OpenID Connect Core §2 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import StringConstraints
@@ -14,6 +14,7 @@ from pydantic import StringConstraints
 from broker.connector import (
     ConnectorSettings,
     Departure,
+    Finding,
     Login,
     Person,
     Question,
@@ -22,6 +23,7 @@ from broker.connector import (
     UpstreamIdentity,
     UpstreamInvalid,
     UpstreamRefused,
+    UpstreamUnavailable,
 )
 from connectors import claims_map, login_page
 
@@ -70,6 +72,16 @@ class Connector:
     async def ping(self) -> None:
         """Whether the people can be asked for: there is none of this id."""
         await self._tools.people.person("-")
+
+    async def probe(self) -> Sequence[Finding]:
+        """Nothing is elsewhere: the people are in the broker's store."""
+        try:
+            await self.ping()
+        except UpstreamUnavailable:  # the command line looks without a store
+            return [
+                Finding(what="people", good=None, detail="they are in the broker's store; see broker users")
+            ]
+        return [Finding(what="people", good=True)]
 
     # ── The login page ────────────────────────────────────────────────────────────────────────
 

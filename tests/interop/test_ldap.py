@@ -7,6 +7,10 @@ import pytest
 from broker.connector import Question, Secret, UpstreamIdentity, UpstreamInvalid, UpstreamUnavailable
 from connectors.ldap import Connector, Settings
 from tests.connectors.desk import LOGIN, Desk
+from tests.fakes.provider import FakeProvider
+from tests.flow.broker import claims, running_broker
+from tests.flow.own_logins import only, type_in
+from tests.flow.own_logins import sign_in as log_in
 from tests.interop.directory import BASE, BIND_DN, BIND_PASSWORD, SLAPD, directory
 
 pytestmark = [
@@ -157,6 +161,19 @@ async def test_a_ping_says_whether_we_may_look(served):
         await made(served, bind_password="wrong").ping()
 
 
+@pytest.mark.proves("ldap", "a probe: connection, bind, people", against=OPENLDAP)
+async def test_a_probe_says_what_works_and_what_does_not(served):
+    async def found(**changes):
+        return [(one.what, one.good) for one in await made(served, **changes).probe()]
+
+    assert await found() == [("connection and bind", True), ("people", True)]
+    assert await found(bind_password="wrong") == [("bind", False)]
+    assert await found(url="ldaps://localhost:1") == [("connection", False)]
+    nobody = USERS | {"filter": "(objectClass=device)"}
+    assert await found(user_search=nobody) == [("connection and bind", True), ("people", False)]
+    assert await found(user_search=USERS | {"id_attribute": "objectGUID"}) == [("people", False)]
+
+
 @pytest.mark.proves("ldap", "asked again at a refresh: new groups, and nobody who left", against=OPENLDAP)
 async def test_at_a_refresh_the_entry_is_read_again(served):
     connector = made(served, group_search=GROUPS)
@@ -166,3 +183,34 @@ async def test_at_a_refresh_the_entry_is_read_again(served):
     former = USERS | {"filter": "(&(objectClass=inetOrgPerson)(employeeType=former))"}
     with pytest.raises(Exception, match="gone"):
         await made(served, user_search=former).refresh(identity.keep)
+
+
+@pytest.mark.proves("ldap", "a whole login on our page, from the app to its claims", against=OPENLDAP)
+async def test_a_whole_login_on_our_page(served, store_config, tmp_path):
+    entry = {
+        "type": "ldap",
+        "name": "Acme account",
+        "url": served.tls,
+        "ca": str(served.ca),
+        "bind_dn": BIND_DN,
+        "bind_password": BIND_PASSWORD,
+        "emails_are_verified": True,
+        "user_search": USERS,
+        "group_search": GROUPS | {"filter": "(&(objectClass=groupOfNames)(cn=admins))"},
+        "upstream_refresh": "always",
+    }
+    client = {"trusted": True, "id_token_claims": True}
+    async with (
+        FakeProvider.running() as idp,
+        running_broker(idp, store_config, tmp_path, **only(entry, client=client)) as broker,
+        broker.browser() as browser,
+    ):
+        wrong = await log_in(browser, "ada", "wrong", scope="openid profile email groups offline_access")
+        assert wrong.status == 422
+        landed = await type_in(browser, wrong, username="ada", password="ada's password")
+        _, tokens = await browser.token(landed.code)
+        said = claims(tokens["id_token"])
+        assert (said["name"], said["groups"], said["amr"]) == ("Ada Example", ["admins"], ["pwd"])
+        assert said["email_verified"] is True
+        status, renewed = await browser.refresh(tokens["refresh_token"])
+        assert (status, claims(renewed["id_token"])["sub"]) == (200, said["sub"])
