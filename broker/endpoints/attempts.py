@@ -8,7 +8,7 @@ answer is the same for a username that nobody has. NIST SP 800-63B §5.2.2; RFC 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from aiohttp import web
 
@@ -53,7 +53,7 @@ async def trying(request: web.Request, connector: str, username: str) -> Trying:
     """This attempt, with what is known of where it comes from."""
     store, jar = request.app[SERVICES].store, request.app[flow.JAR]
     who = digest(canonical(username) or username.casefold())
-    address, browser = _network(about.client_address(request)), jar.known(request)
+    address, browser = network_of(about.client_address(request)), jar.known(request)
     return Trying(
         connector=connector,
         who=who,
@@ -77,10 +77,14 @@ def _as_browser(browser: str) -> str:
     return f"browser {browser}"
 
 
-def _network(address: str) -> str:
-    """The address, of which a household with IPv6 has 2⁶⁴."""
+def network_of(address: str) -> str:
+    """The address as it is counted: of IPv6 the network, since a household has 2⁶⁴ addresses there."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    return str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))  # noqa: PLR2004
+    if isinstance(found, IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:  # a socket for both kinds says IPv4 like this (RFC 4291 §2.5.5.2)
+        return str(found.ipv4_mapped)
+    return str(ip_network((found, 64), strict=False))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from broker.endpoints.attempts import network_of
 from broker.upstreams import passwords
 from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person, sign_in, type_in
 
@@ -156,3 +157,19 @@ async def test_the_store_away_is_a_page_and_nothing_else(pool, monkeypatch):
         page = await browser.authorize()
         await pool.services.store._wire.close()
         assert (await type_in(browser, page, username="ada", password=PASSWORD)).status == 503
+
+
+@pytest.mark.row("WB-09")
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_counted_as_what_one_household_has(address, counted):
+    assert network_of(address) == counted
