@@ -225,7 +225,7 @@ def page() -> str:
     for kind in [*installed(), *sorted(set(by_connector) - set(installed()))]:
         lines += [f"### {title(kind)[0]}", "", "| what | against | test |", "|---|---|---|"]
         for proof in by_connector[kind]:
-            what = proof.what.replace("|", "\\|")
+            what = proof.what.replace("`", "").replace("|", "\\|")
             lines.append(f"| {what} | {proof.against} | `{proof.test.removeprefix('tests/')}` |")
         lines.append("")
     return INTRO + "\n".join(lines).rstrip() + "\n"

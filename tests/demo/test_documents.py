@@ -52,7 +52,11 @@ def mycompany(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     config.connectors.load_module.cache_clear()
 
 
-@_named([block for block in YAML if "claims" not in yaml.safe_load(block.text)])
+# Those of the connectors' pages are loaded by tests/connectors/test_examples.py.
+CONFIGURATIONS = [block for block in YAML if not block.document.startswith("docs/connectors/")]
+
+
+@_named([block for block in CONFIGURATIONS if "claims" not in yaml.safe_load(block.text)])
 def test_a_configuration_that_is_shown_can_be_loaded(block: Block, tmp_path: Path, mycompany: Path) -> None:
     path = configuration(tmp_path, block.text)
     loaded = config.load(path, environment(block.text))
@@ -72,16 +76,6 @@ def test_a_connector_that_is_shown_is_one(block: Block, mycompany: Path) -> None
     name = block.text.partition("\n")[0].strip('"').split()[0].lower()
     module = config.connectors.load_module(f"mycompany.{name}")
     assert compile_map(yaml.safe_load(module.CLAIMS)).claims
-
-
-@_named([block for block in PYTHON if "def test_" in block.text])
-def test_a_test_that_is_shown_passes(block: Block, mycompany: Path) -> None:
-    names: dict[str, Any] = {}
-    exec(compile(block.text, str(block), "exec"), names)
-    shown = [value for name, value in names.items() if name.startswith("test_")]
-    assert shown
-    for test in shown:
-        test()
 
 
 def test_forty_lines_are_forty_lines_in_both_places() -> None:
