@@ -121,12 +121,9 @@ class Connector(oidc.Connector):
         """A session of the pool that is older than asked ends in one more login with ``prompt=login``."""
         identity = await super().finish(login, answer, memory)
         # Cognito has no max_age; it does tell when the person signed in, and knows prompt=login.
-        if not login.detour and self._is_old(identity.auth_time, login.max_age):
+        if not login.detour and oidc.is_too_old(identity, login, self._tools.now()):
             raise UpstreamDetour("login", "the session of the pool is older than max_age")
         return identity
-
-    def _is_old(self, auth_time: int | None, max_age: int | None) -> bool:
-        return None not in {auth_time, max_age} and self._tools.now() - (auth_time or 0) > (max_age or 0)
 
     def parameters(self, login: Login) -> Mapping[str, str]:
         """Which identity provider behind the pool, and the language in Cognito's own word."""

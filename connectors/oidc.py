@@ -313,6 +313,13 @@ class Connector:
         return self.settled(identity)
 
 
+def is_too_old(identity: UpstreamIdentity, login: Login, now: float) -> bool:
+    """Whether the person signed in longer ago than was asked, for an upstream that may ignore ``max_age``."""
+    if login.max_age is None or identity.auth_time is None:
+        return False
+    return now - identity.auth_time > login.max_age
+
+
 def _prompts(asked: tuple[str, ...], taken: frozenset[str] | None) -> list[str]:
     """What of ``prompt`` goes on. An upstream that cannot let an account be chosen can let one sign in."""
     if taken is None:

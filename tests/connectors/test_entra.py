@@ -753,6 +753,24 @@ async def test_a_fresh_login_wants_the_optional_claim_or_the_operators_trust(idp
         assert (await stage.sign_in(max_age=60)).auth_time == int(stage.now())
 
 
+@pytest.mark.proves("entra", "max_age, should Entra not mind it")
+async def test_a_session_older_than_asked_makes_one_more_login_with_a_prompt(idp):
+    idp.switch(ignores_max_age=True)
+    async with at(idp) as stage:
+        await stage.sign_in()
+        stage.now.forward(100)
+        login = stage.login(max_age=60)
+        answer = await login.at_the_upstream()
+        with pytest.raises(UpstreamDetour) as caught:
+            await login.finish(answer)
+        again = stage.login(max_age=60, detour=caught.value.detour)
+        assert (await again.finish(await again.at_the_upstream())).auth_time == int(stage.now())
+        assert asked_of(again.url)["prompt"] == "login"
+        idp.switch(ignores_prompt=True)
+        stage.now.forward(100)
+        assert type(await stage.refused(max_age=60, detour="login_required")) is LoginRequired
+
+
 @pytest.mark.parametrize(
     ("prompt", "sent", "hint"),
     [

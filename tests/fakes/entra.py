@@ -25,6 +25,7 @@ and opaque. `person(oid, **claims)` makes somebody. Claims that Entra calls opti
     interaction_required_at_token  True, or a claims challenge
     aadsts_error_body            (error, number): the token endpoint refuses in Entra's words
     callback_error               (error, text): so does the authorization endpoint
+    ignores_max_age              an old session answers, however old
     form_post                    no other response_mode is taken
     acrs                         the contexts that are reached, whatever was asked
 """
@@ -180,7 +181,12 @@ class FakeEntra(FakeProvider):
         return super().accepts(asked)
 
     def callback_answer(self, asked: dict[str, str]) -> dict[str, str]:
-        answer = super().callback_answer(asked)
+        kept = {
+            name: value
+            for name, value in asked.items()
+            if name != "max_age" or not self.on("ignores_max_age")
+        }
+        answer = super().callback_answer(kept)
         del answer["iss"]  # Entra does not speak RFC 9207
         if "code" in answer:
             self.issued[answer["code"]] = self.now()
