@@ -1,7 +1,7 @@
 """/callback/{connector}: the browser comes back from an upstream, and we learn who it is.
 
-OpenID Connect Core §3.1.2.5 to §3.1.3.8; RFC 9207; RFC 9700 §4.4, §4.5 and §4.7; SAML Bindings §3.5. The login
-is found only with the cookie of the browser that began it, at the connector it left for, and once.
+OpenID Connect Core §3.1.2.5 to §3.1.3.8; RFC 9207; RFC 9700 §4.4, §4.5 and §4.7; SAML Bindings §3.5. The
+login is found only with the cookie of the browser that began it, at the connector it left for, and once.
 """
 
 from __future__ import annotations
