@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     StrictBool,
     StringConstraints,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -103,6 +105,10 @@ class TokenIssuer(ConnectorSettings):
         return self
 
 
+def _one_or_more(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 def _shape(value: Any) -> str:
     return "text" if isinstance(value, str) else "list" if isinstance(value, list | tuple) else "rule"
 
@@ -112,6 +118,16 @@ TokenIssuers = Annotated[
     | Annotated[tuple[Text, ...], Field(min_length=1), Tag("list")]
     | Annotated[TokenIssuer, Tag("rule")],
     Discriminator(_shape),
+]
+
+
+DecryptionKeys = Annotated[
+    tuple[Secret, ...],
+    BeforeValidator(_one_or_more),
+    Field(min_length=1, max_length=2),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": 2}]}
+    ),
 ]
 
 
@@ -153,9 +169,9 @@ class Common(ConnectorSettings):
     userinfo_signed_response_alg: Algorithm | None = None
     """The algorithm that its userinfo answers are signed with. Without it JSON is read too, and what is
     signed must be signed as ID Tokens may be."""
-    decryption_key: Secret | None = None
-    """For an upstream that encrypts: a private key in PEM or as a JWK, of its own. The broker serves its
-    public half under `/connectors/<id>/jwks`."""
+    decryption_key: DecryptionKeys | None = None
+    """For an upstream that encrypts: a private key in PEM or as a JWK, of its own, or a list of two while one
+    replaces the other. The broker serves the public half of the first under `/connectors/<id>/jwks`."""
     id_token_encrypted_response_alg: KeyManagement | None = None
     """How the key of its encrypted ID Tokens is made. One that is not encrypted is then refused."""
     id_token_encrypted_response_enc: Encoding | None = None

@@ -114,10 +114,10 @@ def _read(token: str, keys: KeySet, algorithms: Collection[str], typ: Collection
 
 
 class Opener:
-    """The key to which one upstream encrypts; loaded at its first use."""
+    """What one upstream encrypts to: a key, or two while one replaces the other, loaded at first use."""
 
-    def __init__(self, decryption_key: Secret | None, alg: str | None = None) -> None:
-        self._decryption_key, self._alg = decryption_key, alg
+    def __init__(self, decryption_keys: tuple[Secret, ...] = (), alg: str | None = None) -> None:
+        self._decryption_keys, self._alg = decryption_keys, alg
 
     @classmethod
     def of(cls, settings: ConnectorSettings) -> Self:
@@ -126,29 +126,27 @@ class Opener:
             getattr(settings, f"{kind}_encrypted_response_alg", None) for kind in ("id_token", "userinfo")
         )
         named = {alg for alg in asked if alg is not None}
-        return cls(getattr(settings, "decryption_key", None), named.pop() if len(named) == 1 else None)
+        return cls(getattr(settings, "decryption_key", None) or (), named.pop() if len(named) == 1 else None)
 
     def open(self, token: str, algorithm: str, encodings: Collection[str]) -> str:
         """The signed token inside an encrypted one."""
-        key = self.key
-        if key is None:
+        if not self._keys:
             raise UpstreamInvalid("no_decryption_key")
-        try:
-            return key.open(token, alg=algorithm, encodings=encodings)
-        except JoseError as error:
-            raise UpstreamInvalid(f"token_{error.reason}", error.detail) from error
+        for key in self._keys:
+            try:
+                return key.open(token, alg=algorithm, encodings=encodings)
+            except JoseError as error:
+                refused = error
+        raise UpstreamInvalid(f"token_{refused.reason}", refused.detail) from refused
 
     def public_jwk(self) -> dict[str, Any] | None:
-        """What the upstream encrypts to; None where nothing is encrypted."""
-        return None if self.key is None else self.key.public_jwk(self._alg)
+        """What the upstream encrypts to from now on, the first key; None where nothing is encrypted."""
+        return self._keys[0].public_jwk(self._alg) if self._keys else None
 
     @cached_property
-    def key(self) -> DecryptionKey | None:
-        """The key; None where nothing is encrypted."""
-        if self._decryption_key is None:
-            return None
+    def _keys(self) -> tuple[DecryptionKey, ...]:
         try:
-            return DecryptionKey.read(self._decryption_key.reveal().strip())
+            return tuple(DecryptionKey.read(one.reveal().strip()) for one in self._decryption_keys)
         except JoseError as error:
             raise UpstreamInvalid("decryption_key_unusable", error.detail) from error
 
@@ -160,7 +158,7 @@ class ClientKey:
         self, private_key: Secret | None, now: Callable[[], float], opener: Opener | None = None
     ) -> None:
         self._private_key, self._now = private_key, now
-        self._opener = opener or Opener(None)
+        self._opener = opener or Opener()
 
     def __call__(
         self,

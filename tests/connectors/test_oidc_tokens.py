@@ -211,6 +211,18 @@ async def test_a_userinfo_answer_may_be_encrypted_too(idp):
         assert (await stage.refused()).reason == "userinfo_not_signed"
 
 
+@pytest.mark.proves("oidc", "a key for decryption that replaces another")
+async def test_while_one_key_replaces_another_both_open_and_the_new_one_is_published(idp):
+    new, old = (key.export(private_key=True) for key in (JWK.generate(kty="RSA", size=2048), RSA))
+    both = {"decryption_key": [new, old], "id_token_encrypted_response_alg": "RSA-OAEP"}
+    async with on_stage(idp, **both) as stage:
+        (published,) = stage.upstream.public_jwks()["keys"]
+        assert published["kid"] == DecryptionKey.read(new).kid
+        for jwk in (PUBLIC["RSA"], published):
+            idp.switch(encrypted={"jwk": jwk, "alg": "RSA-OAEP", "enc": "A128GCM"})
+            assert (await stage.sign_in()).subject == "ann"
+
+
 async def test_a_decryption_key_that_is_none_is_told_when_it_is_used(idp):
     async with on_stage(idp, decryption_key="rubbish", id_token_encrypted_response_alg="RSA-OAEP") as stage:
         assert (await stage.refused()).reason == "decryption_key_unusable"
