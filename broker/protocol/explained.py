@@ -68,8 +68,9 @@ def released(
     if not having:
         return "not released: no scope has it"
     assigned = [name for name in having if name in client.scopes]
-    lack = "asked for" if assigned else "the app's"
-    return f"not released: {', '.join(assigned or having)} was not {lack}"
+    if assigned:
+        return f"not released: {', '.join(assigned)} was not asked for"
+    return f"not released: {', '.join(having)} is no scope of the app"
 
 
 def _by_name(claim: str, asked: Explained) -> str:
