@@ -29,6 +29,7 @@ ATTRIBUTES = {  # of the client at Keycloak, beyond what it reads in our metadat
     PLAIN: {"saml.client.signature": "false"},  # else it wants signed requests, whatever the metadata says
     SIGNED: {"saml.signature.algorithm": "RSA_SHA512"},
     SEALED: {},
+    "unpinned": {"saml.client.signature": "false"},
 }
 
 pytestmark = [
@@ -70,6 +71,7 @@ async def served(acme, tmp_path_factory):
             "request_binding": "post",
             "want_assertions_encrypted": True,
         },
+        "unpinned": {**common, "name": "Another key", "idp_certificates": [pair("somebody else").pem]},
     }
     folder, issuer = tmp_path_factory.mktemp("broker"), broker.address()
     clients = {"billing": broker.TRUSTED_APP}
@@ -187,6 +189,13 @@ async def test_prompt_login_asks_the_password_again_and_gives_a_later_auth_time(
     arrived = await browser.submit(page, {"password": "alice-pw"})
     second, _ = await told(app, await sign_in(browser, arrived))
     assert second["claims"]["auth_time"] > first["claims"]["auth_time"]
+
+
+@proves("a key that the metadata lists and nobody pinned is not believed")
+async def test_a_key_that_only_the_metadata_knows_is_not_believed(app, browser):
+    arrived = await sign_in(browser, await to_keycloak(app, browser, "unpinned"))
+    assert isinstance(arrived, Arrival)
+    assert parse_qs(urlsplit(arrived.url).query)["error"] == ["server_error"]
 
 
 @proves("an answer that was changed on its way is refused")
