@@ -69,7 +69,7 @@ def told(done):
     return json.loads(done.stdout)
 
 
-@pytest.mark.proves("pool", "`broker users add|list|disable|enable|passwd|totp|remove`")
+@pytest.mark.proves("pool", "`broker users`: add, list, disable, enable, passwd, totp, remove")
 def test_somebody_is_added_listed_disabled_enabled_and_removed(users):
     claims = (
         "--claim",

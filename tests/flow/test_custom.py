@@ -304,9 +304,7 @@ async def test_after_prompt_login_an_old_sign_in_at_the_page_does_not_do(shop):
         assert (await browser.go(told["redirect_to"])).params["error"] == "login_required"
 
 
-@pytest.mark.proves(
-    "custom", "the worked example, from the app to the code and back", against="deploy/examples"
-)
+@pytest.mark.proves("custom", "the worked example, from the app to the code and back")
 async def test_the_worked_example_signs_a_person_in(start, unused_tcp_port):
     site = f"http://127.0.0.1:{unused_tcp_port}"
     entry = SHOP | {"login_url": f"{site}/"}
