@@ -129,3 +129,27 @@ async def test_at_a_refresh_the_map_runs_again_for_the_client_app_at_hand(start:
         assert status == 200
         _, again = await browser.userinfo(tokens["access_token"])
         assert (again["app"], again["level"]) == ("billing:1", first["level"])
+
+
+async def test_of_what_an_upstream_says_a_session_keeps_only_what_the_map_reads_and_not_too_much(
+    start: Start,
+) -> None:
+    broker = await start(connector={"claims": {"claims": FOR_EACH}}, top={"scopes": SCOPES})
+    sealed: list[bytes] = []
+    seal = broker.services.store._vault.seal
+
+    def seen(name: str, data: bytes) -> bytes:
+        sealed.append(data)
+        return seal(name, data)
+
+    broker.services.store._vault.seal = seen  # type: ignore[method-assign]
+    broker.idp.people["ada"] |= {"picture": "https://x.example/" + "p" * 50_000}
+    async with broker.browser() as browser:
+        assert (await told_to_billing(browser))["app"] == "billing:Ada Example"
+    (session,) = [text for text in sealed if b'"ends_at"' in text]
+    assert b"ppppp" not in session
+    broker.idp.people["ada"]["name"] = "n" * 40_000
+    async with broker.browser() as browser:
+        refused = await browser.authorize()
+    assert refused.params["error"] == "access_denied"
+    assert broker.reasons()[-1] == "documents_too_large"
