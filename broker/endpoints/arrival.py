@@ -19,7 +19,7 @@ from broker.protocol.errors import ServerError, Shown
 from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
 from broker.services import SERVICES, Services
 
-_MOST_DETOURS = 3
+_MOST_DETOURS = 5
 
 
 async def take(request: web.Request, state: str, secret: str | None, connector: str) -> PendingLogin:
