@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from broker.connector import Json, Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
+from connectors.ldap_text import escaped, escaped_id, listed, texts, values_of
 
 if TYPE_CHECKING:
     import ldap3
@@ -110,7 +111,7 @@ class Directory:
         """The person of this id, as they are now."""
         with self._as_ourselves() as connection:
             found = self._find(
-                connection, f"({self.users.id_attribute}={_escaped_id(entry_id, self._is_guid)})"
+                connection, f"({self.users.id_attribute}={escaped_id(entry_id, self._is_guid)})"
             )
             return None if found is None else self._entry(connection, found)
 
@@ -121,7 +122,7 @@ class Directory:
         return self.users.id_attribute.lower() == "objectguid"
 
     def _named(self, username: str) -> str:
-        typed = _escaped(username)
+        typed = escaped(username)
         return f"(|{''.join(f'({name}={typed})' for name in self.users.username_attribute)})"
 
     def _find(self, connection: ldap3.Connection, which: str) -> tuple[str, Mapping[str, Any]] | None:
@@ -151,17 +152,17 @@ class Directory:
         attributes: dict[str, Json] = {
             spelled[name.lower()]: value
             for name, values in raw.items()
-            if name.lower() in spelled and (value := _texts(values)) is not None
+            if name.lower() in spelled and (value := texts(values)) is not None
         }
         entry_id = self._id_of(raw)
         attributes |= {self.users.id_attribute: entry_id, "dn": dn}
         if self.groups is not None:
             attributes["groups"] = self._groups(connection, self.groups, dn, raw)
-        emails = _listed(_values(raw, self.users.email_attribute))
+        emails = listed(values_of(raw, self.users.email_attribute))
         return Entry(id=entry_id, email=emails[0] if emails else None, attributes=attributes)
 
     def _id_of(self, raw: Mapping[str, Any]) -> str:
-        values = _values(raw, self.users.id_attribute)
+        values = values_of(raw, self.users.id_attribute)
         if len(values) != 1 or not values[0]:
             raise UpstreamInvalid("id_missing", f"not exactly one {self.users.id_attribute}")
         if self._is_guid:
@@ -180,10 +181,10 @@ class Directory:
     ) -> list[str]:
         """The names of their groups; all of them or, where that cannot be, an error."""
         named = search.user_attribute
-        by = [dn] if named.lower() == "dn" else _listed(_values(raw, named))
+        by = [dn] if named.lower() == "dn" else listed(values_of(raw, named))
         names: dict[str, str] = {}
         while by:
-            members = "".join(f"({search.member_attribute}={_escaped(value)})" for value in by[:50])
+            members = "".join(f"({search.member_attribute}={escaped(value)})" for value in by[:50])
             by = by[50:]
             for group_dn, told in self._pages(connection, search, f"(&{search.filter}(|{members}))"):
                 if group_dn in names:
@@ -209,7 +210,7 @@ class Directory:
         )
         for one in found:
             if one["type"] == "searchResEntry":
-                names = _listed(_values(one["raw_attributes"], search.name_attribute))
+                names = listed(values_of(one["raw_attributes"], search.name_attribute))
                 yield one["dn"], (names or [""])[0]
         if connection.result["result"] not in (_DONE, _NO_SUCH):
             raise _refused(connection.result)
@@ -313,43 +314,6 @@ class Directory:
 
 def _scope(word: str) -> str:
     return {"subtree": "SUBTREE", "onelevel": "LEVEL"}.get(word, "BASE")
-
-
-def _escaped(text: str) -> str:
-    """RFC 4515 §3: what was typed is a value, whatever it looks like."""
-    plain = text.isascii() and not set(text) & set("*()\\\0")
-    return text if plain else "".join(f"\\{octet:02x}" for octet in text.encode())
-
-
-def _escaped_id(entry_id: str, is_guid: bool) -> str:
-    if not is_guid:
-        return _escaped(entry_id)
-    try:
-        return "".join(f"\\{octet:02x}" for octet in UUID(entry_id).bytes_le)
-    except ValueError as error:
-        raise UpstreamInvalid("nothing_kept", "what was kept is no GUID") from error
-
-
-def _values(raw: Mapping[str, Any], name: str) -> list[bytes]:
-    """The values of an attribute, whose name has no case (RFC 4512 §2.5)."""
-    return next((list(values) for found, values in raw.items() if found.lower() == name.lower()), [])
-
-
-def _listed(values: Sequence[Any]) -> list[str]:
-    """The values that are text."""
-    found = []
-    for value in values:
-        try:
-            found.append(value.decode() if isinstance(value, bytes) else str(value))
-        except UnicodeDecodeError:  # a picture, or a key: nothing for a claim
-            continue
-    return found
-
-
-def _texts(values: Sequence[Any]) -> Json:
-    """One text as itself, several as a list; None where there is none."""
-    listed = _listed(values)
-    return (listed[0] if len(listed) == 1 else listed) or None
 
 
 def _refused(result: Mapping[str, Any]) -> UpstreamError:
