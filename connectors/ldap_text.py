@@ -46,5 +46,5 @@ def listed(values: Sequence[Any]) -> list[str]:
 
 def texts(values: Sequence[Any]) -> Json:
     """One text as itself, several as a list; None where there is none."""
-    listed = listed(values)
-    return (listed[0] if len(listed) == 1 else listed) or None
+    found = listed(values)
+    return (found[0] if len(found) == 1 else found) or None
