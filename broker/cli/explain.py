@@ -128,15 +128,16 @@ def _read(options: argparse.Namespace) -> Mapping[str, Any]:
 def _documents(said: Mapping[str, Any], connector: ConnectorConfig, client: Client | None) -> Documents:
     from broker.endpoints.recognition import client_facts  # noqa: PLC0415
     from broker.mapping import Documents, upstream_facts  # noqa: PLC0415
+    from broker.upstreams.passing import ours  # noqa: PLC0415
 
     id_token, userinfo, api = (said.get(name) or {} for name in _DOCUMENTS)
-    amr = id_token.get("amr")
+    acr, amr = id_token.get("acr"), id_token.get("amr")
     known = upstream_facts(
         issuer=str(id_token.get("iss") or getattr(connector.settings, "issuer", "") or ""),
         connector=connector.id,
         documents=(userinfo, id_token, api),
         auth_time=id_token.get("auth_time"),
-        acr=id_token.get("acr"),
+        acr=ours(acr, connector.acr) if isinstance(acr, str) else None,
         amr=tuple(amr) if isinstance(amr, list) else (),
         sid=id_token.get("sid"),
     )
