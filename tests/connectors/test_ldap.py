@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from broker.connector import UpstreamInvalid
 from connectors import ldap
+from connectors.ldap_directory import Directory, UserSearch
+from connectors.ldap_text import escaped, escaped_id
 
 SOUND = {"url": "ldaps://ldap.acme.example", "user_search": {"base_dn": "dc=acme,dc=example"}}
 
@@ -57,3 +60,37 @@ def test_without_the_extra_the_operator_hears_what_to_install(monkeypatch):
     monkeypatch.setattr(ldap, "find_spec", lambda _: None)
     with pytest.raises(ValidationError, match=r"pip install 'federation-broker\[ldap\]'"):
         ldap.Settings.model_validate(SOUND)
+
+
+def test_a_guid_of_active_directory_is_one_text_and_found_again_by_its_octets():
+    octets = bytes(range(16))
+    searched = UserSearch(
+        base_dn="dc=x",
+        filter="(uid=*)",
+        username_attribute=("uid",),
+        scope="subtree",
+        id_attribute="objectGUID",
+        email_attribute="mail",
+        attributes=("cn",),
+    )
+    directory = Directory(
+        urls=(),
+        start_tls=False,
+        ca=None,
+        bind_dn=None,
+        bind_password=None,
+        users=searched,
+        groups=None,
+        timeout=1,
+    )
+    found = directory._id_of({"objectguid": [octets]})
+    assert found == "03020100-0504-0706-0809-0a0b0c0d0e0f"
+    assert escaped_id(found, True) == "".join(f"\\{octet:02x}" for octet in octets)
+    for raw in ({}, {"objectGUID": []}, {"objectGUID": [b"short"]}, {"objectGUID": [octets, octets]}):
+        with pytest.raises(UpstreamInvalid):
+            directory._id_of(raw)
+
+
+@pytest.mark.parametrize("typed", ["*", "a)(b", "\\", "\0", "ü", "(&)"])
+def test_nothing_that_is_typed_means_anything_in_a_filter(typed):
+    assert set(escaped(typed)) <= set("\\0123456789abcdef")
