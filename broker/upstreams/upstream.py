@@ -286,7 +286,7 @@ class Upstream:
             await self.ping()
         except TemporarilyUnavailable as error:
             return error.reason not in _AWAY
-        except OAuthError:
+        except (OAuthError, UpstreamDetour):
             return True
         return True
 

@@ -64,6 +64,7 @@ def gauge(text: str) -> float:
     return float(match[1])
 
 
+@pytest.mark.proves("oidc", "an upstream that does not answer is left alone: temporarily_unavailable at once")
 async def test_a_login_at_an_upstream_that_failed_is_answered_at_once_and_asks_nothing_of_it(two):
     await fail(two)
     before = len(two.idp.requests)
@@ -102,6 +103,7 @@ async def test_the_chooser_says_which_does_not_answer_and_still_leads_there(two)
         assert landed.params["error"] == "temporarily_unavailable"
 
 
+@pytest.mark.proves("oidc", "after a pause one login asks whether it is back, the others are let in again")
 async def test_after_the_pause_one_login_asks_and_goes_on_and_everybody_is_let_in(two, clock):
     await fail(two)
     two.idp.switch(token=None)

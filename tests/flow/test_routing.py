@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.flow.broker import CALLBACK, SECRET, Browser, Landed, leaving, query
+from tests.flow.broker import CALLBACK, SECRET, Broker, Browser, Landed, leaving, query
 
 ACME = {"name": "Acme", "domains": ["acme.example", "*.acme.example"]}
 BYTES = {"name": "Bytes & Sons", "domains": ["bytes.example"]}
@@ -139,6 +139,7 @@ async def test_prompt_none_is_never_routed(start):
     [("ada@acme.example", True), ("ada@eu.acme.example", True), ("ada@bytes.example", False), ("ada", False),
      ("a@acme.example@acme.example", False)],
 )  # fmt: skip
+@pytest.mark.proves("oidc", "login_hint only for the e-mail domains it is authoritative for")
 async def test_a_login_hint_may_be_kept_to_the_domains_of_the_upstream(start, hint, goes_on):
     broker = await start(connectors={"acme": ACME | {"pass_through": {"login_hint": "domains"}}})
     async with broker.browser() as browser:
@@ -361,3 +362,38 @@ async def test_no_login_goes_through_all_connectors_or_clients(start, monkeypatc
     assert walks == []
     assert connectors.walks == 0
     assert len(services.upstreams._found) == 1, "only what was used was made"
+
+
+# ── what a stranger can cost ──────────────────────────────────────────────────────────────────
+
+
+async def stored(broker: Broker) -> dict[bytes, tuple[int, int]]:
+    """Each key with its bytes and the milliseconds it has."""
+    store = broker.services.store
+    call = store._wire.call
+    keys = await call("KEYS", f"{store._prefix}*")
+    return {key: (await call("MEMORY", "USAGE", key), await call("PTTL", key)) for key in keys}
+
+
+@pytest.mark.row("DS-01")
+async def test_a_login_that_nobody_finishes_costs_two_kilobytes_for_ten_minutes(start):
+    broker = await start(connectors=many(30))
+    async with broker.browser() as browser:
+        before = await stored(broker)
+        await browser.step("GET", browser.authorize_url(login_hint="a" * 300))  # it waits for a choice
+        await browser.step("GET", browser.authorize_url(connector="c1"))  # and one on its way
+        new = {key: value for key, value in (await stored(broker)).items() if key not in before}
+    assert len(new) == 2
+    assert all(size <= 2048 and 0 < ttl <= 600_000 for size, ttl in new.values()), new
+
+
+@pytest.mark.row("DS-02")
+async def test_to_look_at_the_chooser_and_to_search_it_stores_nothing(start):
+    broker = await start(connectors=many(30))
+    async with broker.browser() as browser:
+        page = await browser.authorize()
+        before = set(await stored(broker))
+        for text in ("company", "ada@c3.example", "zebra", "company 3"):
+            await typed(browser, page, text)
+            await browser.go(page.url)
+        assert set(await stored(broker)) == before
