@@ -7,6 +7,7 @@ and a method `sign_in` of its own.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -164,6 +165,17 @@ class ConnectorKit:
         second = await self.sign_in(stage, stage.login())
         must(first.issuer and first.subject, "no issuer, or no subject")
         must((first.issuer, first.subject) == (second.issuer, second.subject), "the subject changes")
+
+    @pytest.mark.row("CB-47")
+    async def test_a_login_that_is_given_up_costs_nobody_else(self, stage: Stage) -> None:
+        """Cancelled at its first step or in the middle, it is over, and the next one is as good as ever."""
+        for steps in (1, 3, 10):
+            left = asyncio.ensure_future(self.sign_in(stage, stage.login()))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            left.cancel()
+            await asyncio.wait({left})
+        await self.sign_in(stage, stage.login())
 
     @pytest.mark.row("CB-14")
     async def test_an_answer_that_no_upstream_gives_is_refused(self, stage: Stage) -> None:

@@ -6,17 +6,15 @@ Owns `OAuth2Kit`. RFC 6749 §4.1, §5 and §10; RFC 7636; RFC 9207 §2.4; RFC 97
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import pytest
 
-from broker.connector import UpstreamIdentity
-from broker.kit.contract import ConnectorKit, secrets_of
-from broker.kit.provider import FakeProvider
+from broker.kit.contract import secrets_of
+from broker.kit.people import PeopleTests
 from broker.kit.saying import Refusal, all_of, must, naming, refusal
-from broker.kit.stage import Login, Stage
-from broker.protocol.errors import OAuthError
+from broker.kit.stage import Stage
 
 DEADLINE = 0.25
 """Seconds for one call where a test waits for it to pass; an operator's is at least one."""
@@ -30,7 +28,7 @@ MAX_TOLD = 600
 """Characters of an upstream's words that may stand in our log."""
 
 
-class OAuth2Kit(ConnectorKit):
+class OAuth2Kit(PeopleTests):
     """The contract, and OAuth 2.0."""
 
     pkce: ClassVar[bool] = True
@@ -239,27 +237,6 @@ class OAuth2Kit(ConnectorKit):
 
     # ── Many at once ──────────────────────────────────────────────────────────────────────────
 
-    @pytest.mark.row("CB-46")
-    @pytest.mark.row("CB-47")
-    @pytest.mark.row("UP-14")
-    async def test_everybody_gets_their_own_person_whoever_leaves_in_the_middle(self, stage: Stage) -> None:
-        """Logins at the same time, some of them cancelled: nobody hears what is another's."""
-        people = (stage.idp.current, self.another(stage.idp))
-        logins = [await self._arrived(stage, person) for person in people * 6]
-        tasks = [asyncio.ensure_future(login.finish(answer)) for login, answer in logins]
-        await asyncio.sleep(0)
-        for left in tasks[::5]:
-            left.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        subjects: dict[str, set[str]] = {person: set() for person in people}
-        for person, end in zip(people * 6, ended, strict=True):
-            if isinstance(end, UpstreamIdentity):
-                subjects[person].add(end.subject)
-            elif not isinstance(end, asyncio.CancelledError):
-                raise end
-        must(all(len(found) == 1 for found in subjects.values()), f"the people are mixed: {subjects}")
-        must(len(set.union(*subjects.values())) == len(people), "two people are one subject")
-
     @pytest.mark.row("UP-14")
     async def test_a_late_answer_reaches_nobody_else(self) -> None:
         """What comes after the deadline is lost, and the next login is its own."""
@@ -271,11 +248,11 @@ class OAuth2Kit(ConnectorKit):
             stage.idp.reset()
             stage.idp.release()
             stage.now.forward(60)
-            login, answer = await self._arrived(stage, self.another(stage.idp))
+            login, answer = await self.arrived(stage, self.another(stage.idp))
             next_one, again = await login.finish(answer), await self.sign_in(stage, stage.login())
             must(next_one.subject == again.subject, "an answer of another login was taken")
 
-    # ── How fresh, and who ────────────────────────────────────────────────────────────────────
+    # ── How fresh ────────────────────────────────────────────────────────────────────
 
     @pytest.mark.row("CB-30")
     async def test_an_old_login_never_passes_for_a_fresh_one(self, stage: Stage) -> None:
@@ -287,35 +264,7 @@ class OAuth2Kit(ConnectorKit):
             told = await self.refused(stage, asked, **asked)
             must(told.error in {"login_required", "detour"}, f"{asked}: {told}")
 
-    @pytest.mark.row("UI-07")
-    async def test_a_new_name_is_the_same_person(self, stage: Stage) -> None:
-        """A name and an address are somebody's today and another's tomorrow."""
-        before = await self.sign_in(stage, stage.login())
-        person = stage.idp.current
-        known = stage.idp.people[person]
-        stage.idp.people[person] = {**known, "name": "A New Name", "email": "new@example.com"}
-        after = await self.sign_in(stage, stage.login())
-        must(before.subject == after.subject, "a new name makes a new person")
-        must("new@example.com" not in after.subject, "the subject is an address")
-
-    @pytest.mark.row("UI-02")
-    async def test_an_address_that_is_not_proved_is_not_passed_on_as_proved(self, stage: Stage) -> None:
-        """Only ``true`` counts, and what the vendor documents to mean it."""
-        unproved: tuple[Any, ...] = ("false", "no", "yes", 0, [], {}, False)
-        for said in unproved:
-            self.say_address_verified(stage.idp, said)
-            try:
-                identity = await self.sign_in(stage, stage.login())
-            except OAuthError:
-                continue  # the whole login is refused, which passes nothing on
-            claims = self.mapped(stage, identity).claims
-            must(claims.get("email_verified") is not True, f"email_verified {said!r} counts as true")
-
     # ── For the tests ─────────────────────────────────────────────────────────────────────────
-
-    def say_address_verified(self, idp: FakeProvider, said: Any) -> None:
-        """Let the provider say this of the person's address, in every place where it speaks of it."""
-        idp.switch(claims={"email_verified": said}, userinfo={"email_verified": said})
 
     async def _spoilt(self, case: tuple[str, str]) -> None:
         """The trouble costs this login; the next one, after a while, is as good as ever."""
@@ -327,17 +276,3 @@ class OAuth2Kit(ConnectorKit):
             async with naming(f"after {case}"):
                 identity = await self.sign_in(stage, stage.login())
             must("planted" not in str(identity), f"{case}: an answer that nobody asked for was taken")
-
-    async def _arrived(self, stage: Stage, person: str) -> tuple[Login, Mapping[str, str]]:
-        """A login of this person, back from the upstream."""
-        stage.idp.current = person
-        login = stage.login()
-        return login, await login.at_the_upstream()
-
-    def another(self, idp: FakeProvider) -> str:
-        """A second person at the provider, made at the first call; who signs in stays the same."""
-        if self.other not in idp.people:
-            first = idp.current
-            idp.person(self.other, **{**idp.people[first], **self.other_person})
-            idp.current = first
-        return self.other

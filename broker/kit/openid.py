@@ -166,6 +166,22 @@ class OpenIDKit(SignatureTests):
                 continue
             self.mapped(stage, identity)
 
+    @pytest.mark.row("UI-14")
+    async def test_asked_again_it_is_nobody_else(self) -> None:
+        """An answer about another person is refused (Core §12.2), or told as that person's."""
+        if self.asked_again is None:
+            return
+        async with self.on_stage(self.asked_again) as stage:
+            first = await self.signed_in(stage)
+            stage.idp.switch(claims={self.subject_claim: self.other}, userinfo={"sub": self.other})
+            try:
+                again = await stage.upstream.refresh(first.keep)
+            except OAuthError as error:
+                must(error.reason != "connector_failed", f"somebody else: {error.detail}")
+                return
+            # The broker compares the subject as well, and ends the grant.
+            must(again.subject != first.subject, "the claims of somebody else are told as this person's")
+
     # ── Userinfo ──────────────────────────────────────────────────────────────────────────────
 
     @pytest.mark.row("CB-31")

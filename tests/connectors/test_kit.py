@@ -21,19 +21,23 @@ from tests.fakes.keycloak import FakeKeycloak
 from tests.fakes.okta import FakeOkta
 
 CLIENT = {"client_id": "{client_id}", "client_secret": "{client_secret}"}
+OFFLINE = {"scope": "openid profile email offline_access"}
 
 
 class TestOidc(OpenIDKit):
+    asked_again = OFFLINE
     connector: ClassVar = {"type": "oidc", "issuer": "{issuer}", **CLIENT}
 
 
 class TestAuth0(OpenIDKit):
     provider = FakeAuth0
+    asked_again = OFFLINE
     connector: ClassVar = {"type": "auth0", "domain": "acme.eu.auth0.com", **CLIENT}
 
 
 class TestOkta(OpenIDKit):
     provider = FakeOkta
+    asked_again = OFFLINE
     connector: ClassVar = {
         "type": "okta",
         "domain": "acme.okta.com",
@@ -44,11 +48,13 @@ class TestOkta(OpenIDKit):
 
 class TestKeycloak(OpenIDKit):
     provider = FakeKeycloak
+    asked_again = OFFLINE
     connector: ClassVar = {"type": "keycloak", "base_url": "{origin}", "realm": "acme", **CLIENT}
 
 
 class TestCognito(OpenIDKit):
     provider = FakeCognito
+    asked_again: ClassVar = {}
     connector: ClassVar = {"type": "cognito", "user_pool_id": POOL, "endpoint_url": "{origin}", **CLIENT}
 
 
@@ -56,6 +62,7 @@ class TestEntra(OpenIDKit):
     provider = FakeEntra
     subject_claim = "oid"
     other = "00000000-0000-0000-66f3-000000000002"
+    asked_again = OFFLINE
     connector: ClassVar = {
         "type": "entra",
         "tenant": entra.TENANT,
@@ -68,6 +75,7 @@ class TestEntra(OpenIDKit):
 class TestAzureB2C(OpenIDKit):
     provider = FakeB2C
     userinfo = None
+    asked_again: ClassVar = {"scope": "openid offline_access"}
     connector: ClassVar = {
         "type": "azure_b2c",
         "tenant": azure_b2c.NAME,
@@ -79,6 +87,7 @@ class TestAzureB2C(OpenIDKit):
 
 class TestEntrust(OpenIDKit):
     provider = FakeEntrust
+    asked_again = OFFLINE
     connector: ClassVar = {"type": "entrust", "domain": FakeEntrust.hosts[0], **CLIENT}
 
 
@@ -86,7 +95,11 @@ class TestGitHub(OAuth2Kit):
     provider = FakeGitHub
     lists = frozenset({"emails"})
     other_person: ClassVar = {"id": 7}
+    asked_again: ClassVar = {}
     connector: ClassVar = {"type": "github", "host": "{host}", **CLIENT}
+
+    def revoke(self, idp: FakeGitHub) -> None:
+        idp.revoke()
 
     def say_address_verified(self, idp: FakeProvider, said: Any) -> None:
         listed = idp.people[idp.current]["emails"]
@@ -95,17 +108,20 @@ class TestGitHub(OAuth2Kit):
 
 class TestGoogle(OpenIDKit):
     provider = FakeGoogle
+    asked_again: ClassVar = {"access_type": "offline"}
     connector: ClassVar = {"type": "google", **CLIENT}
 
 
 class TestGitLab(OpenIDKit):
     provider = FakeGitLab
+    asked_again: ClassVar = {}
     connector: ClassVar = {"type": "gitlab", "base_url": "{origin}", **CLIENT}
 
 
 class TestApple(OpenIDKit):
     provider = apple.FakeApple
     userinfo = None
+    asked_again: ClassVar = {}
     connector: ClassVar = {
         "type": "apple",
         "client_id": "{client_id}",
