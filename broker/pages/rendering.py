@@ -49,7 +49,7 @@ class Pages:
         style = stylesheet_head() + _without_comments((_HERE / "static" / "page.css").read_text("utf-8"))
         shared = {
             "style_url": self._files.add("page", ".css", style.encode()),
-            "script_url": self._files.add("page", ".js", _without_remarks((_HERE / "static" / "page.js"))),
+            "script_url": self._files.add("page", ".js", _without_remarks(_HERE / "static" / "page.js")),
             "favicon_url": self._icons["door"],
             "search_from": SEARCH_FROM,
             "person_limit": safety.PERSON_LIMIT,
