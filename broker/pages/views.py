@@ -52,7 +52,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forget:
-    """The button by which a browser forgets what it used last: posts ``csrf``, on the chooser ``flow`` too."""
+    """The button by which a browser forgets what it used last: posts ``csrf``, and maybe ``flow``."""
 
     action: str
     csrf: str
