@@ -6,6 +6,7 @@ answer depends on it, and a store that does not take it only loses it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -38,6 +39,7 @@ class Trace:
     outcome: str = "ok"
     reason: str = ""
     detail: str = ""
+    writing: asyncio.Future[None] | None = None
 
 
 TRACE: web.RequestKey[Trace | None] = web.RequestKey("trace", Trace)
@@ -99,20 +101,33 @@ def failed(request: web.Request, reason: str, detail: str, outcome: str) -> None
         found.outcome, found.reason, found.detail, found.ends = outcome, reason, detail, True
 
 
+def ahead(request: web.Request) -> None:
+    """Begin the write where all is decided, so that it travels with the login's own last one."""
+    found = request.get(TRACE)
+    if found is not None and found.asked is not None:
+        found.writing = asyncio.ensure_future(_write(request, found, found.asked))
+
+
 async def keep(request: web.Request) -> None:
-    """The one write, where this request ended a login."""
+    """The one write, where this request ended a login; a second only if that went wrong at its last step."""
     found = request.get(TRACE)
     if found is None or found.asked is None or not found.ends:
         return
-    if found.reason.startswith("store_"):  # who waited for the store in vain does not wait for it again
-        return
+    if found.writing is not None:
+        await found.writing
+    # Who waited for the store in vain does not wait for it again.
+    if (found.writing is None or found.reason) and not found.reason.startswith("store_"):
+        await _write(request, found, found.asked)
+
+
+async def _write(request: web.Request, found: Trace, asked: AuthorizeRequest) -> None:
     services = request.app[SERVICES]
     record = Explained(
         correlation_id=request[about.CORRELATION],
         at=services.now(),
-        client_id=found.asked.client_id,
-        scopes=found.asked.scopes,
-        by_name=found.asked.claims,
+        client_id=asked.client_id,
+        scopes=asked.scopes,
+        by_name=asked.claims,
         connector=request[about.CONCERNS].get("connector", ""),
         subject=found.subject,
         outcome=found.outcome,

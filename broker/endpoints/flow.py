@@ -239,10 +239,11 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     question = consent.question(asked, client, remembered, services.scopes)
     outcome, why = consent.in_words(question, client, remembered)
     explaining.decided(request, "consent", outcome, why)
+    if question.is_needed and "none" in asked.prompt:
+        raise ConsentRequired(reason="consent_needed")
+    explaining.ahead(request)
     if not question.is_needed:
         return await issue(request, asked, who, question.granted, remembered)
-    if "none" in asked.prompt:
-        raise ConsentRequired(reason="consent_needed")
     return await ask_consent(request, asked, who, question)
 
 
