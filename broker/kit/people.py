@@ -44,10 +44,11 @@ class PeopleTests(AskedAgainTests):
         must(people[0] == people[2], "the first person came back as somebody else")
         must(people[0] != people[1], "the second person is taken for the first")
 
+    @pytest.mark.row("UI-01")
     @pytest.mark.row("UI-02")
     async def test_an_address_that_is_not_proved_is_not_passed_on_as_proved(self, stage: Stage) -> None:
         """Only ``true`` counts, and what the vendor documents to mean it."""
-        unproved: tuple[Any, ...] = ("false", "no", "yes", 0, [], {}, False)
+        unproved: tuple[Any, ...] = (None, "false", "no", "yes", 0, [], {}, False)
         for said in unproved:
             self.say_address_verified(stage.idp, said)
             try:

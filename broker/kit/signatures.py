@@ -12,7 +12,7 @@ import pytest
 from broker.kit.forging import b64, strangers_key
 from broker.kit.oauth2 import OAuth2Kit
 from broker.kit.saying import must, naming
-from broker.kit.stage import Stage
+from broker.kit.stage import ISSUER, Stage
 
 NONES: tuple[Any, ...] = (
     "none",
@@ -147,12 +147,20 @@ class SignatureTests(OAuth2Kit):
             stage.idp.switch(payload=payload)
             await self.refused(stage, name)
 
+    @pytest.mark.row("JW-25")
     @pytest.mark.row("JW-27")
     async def test_another_kind_of_token_is_no_id_token(self, stage: Stage) -> None:
         """An access token, a logout token, an assertion (RFC 8725 §3.11)."""
         for typ in ("at+jwt", "application/at+jwt", "AT+JWT", "logout+jwt", "dpop+jwt", "secevent+jwt", 7):
             stage.idp.switch(typ=typ)
             await self.refused(stage, f"typ {typ!r}")
+        stage.idp.switch(typ=None)
+        await self.sign_in(stage, stage.login())
+        access_token = stage.idp.told[-1].get("access_token", "none.was.given")
+        stage.idp.switch(token={"id_token": access_token}, at_hash="missing")
+        await self.refused(stage, "an access token in place of the ID Token")
+        stage.idp.switch(token=None, iss=ISSUER, aud="app")
+        await self.refused(stage, "a token of our own issuer for an app of ours")
 
     # ── Its keys ──────────────────────────────────────────────────────────────────────────────
 

@@ -71,6 +71,9 @@ class TestEntra(OpenIDKit):
         **CLIENT,
     }
 
+    def say_address_verified(self, idp: FakeProvider, said: Any) -> None:
+        idp.switch(xms_edov="missing" if said is None else said)
+
 
 class TestAzureB2C(OpenIDKit):
     provider = FakeB2C
