@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from tests.flow.broker import Broker, Browser, Landed
+from tests.flow.broker import Broker, Browser, Landed, claims
 
 
 async def at_the_upstream(browser: Browser, **asked: str) -> Landed:
@@ -32,6 +32,7 @@ def token_requests(broker: Broker) -> int:
 
 
 @pytest.mark.row("CB-01")
+@pytest.mark.row("CB-02")
 @pytest.mark.parametrize("state", [None, "", "x" * 43])
 async def test_a_missing_or_unknown_state_is_a_page(broker: Broker, state) -> None:
     async with broker.browser() as browser:
@@ -204,3 +205,21 @@ async def test_many_logins_at_once_each_get_their_own_person(broker: Broker) -> 
 
     found = await asyncio.gather(*(one(number) for number in range(40)))
     assert all(name == f"Person {number}" for number, name in found)
+
+
+@pytest.mark.row("CB-42")
+async def test_somebody_else_gets_a_session_of_their_own_and_the_other_ends(
+    broker: Broker,
+) -> None:
+    async with broker.browser() as browser:
+        first = await browser.login()
+        _, adas = await browser.token(first.code)
+        broker.idp.person("bob", name="Bob Example", email="bob@people.example", email_verified=True)
+        broker.idp.session_since = None
+        second = await browser.login(prompt="select_account")
+        _, bobs = await browser.token(second.code)
+        before, after = claims(adas["id_token"]), claims(bobs["id_token"])
+        assert before["sub"] != after["sub"]
+        assert before["sid"] != after["sid"]
+        assert (await browser.userinfo(adas["access_token"]))[0] == 401
+        assert (await browser.userinfo(bobs["access_token"]))[1]["name"] == "Bob Example"
