@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from signxml.algorithms import (
@@ -106,10 +107,23 @@ def _check_shape(element: Element) -> str:
         raise UpstreamInvalid("signature_reference", "it refers to another element")
     _check_transforms(reference)
     _check_algorithms(info, reference)
+    _check_measure(info)
     return "".join(plain_text(signature.find(f".//{q(DS, 'X509Certificate')}")).split())
 
 
 _PARTS = frozenset({q(DS, "SignedInfo"), q(DS, "SignatureValue"), q(DS, "KeyInfo")})
+_MOST_PARTS, _MOST_ATTRIBUTES, _LONGEST_PREFIXES = 16, 32, 256
+"""Of a SignedInfo. It is canonicalized before anybody knows who made it, and libxml2 then looks for each
+prefix of a PrefixList at each element: 40 kB that are all of these take it ten seconds."""
+
+
+def _check_measure(info: Element) -> None:
+    """That canonicalizing it costs next to nothing, whoever wrote it."""
+    parts = list(islice(info.iter("*"), _MOST_PARTS + 1))
+    attributes = sum(len(one.attrib) for one in parts)
+    prefixes = sum(len(one.get("PrefixList", "")) for one in parts)
+    if len(parts) > _MOST_PARTS or attributes > _MOST_ATTRIBUTES or prefixes > _LONGEST_PREFIXES:
+        raise UpstreamInvalid("signature_malformed", "a signature with more in it than a signature")
 
 
 def _check_transforms(reference: Element) -> None:

@@ -35,9 +35,13 @@ UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 MAX_DOCUMENT = 1 << 20
 """Bytes of any document that is read here."""
 
+_MAX_PREFIXES = 256
+"""Of namespaces in one document: libxml2 looks through them all whenever it copies an element by itself."""
+
 _DECLARED = re.compile(r"\s*<\?xml[^>]*?\sencoding\s*=\s*[\"']([^\"']*)[\"']")
 _ENCODINGS = {"utf-8", "us-ascii", "ascii"}
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|\+00:00)", re.ASCII)
+_PREFIX = re.compile(r"xmlns:([^\s=]+)")
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}", re.ASCII)
 
 
@@ -58,6 +62,8 @@ def parse(data: bytes, *, most: int = MAX_DOCUMENT) -> Element:
         raise UpstreamInvalid("xml_not_utf8", "another encoding is declared")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:  # before a parser sees it: it needs no expanding to cost
         raise UpstreamInvalid("xml_dtd")
+    if text.count("xmlns:") > _MAX_PREFIXES and len(set(_PREFIX.findall(text))) > _MAX_PREFIXES:
+        raise UpstreamInvalid("xml_namespaces", f"more than {_MAX_PREFIXES} prefixes")
     try:
         root = etree.fromstring(data, _parser())
     except (etree.XMLSyntaxError, ValueError):
