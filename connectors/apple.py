@@ -9,7 +9,7 @@ Apple's "Sign in with Apple REST API"; RFC 7519; OAuth 2.0 Form Post Response Mo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -89,7 +89,7 @@ class Connector(oidc.Connector):
         """The person, with the name that came beside the code; kept, since it never comes again."""
         return _named(await super().finish(login, answer, memory), _name(answer.get("user", "")))
 
-    async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+    async def refresh(self, keep: MutableMapping[str, str]) -> UpstreamIdentity:
         """Asks again, and says the name that was told at the login."""
         try:
             name = json.loads(keep.get("name", "{}"))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -98,7 +98,7 @@ class Connector(oidc.Connector):
         acr = next((context for context in login.acr_values if context in reached), identity.acr)
         return replace(identity, acr=acr)
 
-    async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+    async def refresh(self, keep: MutableMapping[str, str]) -> UpstreamIdentity:
         """Asks again; where Entra wants the person for that, what stands on this login ends."""
         try:
             return await super().refresh(keep)

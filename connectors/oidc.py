@@ -7,7 +7,7 @@ and never repaired: with a slash more or less it is somebody else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 
 from broker.connector import (
@@ -84,14 +84,15 @@ class Connector:
         self.check(claims)
         return await self._identity(tokens, claims, metadata)
 
-    async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+    async def refresh(self, keep: MutableMapping[str, str]) -> UpstreamIdentity:
         """Asks again: by the refresh token, or at userinfo while the access token lasts (Core §12)."""
         metadata, kept = await self._discover(), oidc_keep.read(keep)
         if kept.refresh_token is None:
             return replace(await self._asked_at_userinfo(kept, metadata), keep=keep)
         tokens = await self._refreshed(kept.refresh_token, metadata)
+        keep["refresh_token"] = tokens.refresh_token or kept.refresh_token
         if tokens.id_token is None:
-            return await self._identity(tokens, SignedClaims(kept.claims), metadata)
+            return await self._identity(tokens, SignedClaims(kept.claims), metadata, told=kept.told)
         expected = self._expected(tokens, nonce=_word(kept.claims.get("nonce")), refreshed=True)
         claims = await self._verified(tokens, expected, metadata)
         self.check(claims)
@@ -258,7 +259,7 @@ class Connector:
             raise UpstreamUnavailable("the access token has ended, and no refresh token was given")
         tokens = oauth2.Tokens(access_token=kept.access_token, id_token=None, refresh_token=None)
         try:
-            return await self._identity(tokens, SignedClaims(kept.claims), metadata)
+            return await self._identity(tokens, SignedClaims(kept.claims), metadata, told=kept.told)
         except UserinfoRefused as error:
             if error.status == _UNAUTHORIZED and kept.expires_at is not None:
                 raise UpstreamRefused("access_denied", error.detail) from error
@@ -294,21 +295,32 @@ class Connector:
         return await self._tools.verify(token, jwks_uri=metadata.jwks_uri, expected=expected)
 
     async def _identity(
-        self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
+        self,
+        tokens: oauth2.Tokens,
+        claims: SignedClaims,
+        metadata: Metadata,
+        *,
+        told: frozenset[str] = frozenset(),
     ) -> UpstreamIdentity:
-        """The person of these claims, with everything else that is wanted about them."""
+        """The person of these claims, with everything else that is wanted about them.
+
+        ``told`` are those that userinfo told too when they were new: what it tells no more is gone.
+        """
         pulled = self._settings.get_user_info
+        said = await self.userinfo(tokens, claims, metadata) if pulled else {}
+        if pulled and not told <= said.keys():
+            claims = SignedClaims({k: v for k, v in claims.items() if k in said or k not in told})
         identity = UpstreamIdentity(
             issuer=str(claims["iss"]),
             subject=self.subject(claims),
             id_token=claims,
-            userinfo=await self.userinfo(tokens, claims, metadata) if pulled else {},
+            userinfo=said,
             api=await self.further(tokens, claims, metadata),
             auth_time=int(claims.get("auth_time") or 0) or None,
             acr=_word(claims.get("acr")),
             amr=_words(claims.get("amr")),
             sid=_word(claims.get("sid")),
-            keep=oidc_keep.keep(tokens, claims, userinfo=pulled, now=self._tools.now()),
+            keep=oidc_keep.keep(tokens, claims, said if pulled else None, now=self._tools.now()),
         )
         return self.settled(identity)
 

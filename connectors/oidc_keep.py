@@ -17,6 +17,8 @@ from connectors.oauth2 import Tokens
 
 _PASSING = ("aud", "azp", "exp", "iat", "nbf", "jti", "at_hash", "c_hash", "s_hash")
 """Claims about one token, of no use once it was checked."""
+_WHOSE = frozenset({"iss", "sub"})
+"""Claims that say whose all the others are: userinfo need not repeat them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,24 +27,38 @@ class Kept:
 
     claims: Mapping[str, Json]
     """What the last ID Token said."""
+    told: frozenset[str]
+    """Those of its claims that userinfo told too, and so can take back."""
     refresh_token: str | None = field(repr=False)
     access_token: str | None = field(repr=False)
     expires_at: float | None
     """When the access token ends, where that was told."""
 
 
-def keep(tokens: Tokens, claims: Mapping[str, Any], *, userinfo: bool, now: float) -> dict[str, str]:
-    """What to keep: a refresh token, or the access token where userinfo is what is asked."""
+def keep(
+    tokens: Tokens, claims: Mapping[str, Any], userinfo: Mapping[str, Json] | None, *, now: float
+) -> dict[str, str]:
+    """What to keep: a refresh token, or the access token where userinfo is what is asked.
+
+    ``userinfo`` is what it said; None where it is not asked.
+    """
     if tokens.refresh_token is not None:
         kept = {"refresh_token": tokens.refresh_token}
-    elif userinfo and tokens.access_token is not None:
+    elif userinfo is not None and tokens.access_token is not None:
         kept = {"access_token": tokens.access_token}
         if tokens.expires_in is not None:
             kept["expires_at"] = str(int(now) + tokens.expires_in)
     else:
         return {}
     lasting = {name: value for name, value in claims.items() if name not in _PASSING}
-    return {**kept, "claims": json.dumps(lasting, separators=(",", ":"))}
+    kept["claims"] = _written(lasting)
+    if userinfo is not None:
+        kept["told"] = _written(sorted(lasting.keys() & userinfo.keys() - _WHOSE))
+    return kept
+
+
+def _written(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def read(kept: Mapping[str, str]) -> Kept:
@@ -54,6 +70,7 @@ def read(kept: Mapping[str, str]) -> Kept:
     try:
         claims = json.loads(kept["claims"])
         expires_at = float(kept["expires_at"]) if "expires_at" in kept else None
+        told = frozenset[str](json.loads(kept.get("told", "[]")))
         sound = isinstance(claims["iss"], str) and isinstance(claims["sub"], str)
     except (KeyError, TypeError, ValueError) as error:
         raise UpstreamInvalid("kept_unreadable", type(error).__name__) from error
@@ -61,6 +78,7 @@ def read(kept: Mapping[str, str]) -> Kept:
         raise UpstreamInvalid("kept_unreadable")
     return Kept(
         claims=claims,
+        told=told,
         refresh_token=kept.get("refresh_token"),
         access_token=kept.get("access_token"),
         expires_at=expires_at,

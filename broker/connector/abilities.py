@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -33,8 +33,11 @@ class Connector(Protocol):
 class CanRefresh(Protocol):
     """An upstream that can be asked again about somebody who is not there."""
 
-    async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+    async def refresh(self, keep: MutableMapping[str, str]) -> UpstreamIdentity:
         """Who they are now, of the same issuer and subject. ``keep`` is what the last identity kept.
+
+        What is put into ``keep`` stays, also where the rest then fails: a refresh token that is good once
+        belongs there as soon as it came.
 
         Raises:
             UpstreamRefused: the person or what they allowed is gone: what stands on it ends.

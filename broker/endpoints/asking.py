@@ -78,7 +78,9 @@ async def asked_again(services: Services, grant: Grant) -> Grant:
 @asynccontextmanager
 async def _turn(services: Services, held_id: str, upstream: Upstream, came: float) -> AsyncIterator[bool]:
     """Waits until it is our turn, or until somebody has asked since we came: then it need not be ours."""
-    turn, longest = services.fresh_name(), upstream.patience + _GRACE
+    # Twice: it may first be looked at whether it is there again. Nobody else asks meanwhile: of two who use
+    # one refresh token the upstream may take it for stolen (RFC 9700 §4.14.2).
+    turn, longest = services.fresh_name(), 2 * upstream.patience + _GRACE
     loop = asyncio.get_running_loop()
     give_up = loop.time() + longest
     while not await services.store.begin_asking(held_id, turn, longest):
@@ -99,22 +101,38 @@ async def _turn(services: Services, held_id: str, upstream: Upstream, came: floa
 async def _ask(services: Services, grant: Grant, held_id: str, held: Held) -> Held:
     upstream, now = services.upstreams[grant.context.connector], services.now()
     try:
-        identity = await upstream.refresh(held.keep)
-        context = recognise(services, upstream.id, _as_signed_in(identity, held.context))
-        if context.subject != grant.context.subject:
-            raise AccessDenied(reason="upstream_subject_changed")
+        async with _kept(services, held_id, held) as keep:
+            identity = await upstream.refresh(held.keep, keep)
+            context = recognise(services, upstream.id, _as_signed_in(identity, held.context))
+            if context.subject != grant.context.subject:
+                raise AccessDenied(reason="upstream_subject_changed")
     except AccessDenied as error:
-        raise await _denied(services, grant, held_id, error) from error
+        raise await _denied(services, grant, held_id, replace(held, keep=keep), error) from error
     except OAuthError as error:
         if isinstance(error, TemporarilyUnavailable) and may_go_on(held, upstream.refresh_rule, now=now):
             _note(services, grant, "allowed", error)
             return held
         _note(services, grant, "failed", error)
         raise TemporarilyUnavailable(reason=error.reason, detail=error.detail) from error
-    latest = Held(keep={**held.keep, **identity.keep}, context=replace(context, held=held_id), checked_at=now)
+    latest = Held(keep={**keep, **identity.keep}, context=replace(context, held=held_id), checked_at=now)
     if not await services.store.renew_held(held_id, latest):
         raise InvalidGrant(reason="upstream_denied")
     return latest
+
+
+@asynccontextmanager
+async def _kept(services: Services, held_id: str, held: Held) -> AsyncIterator[dict[str, str]]:
+    """What is kept from now on, whatever fails after it came, be it by a deadline or the end of this worker.
+
+    A refresh token is often good once: who loses the next has lost the login.
+    """
+    keep = dict(held.keep)
+    try:
+        yield keep
+    except BaseException:
+        if keep != held.keep:
+            await services.store.renew_held(held_id, replace(held, keep=keep))
+        raise
 
 
 def _as_signed_in(identity: UpstreamIdentity, before: AuthenticationContext) -> UpstreamIdentity:
@@ -122,12 +140,16 @@ def _as_signed_in(identity: UpstreamIdentity, before: AuthenticationContext) -> 
     return replace(identity, auth_time=before.auth_time, acr=before.acr, amr=before.amr)
 
 
-async def _denied(services: Services, grant: Grant, held_id: str, error: AccessDenied) -> InvalidGrant:
+async def _denied(
+    services: Services, grant: Grant, held_id: str, held: Held, error: AccessDenied
+) -> InvalidGrant:
     """What stands on this login ends: its other grants and its session when they are next looked at."""
     _note(services, grant, "refused", error)
     if services.upstreams[grant.context.connector].refresh_rule.on_denied == "revoke":
         await services.store.drop_held(held_id)
         await services.store.revoke_grant(grant.id)
+    else:
+        await services.store.renew_held(held_id, replace(held, refused=True))
     return InvalidGrant(reason="upstream_denied", detail=error.detail)
 
 

@@ -29,8 +29,8 @@ def is_due(held: Held, rule: UpstreamRefresh, *, now: float) -> bool:
 
 
 def may_go_on(held: Held, rule: UpstreamRefresh, *, now: float) -> bool:
-    """Whether what it said last is still good enough, now that it says nothing."""
-    return now - held.checked_at < rule.allow_until
+    """Whether what it said last is still good enough, now that it says nothing; "no" is never."""
+    return not held.refused and now - held.checked_at < rule.allow_until
 
 
 def as_it_is(context: AuthenticationContext, held: Held) -> AuthenticationContext:

@@ -134,6 +134,8 @@ class Held:
     """As the upstream said it last."""
     checked_at: float
     """When that was."""
+    refused: bool = False
+    """Whether it has said no since, where that does not end everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

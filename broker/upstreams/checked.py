@@ -14,6 +14,8 @@ _MAX_FACT, _MAX_METHODS = 255, 32
 """Characters of an `acr`, a `sid`, one `amr`; and how many of the last."""
 _MAX_MEMORY = 4096
 """Characters that a connector may want to find again; it is kept for every login under way."""
+_MAX_KEEP = 256 * 1024
+"""Characters that a connector may keep of a login; an ID Token's claims are among them."""
 
 
 def checked_departure(departure: object) -> Departure:
@@ -45,7 +47,13 @@ def checked_identity(identity: object) -> UpstreamIdentity:
         raise TypeError("finish says an auth_time that is no whole number")
     if not all(isinstance(told, Mapping) for told in (identity.id_token, identity.userinfo, identity.api)):
         raise TypeError("finish returned claims that are no mapping")
+    checked_keep(identity.keep)
     return identity
+
+
+def checked_keep(keep: Mapping[str, str]) -> dict[str, str]:
+    """What a connector keeps of a login, if it is text of some measure."""
+    return _texts(keep, _MAX_KEEP)
 
 
 def checked_question(question: Question) -> Question:
@@ -58,9 +66,13 @@ def checked_question(question: Question) -> Question:
 
 def _memory(wanted: Mapping[str, str]) -> dict[str, str]:
     """What a connector wants to find again, if it is text of some measure."""
-    memory = dict(wanted)
-    if not all(isinstance(text, str) for pair in memory.items() for text in pair):
+    return _texts(wanted, _MAX_MEMORY)
+
+
+def _texts(wanted: Mapping[str, str], most: int) -> dict[str, str]:
+    texts = dict(wanted)
+    if not all(isinstance(text, str) for pair in texts.items() for text in pair):
         raise TypeError("it wants to remember what is not text")
-    if sum(len(key) + len(value) for key, value in memory.items()) > _MAX_MEMORY:
+    if sum(len(key) + len(value) for key, value in texts.items()) > most:
         raise ValueError("it wants to remember too much")
-    return memory
+    return texts

@@ -7,7 +7,7 @@ however long it takes and whatever it returns, only this one login fails.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -44,7 +44,7 @@ from broker.protocol.errors import OAuthError, ServerError, TemporarilyUnavailab
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
 from broker.protocol.freshness import Stale, resolve_auth_time
 from broker.upstreams.answers import as_protocol_error
-from broker.upstreams.checked import checked_departure, checked_identity, checked_question
+from broker.upstreams.checked import checked_departure, checked_identity, checked_keep, checked_question
 from broker.upstreams.passing import Started, login_for, ours
 from broker.upstreams.tools import ClientKey
 
@@ -175,8 +175,12 @@ class Upstream:
         """Seconds after which a call to it has ended in any case."""
         return self._deadline
 
-    async def refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+    async def refresh(
+        self, keep: Mapping[str, str], into: MutableMapping[str, str] | None = None
+    ) -> UpstreamIdentity:
         """Who somebody is now, asked without them.
+
+        ``into`` gets what is to be kept whatever becomes of the answer.
 
         Raises:
             AccessDenied: they may not sign in any more, as far as the upstream is concerned.
@@ -184,7 +188,7 @@ class Upstream:
             OAuthError: its answer is not believed.
         """
         await self._is_there()
-        return await self._isolated(self._refresh(keep))
+        return await self._isolated(self._refresh(keep, {} if into is None else into))
 
     async def ping(self) -> None:
         """Whether it could serve a login now.
@@ -241,15 +245,18 @@ class Upstream:
             return checked_question(said)
         return self._good_enough(checked_identity(said), pending)
 
-    async def _refresh(self, keep: Mapping[str, str]) -> UpstreamIdentity:
+    async def _refresh(self, keep: Mapping[str, str], into: MutableMapping[str, str]) -> UpstreamIdentity:
         if not isinstance(self._connector, CanRefresh) or not keep:
             raise UpstreamUnavailable("nothing was kept by which it could be asked")
+        own = dict(keep)
         try:
-            return checked_identity(await self._connector.refresh(keep))
+            return checked_identity(await self._connector.refresh(own))
         except UpstreamRefused as error:
             if error.error in {"temporarily_unavailable", "server_error"}:
                 raise UpstreamUnavailable(error.detail) from error
             raise UpstreamRefused("access_denied", f"{error.error}: {error.detail}") from error
+        finally:
+            into.update(checked_keep(own))
 
     async def _published(self) -> Published | None:
         connector = self._connector

@@ -127,6 +127,24 @@ async def test_without_a_new_id_token_the_last_one_holds_and_userinfo_is_asked(i
     assert second.subject == "ann"
 
 
+@pytest.mark.row("UI-19")
+@pytest.mark.parametrize("scope", [OFFLINE, "openid profile email"], ids=["refresh token", "access token"])
+@pytest.mark.proves("oidc", "groups that userinfo tells no more, beside an ID Token of before")
+async def test_what_userinfo_says_no_more_is_not_read_from_the_old_id_token(idp, scope):
+    idp.person("ann", email="ann@example.com", groups=["admins"])
+    async with on_stage(idp, scope=scope, get_user_info=True) as stage:
+        first = await stage.sign_in()
+        idp.switch(token="no_id_token")
+        second = await again(stage, first)
+        assert second.id_token["groups"] == ["admins"]
+        del idp.people["ann"]["groups"]
+        for _ in range(2):
+            second = await again(stage, second)
+            assert "groups" not in second.userinfo
+            assert "groups" not in second.id_token
+            assert (second.id_token["email"], second.subject) == ("ann@example.com", "ann")
+
+
 # ── Without a refresh token ───────────────────────────────────────────────────────────────────
 
 
@@ -135,7 +153,7 @@ async def test_without_a_refresh_token_userinfo_is_asked_until_the_access_token_
     idp.person("ann", groups=["staff"])
     async with on_stage(idp, get_user_info=True) as stage:
         first = await stage.sign_in()
-        assert first.keep.keys() == {"access_token", "expires_at", "claims"}
+        assert first.keep.keys() == {"access_token", "expires_at", "claims", "told"}
         idp.people["ann"]["groups"] = []
         second = await again(stage, first)
         assert second.userinfo["groups"] == []

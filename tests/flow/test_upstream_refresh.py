@@ -214,3 +214,36 @@ async def test_a_new_code_from_the_session_says_what_the_upstream_said_last(star
         assert len(broker.idp.seen("authorize")) == 1
         _, told = await browser.userinfo(later["access_token"])
         assert told["groups"] == ["staff:staff"]
+
+
+@pytest.mark.row("RT-14")
+@pytest.mark.parametrize("trouble", [{"userinfo": "500"}, {"signature": "foreign"}, {"userinfo": "slow"}])
+async def test_a_refresh_token_that_was_rotated_is_not_lost_to_what_went_wrong_after_it(
+    start_with, trouble
+) -> None:
+    broker = await start_with()
+    broker.idp.rotates = True
+    async with broker.browser() as browser:
+        first = await tokens_of(browser)
+        broker.idp.switch(**trouble)
+        status, body = await browser.refresh(first["refresh_token"])
+        assert (status, body["error"]) == (503, "temporarily_unavailable")
+        broker.idp.reset()
+        assert (await browser.refresh(first["refresh_token"]))[0] == 200
+
+
+async def test_a_refusal_is_not_forgotten_because_the_upstream_is_away_now(start_with) -> None:
+    broker = await start_with(on_denied="refuse", on_unreachable={"allow_until": "1h"})
+    async with broker.browser() as browser:
+        first = await tokens_of(browser)
+        broker.idp.switch(refresh="invalid_grant")
+        assert (await browser.refresh(first["refresh_token"]))[0] == 400
+        broker.idp.reset()
+        broker.idp.switch(token="500")
+        status, body = await browser.refresh(first["refresh_token"])
+        assert (status, body["error"]) == (503, "temporarily_unavailable")
+        broker.idp.reset()
+        status, tokens = await browser.refresh(first["refresh_token"])
+        assert status == 200
+        broker.idp.switch(token="500")
+        assert (await browser.refresh(tokens["refresh_token"]))[0] == 200
