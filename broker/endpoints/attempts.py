@@ -8,13 +8,14 @@ answer is the same for a username that nobody has. NIST SP 800-63B §5.2.2; RFC 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address, ip_network
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from aiohttp import web
 
 from broker.endpoints import about, flow
 from broker.protocol.handles import digest
-from broker.protocol.usernames import canonical
+from broker.protocol.usernames import counted
 from broker.services import SERVICES
 from broker.store import Limit
 
@@ -27,40 +28,61 @@ class Trying:
 
     connector: str
     who: str
-    """The username in the form in which they are compared; nobody need have it."""
+    """What the username is counted as; nobody need have it."""
     address: str
+    """As it is counted; empty where it is not known, and then nothing hangs on it."""
+    site: str | None
+    """Of an IPv6 address what its owner has, of which there are 65 536 such as `address`."""
     browser: str | None
     """What this browser keeps since somebody signed in with it."""
+    by_code: bool
+    """Whether a code is tried, by somebody who has the password."""
     known_browser: bool
     known_address: bool
 
     def limits(self) -> tuple[Limit, ...]:
-        """What an attempt with a password counts against."""
+        """What this attempt counts against."""
+        if self.by_code:
+            return self._of_code()
         if self.known_browser and self.browser is not None:
             return (Limit("browser", (self.who, self.browser), 10, _QUARTER, forgiven=True),)
-        here = Limit("here", (self.who, self.address), 10, _QUARTER, forgiven=True)
-        address = Limit("address", (self.address,), 100, _QUARTER)
-        if self.known_address:
-            return here, address
-        return here, address, Limit("person", (self.who,), 30, _QUARTER)
+        limits = self._of_place()
+        if not self.known_address:
+            limits.append(Limit("person", (self.who,), 30, _QUARTER))
+        return tuple(limits)
 
-    def code_limits(self) -> tuple[Limit, ...]:
-        """What an attempt with a code counts against: who comes this far has the password."""
+    def _of_code(self) -> tuple[Limit, ...]:
+        """For codes the owner's browser is apart too: a stolen password must not lock them out."""
+        if self.known_browser and self.browser is not None:
+            return (Limit("code_browser", (self.who, self.browser), 10, _HOUR),)
         return (Limit("code", (self.who,), 10, _HOUR),)
 
+    def _of_place(self) -> list[Limit]:
+        if not self.address:
+            return []
+        limits = [
+            Limit("here", (self.who, self.address), 10, _QUARTER, forgiven=True),
+            Limit("address", (self.address,), 100, _QUARTER),
+        ]
+        return limits if self.site is None else [*limits, Limit("site", (self.site,), 1000, _QUARTER)]
 
-async def trying(request: web.Request, connector: str, username: str) -> Trying:
+
+async def trying(request: web.Request, connector: str, username: str, *, by_code: bool = False) -> Trying:
     """This attempt, with what is known of where it comes from."""
     store, jar = request.app[SERVICES].store, request.app[flow.JAR]
-    who = digest(canonical(username) or username.casefold())
-    address, browser = network_of(about.client_address(request)), jar.known(request)
+    who = digest(counted(username) or username.casefold())
+    told = about.client_address(request)
+    address, browser = network_of(told), jar.known(request)
+    is_known = partial(store.is_known, connector, who)
     return Trying(
         connector=connector,
         who=who,
         address=address,
+        site=site_of(told),
         browser=browser,
-        known_browser=browser is not None and await store.is_known(connector, who, _as_browser(browser)),
-        known_address=await store.is_known(connector, who, address),
+        by_code=by_code,
+        known_browser=browser is not None and await is_known(_as_browser(browser, by_code=by_code)),
+        known_address=bool(address) and not by_code and await is_known(address),
     )
 
 
@@ -68,23 +90,38 @@ async def remember(request: web.Request, response: web.Response, tried: Trying) 
     """They have signed in here: strangers' guesses do not count for them here from now on."""
     services, jar = request.app[SERVICES], request.app[flow.JAR]
     browser = tried.browser or services.fresh()
-    places = (_as_browser(browser), tried.address)
+    places = [_as_browser(browser, by_code=False)]
+    if tried.by_code:  # a password alone must not make a browser one in which codes are counted apart
+        places.append(_as_browser(browser, by_code=True))
+    if tried.address:
+        places.append(tried.address)
     await services.store.remember_known(tried.connector, tried.who, places, _LONG)
     jar.set_known(response, browser, ttl=_LONG)
 
 
-def _as_browser(browser: str) -> str:
-    return f"browser {browser}"
+def _as_browser(browser: str, *, by_code: bool) -> str:
+    return f"browser {browser}" if not by_code else f"browser with codes {browser}"
 
 
 def network_of(address: str) -> str:
     """The address as it is counted: of IPv6 the network, since a household has 2⁶⁴ addresses there."""
+    found = _parsed(address)
+    if found is None:
+        return address
+    return str(found) if isinstance(found, IPv4Address) else str(ip_network((found, 64), strict=False))
+
+
+def site_of(address: str) -> str | None:
+    """The /48 that an IPv6 address is of, which anybody can have (RFC 6177 §2); None for IPv4."""
+    found = _parsed(address)
+    return str(ip_network((found, 48), strict=False)) if isinstance(found, IPv6Address) else None
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:
-        return address
-    if isinstance(found, IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:  # a socket for both kinds says IPv4 like this (RFC 4291 §2.5.5.2)
-        return str(found.ipv4_mapped)
-    return str(ip_network((found, 64), strict=False))
+        return None
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        return found.ipv4_mapped  # a socket for both kinds says IPv4 like this (RFC 4291 §2.5.5.2)
+    return found

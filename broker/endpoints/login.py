@@ -95,7 +95,7 @@ async def _code(request: web.Request, asked: Asked, form: Params) -> web.Respons
     if not code:
         return _page(request, asked, problem="incomplete")
     username = asked.pending.memory.get(_USERNAME, "")
-    tried = await attempts.trying(request, asked.upstream.id, username)
+    tried = await attempts.trying(request, asked.upstream.id, username, by_code=True)
     return await _tried(request, asked, tried, {"code": Secret(code[:100])}, username)
 
 
@@ -107,8 +107,7 @@ async def _tried(
     username: str,
 ) -> web.Response:
     """An attempt, if there may be one now, and what came of it."""
-    store = request.app[SERVICES].store
-    limits = tried.limits() if asked.question.kind == "password" else tried.code_limits()
+    store, limits = request.app[SERVICES].store, tried.limits()
     wait, limit = await store.spend_attempt(tried.connector, limits)
     if wait:
         _log(request, asked, "refused", f"too_many_{limit}")

@@ -32,6 +32,20 @@ def canonical(username: str) -> str | None:
     return None if any(unicodedata.category(c) in _NOT_IN_NAMES for c in folded) else folded
 
 
+def counted(username: str) -> str:
+    """What attempts at a username are counted as: not less alike than any directory takes names to be.
+
+    A directory finds a person whatever the case, the width, the spaces around a name, and some whatever the
+    accents (RFC 4518 §2.2, §2.6): what finds the same person must not be another name to a guesser's limit.
+    It tells nobody apart, so that two people may share a count.
+    """
+    bare = username
+    for _ in range(2):  # as in `canonical`
+        spread = unicodedata.normalize("NFKD", bare.casefold())
+        bare = "".join(c for c in spread if unicodedata.category(c)[0] not in "MZC")
+    return bare
+
+
 def as_typed(username: str) -> str:
     """The username as its owner writes it, in one form whatever the keyboard sent."""
     return unicodedata.normalize("NFC", username.strip(" "))

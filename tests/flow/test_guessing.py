@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pyotp
 import pytest
 
-from broker.endpoints.attempts import network_of
+from broker.endpoints import about
+from broker.endpoints.attempts import Trying, network_of
 from broker.upstreams import passwords
 from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person, sign_in, type_in
 
@@ -173,3 +175,103 @@ async def test_the_store_away_is_a_page_and_nothing_else(pool, monkeypatch):
 )
 def test_an_address_is_counted_as_what_one_household_has(address, counted):
     assert network_of(address) == counted
+
+
+# ── The same person under other names, and the same guesser under other addresses ─────────────────
+
+
+@pytest.mark.row("DS-15")
+@pytest.mark.proves("pool", "spellings that a directory takes for one name count as one")
+async def test_a_name_written_otherwise_has_no_attempts_of_its_own(pool):
+    spellings = [
+        "ada",
+        "ada\t",
+        "\tada",
+        "a\u0301da",
+        "ADA\u00a0",
+        "ada\u00ad",
+        "ada\t\t",
+        "\uff41da",
+        "ada\ufeff",
+    ]
+    for username in spellings:
+        assert (await guess(pool, 1, username=username, at=EVIL)).status == 422
+    assert (await guess(pool, 1, username="ada\t \t", at=EVIL)).status == 422
+    for username in ("ada", "ad\u00a0a", "ada\t\t\t", "áda"):
+        assert (await guess(pool, 1, username=username, at=EVIL)).status == 429
+
+
+@pytest.mark.row("DS-15")
+async def test_who_has_the_password_cannot_use_up_the_codes_of_its_owner(pool):
+    await pool.services.store.change_person("members", "id-of-ada", lambda p: replace(p, totp_secret=TOTP))
+
+    def code(ahead=0):
+        return pyotp.TOTP(TOTP).at(int(pool.clock()) + ahead)
+
+    async with pool.browser() as mine:
+        assert "code=" in (await type_in(mine, await sign_in(mine, at=HOME), code=code(), at=HOME)).url
+        async with pool.browser() as thief:
+            page = await sign_in(thief, at=HOME)
+            for _ in range(11):
+                page = await type_in(thief, page, code="not-it", at=HOME)
+            assert page.status == 429
+        page = await sign_in(mine, at=HOME, prompt="login")
+        assert "code=" in (await type_in(mine, page, code=code(30), at=HOME)).url
+
+
+@pytest.mark.row("DS-15")
+async def test_signing_in_with_a_password_alone_gives_no_more_codes_to_guess(start):
+    broker = await start(
+        top=only(POOL | {"second_factor": "on_request", "acr": {"gold": "2", "silver": "1"}})["top"] | PROXY,
+        client={"trusted": True},
+    )
+    await person(broker, totp_secret=TOTP)
+    statuses = []
+    for _ in range(3):
+        async with broker.browser() as thief:
+            assert "code=" in (await sign_in(thief, at=EVIL)).url  # the browser is known from here on
+            page = await sign_in(thief, at=EVIL, acr_values="gold", prompt="login")
+            for _ in range(4):
+                page = await type_in(thief, page, code="not-it", at=EVIL)
+                statuses.append(page.status)
+    assert statuses == [422] * 10 + [429] * 2
+
+
+@pytest.mark.row("DS-15")
+async def test_a_guesser_with_many_networks_is_slowed_by_what_they_are_a_part_of(pool, monkeypatch):
+    monkeypatch.setattr(passwords, "is_right", lambda *_: False)
+    store = pool.services.store
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        first = await type_in(browser, page, username="n0", password="x", at="2001:db8:1:1::1")
+        assert first.status == 422
+        for key in await store._wire.call("KEYS", f"{store._prefix}attempts:*"):
+            if await store._wire.call("GET", key) == b"1":
+                await store._wire.call("INCRBY", key, 99)  # as if a hundred had come
+        for n in range(2, 902):  # from nine hundred networks more
+            limits = Trying(
+                connector="members",
+                who=f"w{n}",
+                address=f"2001:db8:1:{n:x}::/64",
+                site="2001:db8:1::/48",
+                browser=None,
+                by_code=False,
+                known_browser=False,
+                known_address=False,
+            ).limits()
+            assert await store.spend_attempt("members", limits) == (0, "")
+        last = await type_in(browser, page, username="another", password="x", at="2001:db8:1:ffff::1")
+        assert last.status == 429
+        assert (await type_in(browser, page, username="b", password="x", at="2001:db8:2::1")).status == 422
+    assert pool.reasons()[-2:] == ["too_many_site", "wrong_password"]
+
+
+@pytest.mark.row("WB-09")
+async def test_where_no_address_is_known_strangers_use_up_nobodys_place(pool, monkeypatch):
+    monkeypatch.setattr(about, "client_address", lambda _request: "")
+    for n in range(12):
+        await guess(pool, 10, username=f"somebody-{n}")
+    async with pool.browser() as browser:
+        assert "code=" in (await sign_in(browser)).url
+    await guess(pool, 12)
+    assert (await guess(pool, 1)).status == 422
