@@ -163,6 +163,7 @@ class Connector:
             now = self._tools.now()
             known = await asyncio.to_thread(from_metadata, document, self._settings, now=now, known=known)
             self._provider = known
+        known.check_valid(self._tools.now())
         return known
 
     # ── The request ───────────────────────────────────────────────────────────────────────────
@@ -259,7 +260,7 @@ class Connector:
                 or not values[0].isprintable()
             ):
                 raise UpstreamInvalid("subject_attribute_unusable", f"{len(values)} values, or no plain text")
-            return json.dumps(["attribute", wanted, values[0]])
+            return json.dumps(["attribute", wanted, values[0], *said.qualifiers.get(wanted, ())])
         name = said.name_id
         if name is None:
             raise UpstreamInvalid("name_id_missing")

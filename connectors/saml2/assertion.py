@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from broker.connector import UpstreamInvalid
 from connectors.oauth2 import printable
-from connectors.saml2.attributes import read_attributes
+from connectors.saml2.attributes import read_attributes, read_qualifiers
 from connectors.saml2.xml import SAML, Element, child, elements, instant, is_id, plain_text, q, text_of
 
 BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
@@ -50,6 +50,8 @@ class Asserted:
     """After this nobody takes it any more."""
     name_id: NameId | None
     attributes: dict[str, list[str]]
+    qualifiers: dict[str, list[str]]
+    """Of attributes that are NameIDs, where others than the identity provider and we are meant."""
     authn_instant: int
     context: str | None
     session_index: str | None
@@ -78,6 +80,7 @@ def read_assertion(assertion: Element, expected: Expected) -> Asserted:
         usable_until=usable_until,
         name_id=_name_id(subject, expected),
         attributes=read_attributes(assertion, merge=expected.merge_attributes),
+        qualifiers=read_qualifiers(assertion, idp=expected.idp, us=expected.entity_id),
         authn_instant=int(authn_instant),
         context=_fact(None if context is None else child(context, SAML, "AuthnContextClassRef")),
         session_index=_checked_fact(authn.get("SessionIndex")),

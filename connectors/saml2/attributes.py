@@ -1,8 +1,8 @@
 """What an assertion says of the person, as a claims map reads it.
 
-Owns `read_attributes` and `told`. SAML Core §2.7.3. An attribute is a list of texts under its name, however
-many values it has. Because the names are URNs and URLs (the X.500/LDAP profile, eduPerson, the WS-Federation
-claims of ADFS and Entra), the usual ones have a plain name beside it.
+Owns `read_attributes`, `read_qualifiers` and `told`. SAML Core §2.7.3. An attribute is a list of texts under
+its name, however many values it has. Because the names are URNs and URLs (the X.500/LDAP profile, eduPerson,
+the WS-Federation claims of ADFS and Entra), the usual ones have a plain name beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from broker.connector import Json, UpstreamInvalid
 from connectors.saml2.xml import SAML, XSI, Element, elements, q, text_of
 
+_ATTRIBUTES = f"{q(SAML, 'AttributeStatement')}/{q(SAML, 'Attribute')}"
 MAX_ATTRIBUTES, MAX_VALUES, MAX_VALUE = 200, 5000, 8192
 
 _WS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
@@ -70,7 +71,7 @@ def read_attributes(assertion: Element, *, merge: bool) -> dict[str, list[str]]:
         UpstreamInvalid: a name is missing, or repeats and ``merge`` is not wanted; or there are far too many.
     """
     found: dict[str, list[str]] = {}
-    for attribute in assertion.iterfind(f"{q(SAML, 'AttributeStatement')}/{q(SAML, 'Attribute')}"):
+    for attribute in assertion.iterfind(_ATTRIBUTES):
         name = attribute.get("Name")
         if not name or len(name) > MAX_VALUE:
             raise UpstreamInvalid("attribute_malformed", "an attribute without a name")
@@ -98,6 +99,20 @@ def _values(attribute: Element) -> list[str]:
             raise UpstreamInvalid("attribute_malformed", "a value that is too long")
         values.append(text)
     return values
+
+
+def read_qualifiers(assertion: Element, *, idp: str, us: str) -> dict[str, list[str]]:
+    """Who gave the name that an attribute holds, and for whom, where that is not ``idp``, for ``us``.
+
+    A NameID is unique only among those of its qualifiers (Core §8.3.7), as a value too (eduPersonTargetedID).
+    """
+    found: dict[str, list[str]] = {}
+    for attribute in assertion.iterfind(_ATTRIBUTES):
+        for name in attribute.iterfind(f"{q(SAML, 'AttributeValue')}/{q(SAML, 'NameID')}"):
+            qualifiers = [name.get("NameQualifier") or idp, name.get("SPNameQualifier") or us]
+            if qualifiers != [idp, us]:
+                found.setdefault(attribute.get("Name", ""), []).extend(qualifiers)
+    return found
 
 
 def told(attributes: Mapping[str, list[str]], *, trust_email: bool) -> dict[str, Json]:
