@@ -17,7 +17,19 @@ from connectors.oidc_settings import check_url
 from connectors.saml2.credentials import Certificate
 from connectors.saml2.settings import Binding, Settings
 from connectors.saml2.signatures import verified
-from connectors.saml2.xml import DS, MD, POST, REDIRECT, SAMLP, Element, instant, parse, plain_text, q
+from connectors.saml2.xml import (
+    DS,
+    MD,
+    POST,
+    REDIRECT,
+    SAMLP,
+    Element,
+    instant,
+    parse,
+    plain_text,
+    q,
+    written,
+)
 
 BINDINGS: Mapping[str, Binding] = {REDIRECT: "redirect", POST: "post"}
 MAX_CERTIFICATES = 16
@@ -35,6 +47,8 @@ class Provider:
     """Where people sign in, by how the request is carried."""
     certificates: tuple[Certificate, ...]
     """The keys that are believed, however they came to be."""
+    valid_until: float | None = None
+    """After this nothing of it is believed (Metadata §2.3.2); None where it does not say."""
     wants_signed_requests: bool = False
     listed: int = 0
     """How many certificates the metadata has, believed or not."""
@@ -43,6 +57,15 @@ class Provider:
     def origins(self) -> frozenset[str]:
         """Where browsers are sent."""
         return frozenset("://".join(urlsplit(url)[:2]) for url in self.sso.values())
+
+    def check_valid(self, now: float) -> None:
+        """That it has not ended since it was read, which may be a day ago.
+
+        Raises:
+            UpstreamInvalid: it has.
+        """
+        if self.valid_until is not None and self.valid_until <= now:
+            raise UpstreamInvalid("metadata_expired", f"good until {written(self.valid_until)}")
 
 
 def from_settings(settings: Settings) -> Provider:
@@ -69,7 +92,8 @@ def from_metadata(document: bytes, settings: Settings, *, now: float, known: Pro
         root = parse(document)
         if settings.metadata_certificates:
             root = verified(root, [Certificate.read(text) for text in settings.metadata_certificates])
-        provider = _read(root, document, settings, now)
+        provider = _read(root, document, settings)
+        provider.check_valid(now)
     except UpstreamInvalid as error:
         reason = error.reason if error.reason.startswith("metadata_") else f"metadata_{error.reason}"
         raise UpstreamInvalid(reason, error.detail) from error
@@ -81,11 +105,9 @@ def from_metadata(document: bytes, settings: Settings, *, now: float, known: Pro
     return provider
 
 
-def _read(root: Element, document: bytes, settings: Settings, now: float) -> Provider:
+def _read(root: Element, document: bytes, settings: Settings) -> Provider:
     entity = _entity(root, settings.idp_entity_id)
     role = _role(entity)
-    if settings.metadata_url is not None:  # a file is as old as the operator lets it be
-        _check_valid((root, entity, role), now)
     sso = _endpoints(role)
     listed = _certificates(role)
     certificates = _believed(listed, settings)
@@ -100,6 +122,8 @@ def _read(root: Element, document: bytes, settings: Settings, now: float) -> Pro
         entity_id=entity.get("entityID", ""),
         sso=sso,
         certificates=certificates,
+        # A file is as old as the operator lets it be.
+        valid_until=None if settings.metadata_url is None else _valid_until(role),
         wants_signed_requests=role.get("WantAuthnRequestsSigned") in ("true", "1"),
         listed=len(listed),
     )
@@ -110,13 +134,20 @@ def _entity(root: Element, wanted: str | None) -> Element:
     if root.tag not in (q(MD, "EntityDescriptor"), q(MD, "EntitiesDescriptor")):
         raise UpstreamInvalid("not_saml", "no EntityDescriptor")
     found = [
-        one for one in root.iter(q(MD, "EntityDescriptor")) if one.find(q(MD, "IDPSSODescriptor")) is not None
+        one
+        for one in root.iter(q(MD, "EntityDescriptor"))
+        if one.find(q(MD, "IDPSSODescriptor")) is not None and _is_listed(one)
     ]
     named = [one for one in found if wanted is None or one.get("entityID") == wanted]
     if len(named) != 1 or not named[0].get("entityID"):
         told = ", ".join(printable(one.get("entityID") or "") for one in found[:3]) or "none"
         raise UpstreamInvalid("issuer_mismatch", f"identity providers in it: {told}")
     return named[0]
+
+
+def _is_listed(entity: Element) -> bool:
+    """Whether it stands where entities do: what a member writes into its own extensions is no entry."""
+    return all(one.tag == q(MD, "EntitiesDescriptor") for one in entity.iterancestors())
 
 
 def _role(entity: Element) -> Element:
@@ -130,11 +161,10 @@ def _role(entity: Element) -> Element:
     return roles[0]
 
 
-def _check_valid(stated: tuple[Element, ...], now: float) -> None:
-    for element in stated:
-        until = instant(element.get("validUntil"))
-        if until is not None and until <= now:
-            raise UpstreamInvalid("expired", f"good until {element.get('validUntil')}")
+def _valid_until(role: Element) -> float | None:
+    """When the first of what it stands in ends."""
+    stated = [instant(one.get("validUntil")) for one in (role, *role.iterancestors())]
+    return min((until for until in stated if until is not None), default=None)
 
 
 def _endpoints(role: Element) -> dict[Binding, str]:
@@ -166,10 +196,9 @@ def _certificates(role: Element) -> list[Certificate]:
 
 
 def _believed(listed: list[Certificate], settings: Settings) -> tuple[Certificate, ...]:
-    """What was pinned whole; of the listed, what was pinned by its fingerprint, or all that is trusted."""
+    """What was pinned whole; of the listed, what was pinned by its fingerprint, or all where nothing is."""
     prints, whole = _pins(settings)
-    trusted = settings.trust_metadata_keys or bool(settings.metadata_certificates)
-    trusted = trusted or (settings.metadata is not None and not settings.idp_certificates)
+    trusted = not settings.idp_certificates  # which the settings allow where something else vouches for them
     from_metadata = [one for one in listed if trusted or one.fingerprint in prints]
     return tuple({one.fingerprint: one for one in (*whole, *from_metadata)}.values())
 

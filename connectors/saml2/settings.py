@@ -91,7 +91,7 @@ class Settings(ConnectorSettings):
     sign in as anybody."""
     metadata_certificates: tuple[Pem, ...] = Field(default=(), max_length=4)
     """The certificates that the metadata itself is signed with. With these its keys are believed, because
-    the signature is."""
+    the signature is; of them only the pinned ones where there are `idp_certificates` too."""
 
     entity_id: EntityId | None = None
     """Who the broker is there. Without it the address of its own metadata, `/connectors/<id>/metadata`."""
@@ -146,11 +146,20 @@ class Settings(ConnectorSettings):
             raise ValueError("trust_metadata_keys: there is no metadata_url")
         if self.metadata_url is None and self.metadata_certificates:
             raise ValueError("metadata_certificates: there is no metadata_url")
-        trusted = self.metadata is not None or self.trust_metadata_keys or self.metadata_certificates
-        if not self.idp_certificates and not trusted:
-            raise ValueError("idp_certificates: missing (pin what the identity provider signs with)")
         if self.sso_url is not None and any(one.startswith("sha256:") for one in self.idp_certificates):
             raise ValueError("idp_certificates: a fingerprint needs metadata that has the certificate")
+        return self
+
+    @model_validator(mode="after")
+    def _believed_keys(self) -> Self:
+        pinned, signed = bool(self.idp_certificates), bool(self.metadata_certificates)
+        if not (pinned or signed or self.metadata is not None or self.trust_metadata_keys):
+            raise ValueError("idp_certificates: missing (pin what the identity provider signs with)")
+        if pinned and self.trust_metadata_keys:
+            raise ValueError("trust_metadata_keys: idp_certificates says that only those are believed")
+        if signed and not pinned and self.idp_entity_id is None:
+            # A federation signs for many: any member of it could stand at the address.
+            raise ValueError("idp_entity_id: missing, metadata_certificates needs it")
         return self
 
     @model_validator(mode="after")

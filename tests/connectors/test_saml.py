@@ -215,7 +215,11 @@ async def test_a_certificate_can_be_pinned_by_its_fingerprint():
 @proves("saml", "signed metadata")
 async def test_signed_metadata_is_believed_for_its_signature():
     federation = pair("federation")
-    keys: dict[str, Any] = {"idp_certificates": None, "metadata_certificates": [federation.pem]}
+    keys: dict[str, Any] = {
+        "idp_certificates": None,
+        "metadata_certificates": [federation.pem],
+        "idp_entity_id": FakeIdp().issuer,
+    }
     assert await signed_in(*opened(FakeIdp(metadata_changes={"sign_with": federation}), **keys))
     connector, _ = opened(FakeIdp(), **keys)
     assert await invalid(connector) == "metadata_signature_malformed"
@@ -448,7 +452,7 @@ async def test_a_qualifier_that_is_left_out_means_what_it_says():
 def test_subject_keys_are_injective(one, other):
     def key(name, value):
         return saml.Connector(settings(FakeIdp(), subject_attribute=name), opened()[1].tools)._subject(
-            type("Said", (), {"attributes": {name: [value]}, "name_id": None})()
+            type("Said", (), {"attributes": {name: [value]}, "qualifiers": {}, "name_id": None})()
         )
 
     for text in (one, other):

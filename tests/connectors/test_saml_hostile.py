@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from itertools import islice, product
+from types import MappingProxyType
 
 import pytest
 from lxml import etree
+from pydantic import ValidationError
 
 from broker.connector import UpstreamInvalid
-from tests.connectors.saml_desk import opened, signed_in
-from tests.fakes.saml import NS
+from tests.connectors.saml_desk import LOGIN, SP, answered, opened, settings, signed_in
+from tests.fakes.saml import NS, PERSISTENT, FakeIdp, pair, q
 
 proves = pytest.mark.proves
 row = pytest.mark.row
@@ -118,3 +121,154 @@ async def test_one_prefix_may_be_declared_at_each_value():
     desk.idp.attributes["groups"] = [f"group-{number}" for number in range(800)]
     # The declarations are not used, so that exclusive canonicalization does not see them.
     assert len((await signed_in(connector, desk, mangle=typed)).api["groups"]) == 800
+
+
+# ── Who it is ─────────────────────────────────────────────────────────────────────────────────
+
+TARGETED = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"
+
+
+class Hub(FakeIdp):
+    """An identity provider that passes on the names of others, each with who gave it."""
+
+    qualifiers: Mapping[str, str] = MappingProxyType({})
+
+    def _attributes(self, root):
+        statement = etree.SubElement(root, q("saml", "AttributeStatement"))
+        attribute = etree.SubElement(statement, q("saml", "Attribute"), Name=TARGETED)
+        value = etree.SubElement(attribute, q("saml", "AttributeValue"))
+        etree.SubElement(value, q("saml", "NameID"), Format=PERSISTENT, **self.qualifiers).text = "0001"
+
+
+@row("SM-13")
+@row("UI-05")
+@proves("saml", "one name given by two organisations is two people, also inside an attribute")
+async def test_a_name_in_an_attribute_is_a_name_among_those_of_who_gave_it():
+    hub = Hub()
+    connector, desk = opened(hub, subject_attribute=TARGETED)
+    plain = (await signed_in(connector, desk)).subject
+    hub.qualifiers = {"NameQualifier": hub.issuer, "SPNameQualifier": SP}
+    assert (await signed_in(connector, desk)).subject == plain  # what absence means
+    subjects = {plain}
+    for qualifiers in (
+        {"NameQualifier": "https://a.example"},
+        {"NameQualifier": "https://b.example"},
+        {"SPNameQualifier": "https://a.example"},
+        {"NameQualifier": "https://a.example", "SPNameQualifier": "https://b.example"},
+    ):
+        hub.qualifiers = qualifiers
+        subjects.add((await signed_in(connector, desk)).subject)
+    assert len(subjects) == 5
+
+
+@row("SM-03")
+@proves("saml", "of several subject confirmations one must hold by itself")
+async def test_of_several_confirmations_one_must_hold_wholly():
+    def confirmed_by(*changes):
+        class Idp(FakeIdp):
+            def _subject(self, root, request_id):
+                super()._subject(root, request_id)
+                first = root.find(".//saml:SubjectConfirmation", NS)
+                for change in changes:
+                    another = etree.fromstring(etree.tostring(first))
+                    for name, value in change.items():
+                        another[0].set(name, value)
+                    first.addprevious(another)
+                first.getparent().remove(first)
+
+        return opened(Idp())
+
+    elsewhere = {"Recipient": "https://somebody.else.example/"}
+    assert await signed_in(*confirmed_by(elsewhere, {}))
+    assert await signed_in(*confirmed_by({"NotOnOrAfter": "2020-01-01T00:00:00Z"}, {}))
+    with pytest.raises(UpstreamInvalid):
+        await signed_in(*confirmed_by(elsewhere, {"InResponseTo": "_another"}))
+
+
+# ── Their metadata ────────────────────────────────────────────────────────────────────────────
+
+
+@row("UP-02")
+@proves("saml", "metadata is believed no longer than it says, also where it is cached")
+async def test_metadata_that_was_read_in_time_ends_in_time():
+    idp = FakeIdp(metadata_changes={"valid_until": 600})
+    connector, desk = opened(idp, idp_certificates=None, trust_metadata_keys=True)
+    departure = await connector.begin(LOGIN)
+    desk.time += 601
+    idp.metadata_changes["valid_until"] = -1  # nothing newer is to be had
+    for ask in (connector.begin(LOGIN), answered(connector, desk, departure), connector.ping()):
+        with pytest.raises(UpstreamInvalid) as caught:
+            await ask
+        assert caught.value.reason == "metadata_expired"
+    idp.metadata_changes["valid_until"] = 600
+    assert await signed_in(connector, desk)
+
+
+def listed(*entities: bytes, attributes: str = "") -> str:
+    """A federation's list."""
+    return (
+        f"<md:EntitiesDescriptor xmlns:md='{NS['md']}' {attributes}>"
+        + b"".join(entities).decode()
+        + "</md:EntitiesDescriptor>"
+    )
+
+
+@row("UP-01")
+@proves("saml", "what a member of a federation writes inside its own entry is nobody else's entry")
+async def test_an_entity_inside_another_ones_extensions_is_not_that_entity():
+    idp, member = FakeIdp(), FakeIdp(base="https://member.example", signing=pair("member"))
+    forged = FakeIdp(signing=pair("member")).metadata().replace(b' ID="_metadata"', b"")
+    inside = b"<md:Extensions>" + forged + b"</md:Extensions>"
+    nested = member.metadata().replace(b' ID="_metadata">', b' ID="_metadata">' + inside, 1)
+    keys = {"metadata_url": None, "idp_certificates": None, "idp_entity_id": idp.issuer}
+    connector, _ = opened(idp, **keys, metadata=listed(nested))
+    with pytest.raises(UpstreamInvalid) as caught:
+        await connector.begin(LOGIN)
+    assert caught.value.reason == "metadata_issuer_mismatch"
+    connector, desk = opened(idp, **keys, metadata=listed(nested, listed(idp.metadata()).encode()))
+    assert await signed_in(connector, desk)
+
+
+@row("UP-02")
+async def test_a_list_within_a_list_ends_when_it_says():
+    idp = FakeIdp()
+
+    class Federation(FakeIdp):
+        def metadata(self):
+            inner = listed(idp.metadata(), attributes='validUntil="2020-01-01T00:00:00Z"')
+            return listed(inner.encode()).encode()
+
+    connector, _ = opened(Federation())
+    with pytest.raises(UpstreamInvalid) as caught:
+        await connector.begin(LOGIN)
+    assert caught.value.reason == "metadata_expired"
+
+
+@row("UP-02")
+@proves("saml", "pinned keys stay the only ones where the metadata is signed as well")
+async def test_signed_metadata_brings_no_key_beside_those_that_are_pinned():
+    federation = pair("federation")
+    idp = FakeIdp(listed=[pair("idp-new")], metadata_changes={"sign_with": federation})
+    connector, desk = opened(idp, metadata_certificates=[federation.pem])
+    assert await signed_in(connector, desk)
+    idp.signing, idp.listed = pair("idp-new"), [pair("idp")]
+    with pytest.raises(UpstreamInvalid) as caught:
+        await signed_in(connector, desk)
+    assert caught.value.reason == "signature_wrong"
+
+
+@row("UP-01")
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"trust_metadata_keys": True}, "idp_certificates says that only those are believed"),
+        (
+            {"idp_certificates": None, "metadata_certificates": [pair("federation").pem]},
+            "idp_entity_id: missing",
+        ),
+    ],
+)
+def test_settings_that_believe_more_than_they_seem_to_are_refused(keys, words):
+    """A federation signs for many: without a name any member of it could stand at the address."""
+    with pytest.raises(ValidationError, match=words):
+        settings(FakeIdp(), **keys)
