@@ -53,6 +53,8 @@ _OF_V1 = frozenset({"id_token_iss_mismatch", "token_key_issuer_mismatch"})
 _V1 = "if it is a v1.0 token, set requestedAccessTokenVersion to 2 in the app's manifest"
 _CHALLENGE = "claims "
 _LONGEST_CHALLENGE = 1500
+_NOT_ENTRAS = frozenset({"email_verified", "phone_number_verified"})
+"""Claims that only an administrator can have put into a token."""
 _PROVED = (True, "true", "1")
 """What `xms_edov` says of a proved address; it has been seen as a boolean, a number and a text."""
 
@@ -117,7 +119,9 @@ class Connector(oidc.Connector):
         """In Entra's manner: one prompt, no hint beside the choice of an account, no `acr_values`."""
         passed = super()._passed_on(login, metadata)
         passed.pop("acr_values", None)
-        prompt = _PROMPTS.get(login.detour, "") or _strongest(passed.pop("prompt", ""))
+        asked = _strongest(passed.pop("prompt", ""))
+        # A demand on the callback is nobody's signed word: it never takes the place of a fresh login.
+        prompt = asked if asked == "login" else _PROMPTS.get(login.detour, "") or asked
         if prompt == "select_account":
             passed.pop("login_hint", None)
         return passed | ({"prompt": prompt} if prompt else {})
@@ -197,6 +201,12 @@ class Connector(oidc.Connector):
             )
         return f"{claims['tid']}|{oid}".lower()
 
+    def settled(self, identity: UpstreamIdentity) -> UpstreamIdentity:
+        """Without words that Entra does not have: some administrator's claims mapping says them."""
+        return replace(
+            identity, id_token=_own_words(identity.id_token), userinfo=_own_words(identity.userinfo)
+        )
+
     # ── What the map finds in `api` ───────────────────────────────────────────────────────────
 
     async def further(
@@ -235,6 +245,10 @@ class Connector(oidc.Connector):
             raise UpstreamInvalid("access_token_missing", "Microsoft Graph cannot be asked without one")
         http, url = self._tools.http, self._own.graph_url
         return Graph(http, url, tokens.access_token, most=self._own.max_groups)
+
+
+def _own_words(said: Mapping[str, Json]) -> Mapping[str, Json]:
+    return {name: value for name, value in said.items() if name not in _NOT_ENTRAS}
 
 
 def _too_many(claims: Mapping[str, Any]) -> bool:

@@ -54,8 +54,9 @@ class Connector(oidc.Connector):
     def settled(self, identity: UpstreamIdentity) -> UpstreamIdentity:
         """Whether they are in a group that may sign in; groups that are not told are none."""
         if self._allowed is not None:
-            direct, all_of_them = identity.id_token.get("groups_direct"), identity.userinfo.get("groups")
-            if not {*_paths(direct), *_paths(all_of_them)} & set(self._allowed):
+            # Userinfo tells them all, as they are now; the ID Token may be of the login.
+            told = identity.userinfo.get("groups", identity.id_token.get("groups_direct"))
+            if set(self._allowed).isdisjoint(_paths(told)):
                 raise UpstreamRefused("access_denied", "in no allowed group")
         return identity
 

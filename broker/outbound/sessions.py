@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -33,6 +34,10 @@ IDLE = 55.0
 """Seconds that a connection is kept: less than the 60 and 75 after which common servers close theirs, so that
 they rarely close one just as a POST goes out."""
 NOT_ALLOWED = "the address is not allowed"
+
+_NO_NAME = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*|localhost)\.?", re.IGNORECASE)
+"""What resolvers take for an address, a last label that is a number (``127.1``, ``0x7f000001``); and the
+names of the machine itself (RFC 6761 §6.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,5 +160,5 @@ def _may_be_asked(host: str, networks: Sequence[Network]) -> bool:
     try:
         ip_address(host)
     except ValueError:
-        return True
+        return _NO_NAME.fullmatch(host) is None
     return is_allowed(read(host), networks, loopback_only=False)

@@ -514,6 +514,20 @@ async def test_an_address_of_userinfo_is_not_proved_by_that_of_the_token(idp):
     assert "email" not in claims
 
 
+@pytest.mark.proves("entra", "`email_verified`, which an administrator's claims mapping can make up")
+@pytest.mark.row("UI-03")
+async def test_a_word_that_entra_does_not_say_proves_no_address(idp):
+    victim = {"email": "victim@example.com", "email_verified": True}
+    idp.switch(xms_edov="missing", claims=victim, userinfo=victim)
+    for keys in ({}, {"get_user_info": True}):
+        async with at(idp, **keys) as stage:
+            claims = await mapped(stage)
+            assert claims["email_verified"] is False
+            assert "email" not in claims
+            documents = told_by(stage.upstream, await stage.sign_in())
+            assert documents.upstream.get("email_vouched_by") is None
+
+
 # ── Groups ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -863,6 +877,19 @@ async def test_a_demand_on_the_callback_begins_the_login_once_more(idp, error, p
         answer = await again.at_the_upstream()
         assert asked_of(again.url)["prompt"] == prompt
         assert (await again.finish(answer)).subject == f"{TENANT}|{ANN}"
+
+
+@pytest.mark.proves("entra", "prompt=login, which no demand of Entra's on the callback can soften")
+@pytest.mark.row("CB-30")
+@pytest.mark.parametrize("error", ["consent_required", "account_selection_required", "interaction_required"])
+async def test_a_fresh_login_that_was_asked_for_is_asked_for_again_after_a_detour(idp, error):
+    async with at(idp, freshness="trusted") as stage:
+        login = stage.login(prompt=("login",))
+        await login.begin()
+        with pytest.raises(UpstreamDetour) as caught:  # whoever holds the browser can write this answer
+            await login.finish({"error": error, "error_description": "AADSTS65001", "state": login.state})
+        again = await stage.login(prompt=("login",), detour=caught.value.detour).begin()
+    assert asked_of(again)["prompt"] == "login"
 
 
 HEARD = {

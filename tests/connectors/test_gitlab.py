@@ -108,6 +108,18 @@ async def test_who_is_in_no_allowed_group_is_refused(lab, keys, switch):
         assert (await stage.refused()).error == "access_denied"
 
 
+@pytest.mark.proves("gitlab", "who left the allowed group, asked again without a new ID Token")
+@pytest.mark.row("UI-19")
+async def test_who_left_the_group_is_not_let_in_on_the_old_id_token(lab):
+    async with at(lab, allowed_groups=["acme"]) as stage:
+        first = await stage.sign_in()
+        lab.switch(token="no_id_token")
+        second = await stage.upstream.refresh(first.keep)
+        lab.people["7"] |= {"groups": [], "groups_direct": []}
+        with pytest.raises(AccessDenied):
+            await stage.upstream.refresh(second.keep)
+
+
 @pytest.mark.row("UI-09")
 @pytest.mark.parametrize(
     "switch",
