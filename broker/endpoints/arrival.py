@@ -7,15 +7,17 @@ begins under a new cookie, and `flow.conclude` says what comes next. Core §3.1.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import web
 
 from broker.connector import UpstreamDetour, UpstreamIdentity
 from broker.endpoints import about, cookies, explaining, flow
 from broker.endpoints.asking import hold
+from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import recognise
 from broker.protocol import routing, sessions
-from broker.protocol.errors import ServerError, Shown
+from broker.protocol.errors import LoginRequired, ServerError, Shown
 from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
 from broker.services import SERVICES, Services
 
@@ -39,9 +41,17 @@ async def take(request: web.Request, state: str, secret: str | None, connector: 
 
 
 async def arrive(
-    request: web.Request, pending: PendingLogin, state: str, who: Callable[[], Awaitable[UpstreamIdentity]]
+    request: web.Request,
+    pending: PendingLogin,
+    state: str,
+    who: Callable[[], Awaitable[UpstreamIdentity]],
+    *,
+    since: float | None = None,
 ) -> web.Response:
-    """The answer to a login that was taken: the client app's, whatever comes of ``who``."""
+    """The answer to a login that was taken: the client app's, whatever comes of ``who``.
+
+    ``since`` is when people of ours began to be looked up, who may have been disabled meanwhile.
+    """
     services = request.app[SERVICES]
     request[about.CORRELATION] = pending.asked.correlation_id
     explaining.concerns(request, pending.asked, pending)
@@ -53,7 +63,9 @@ async def arrive(
             explaining.decided(request, "upstream", "a detour", detour.detour)
             return await _once_more(request, pending, detour)
         explaining.came_back(request, pending, identity)
-        context = recognise(services, pending.connector, identity)
+        context = replace(recognise(services, pending.connector, identity), since=since)
+        if since is not None and await is_over(services, context, since):
+            raise LoginRequired(reason="ended_meanwhile")
         sessions.is_whom_was_asked(pending.asked, context)
         context = await hold(services, context, identity)
         known, cookie = await _begin_session(request, context)

@@ -15,4 +15,5 @@ async def is_over(services: Services, who: AuthenticationContext, began: float) 
     if upstream is None or not upstream.keeps_people:
         return False
     before = await services.store.ended_before(who.subject)
-    return before is not None and began <= before
+    since = began if who.since is None else min(began, who.since)
+    return before is not None and since <= before

@@ -31,8 +31,8 @@ _STATUS: dict[LoginProblem | None, int] = {
     "too_many": 429,
     "away": 503,
 }
-_USERNAME = "@username"
-"""Where the broker keeps, beside the connector's own memory, who a code is of."""
+_USERNAME, _SINCE = "@username", "@since"
+"""Where the broker keeps, beside the connector's own memory, who a code is of, and since when we look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +112,7 @@ async def _tried(
     if wait:
         _log(request, asked, "refused", f"too_many_{limit}")
         return _page(request, asked, problem="too_many", username=username, wait=wait)
+    since = float(asked.pending.memory.get(_SINCE) or request.app[SERVICES].now())
     try:
         said = await asked.upstream.answer(asked.pending, asked.state, fields)
     except TemporarilyUnavailable as error:  # nothing was tried, and the person may try again
@@ -126,12 +127,16 @@ async def _tried(
         return _page(request, shown, problem="wrong", username=username)
     await store.give_back_attempt(tried.connector, limits)
     if isinstance(said, Question):
-        return await _go_on(request, asked, {**said.memory, _USERNAME: username})
-    return await _known(request, asked, tried, said)
+        return await _go_on(request, asked, {**said.memory, _USERNAME: username, _SINCE: repr(since)})
+    return await _known(request, asked, tried, said, since)
 
 
 async def _known(
-    request: web.Request, asked: Asked, tried: attempts.Trying, identity: UpstreamIdentity
+    request: web.Request,
+    asked: Asked,
+    tried: attempts.Trying,
+    identity: UpstreamIdentity,
+    since: float,
 ) -> web.Response:
     """Somebody: the login is taken, by one of all who answer at once."""
 
@@ -139,7 +144,7 @@ async def _known(
         return identity
 
     pending = await arrival.take(request, asked.state, asked.secret, asked.upstream.id)
-    response = await arrival.arrive(request, pending, asked.state, who)
+    response = await arrival.arrive(request, pending, asked.state, who, since=since)
     await attempts.remember(request, response, tried)
     return response
 

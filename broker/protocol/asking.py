@@ -39,4 +39,11 @@ def as_it_is(context: AuthenticationContext, held: Held) -> AuthenticationContex
     When and how they signed in stays what it was (Core §12.2: a refreshed ID Token says the same auth_time).
     """
     latest = held.context
-    return replace(latest, auth_time=context.auth_time, acr=context.acr, amr=context.amr, held=context.held)
+    return replace(
+        latest,
+        auth_time=context.auth_time,
+        acr=context.acr,
+        amr=context.amr,
+        since=context.since,
+        held=context.held,
+    )

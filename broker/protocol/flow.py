@@ -120,6 +120,9 @@ class AuthenticationContext:
     documents: Mapping[str, Any] | None = field(default=None, repr=False)
     """What the upstream said, as far as a map reads it that says something else for each client app; the
     claims are then those that every app may have. None for every other map."""
+    since: float | None = None
+    """The moment from which on it was looked up who they are, where they are people of ours: what has been
+    ended after it is ended for this login too, however long that took. None elsewhere."""
     held: str | None = None
     """The `Held` record by which the upstream is asked again; None where it never is."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from dataclasses import replace
 from html import unescape
 
@@ -12,6 +13,9 @@ import pytest
 from argon2 import PasswordHasher
 
 from broker.cli import run
+from broker.protocol import subject
+from broker.upstreams import passwords
+from broker.upstreams.passwords import hash_password
 from tests.flow.broker import claims
 from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person, sign_in, type_in
 
@@ -232,6 +236,86 @@ async def test_disabling_somebody_ends_everything_they_have(pool, tmp_path):
         status, tokens = await browser.token(landed.code)
         assert status == 200
         assert (await browser.userinfo(tokens["access_token"]))[0] == 200
+
+
+async def ended(pool, **changes):
+    """What `broker users disable` or `passwd` does, now."""
+    store = pool.services.store
+    changed = await store.change_person("members", "id-of-ada", lambda p: replace(p, **changes))
+    key = pool.services.keys.subject_key
+    sub = subject.mint(connector="members", issuer="pool:members", subject=changed.id, key=key)
+    await store.end_everything(sub, pool.clock(), 3600)
+
+
+@pytest.mark.row("RD-21")
+@pytest.mark.proves("pool", "somebody disabled while their password is looked at does not come in")
+async def test_who_is_disabled_while_their_password_is_looked_at_does_not_come_in(pool, monkeypatch):
+    looked, go_on = threading.Event(), threading.Event()
+    slow = passwords.is_right
+
+    def is_right(password, kept):
+        looked.set()
+        assert go_on.wait(20)
+        return slow(password, kept)
+
+    monkeypatch.setattr(passwords, "is_right", is_right)
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        answer = asyncio.create_task(type_in(browser, page, username="ada", password=PASSWORD))
+        assert await asyncio.to_thread(looked.wait, 20)
+        pool.clock.forward(1)
+        await ended(pool, enabled=False)
+        pool.clock.forward(1)  # the session would begin after everything has been ended
+        go_on.set()
+        assert "code=" not in (await answer).url
+        assert (await browser.authorize(prompt="none")).params["error"] == "login_required"
+
+
+@pytest.mark.row("RD-21")
+async def test_what_came_of_a_login_that_was_under_way_is_over_too(pool, monkeypatch):
+    """The end may come between the last look at it and the session."""
+    put = pool.services.store.put_session
+
+    async def put_late(cookie, session, ttl):
+        pool.clock.forward(1)
+        await ended(pool, enabled=False)
+        pool.clock.forward(1)
+        await put(cookie, replace(session, started_at=pool.clock()), ttl)
+
+    monkeypatch.setattr(pool.services.store, "put_session", put_late)
+    async with pool.browser() as browser:
+        landed = await sign_in(browser)
+        status, refused = await browser.token(landed.code)
+        assert (status, refused["error"]) == (400, "invalid_grant")
+        assert (await browser.authorize(prompt="none")).params["error"] == "login_required"
+
+
+@pytest.mark.row("RD-21")
+async def test_a_password_that_was_changed_before_the_code_was_typed_is_no_password(pool):
+    await pool.services.store.change_person("members", "id-of-ada", lambda p: replace(p, totp_secret=TOTP))
+    async with pool.browser() as browser:
+        page = await sign_in(browser)
+        pool.clock.forward(1)
+        await ended(pool, password_hash=hash_password("another one entirely"))
+        pool.clock.forward(1)
+        landed = await type_in(browser, page, code=pyotp.TOTP(TOTP).at(int(pool.clock())))
+        assert landed.params.get("error") == "login_required"
+        assert (await browser.authorize(prompt="none")).params["error"] == "login_required"
+    async with pool.browser() as browser:  # with the new one they come in, on a page that was open before
+        page = await sign_in(browser, password="another one entirely")
+        landed = await type_in(browser, page, code=pyotp.TOTP(TOTP).at(int(pool.clock()) + 30))
+        status, tokens = await browser.token(landed.code)
+        assert (status, "access_token" in tokens) == (200, True)
+
+
+async def test_who_gets_another_password_goes_on_with_the_page_that_is_open(pool):
+    async with pool.browser() as browser:
+        page = await browser.authorize()
+        pool.clock.forward(1)
+        await ended(pool, password_hash=hash_password("another one entirely"))
+        pool.clock.forward(1)
+        landed = await type_in(browser, page, username="ada", password="another one entirely")
+        assert (await browser.token(landed.code))[0] == 200
 
 
 @pytest.mark.proves("pool", "asked again at a refresh: new claims, and nothing for somebody disabled")
