@@ -60,7 +60,7 @@ class Probe:
             answer = await self.tools.http.get(url)
             document = answer.json() if answer.status == _OK else None
         except UpstreamError as error:
-            found.append(_bad("metadata", f"{url}: {error.detail}"))
+            found.append(_bad("metadata", error.detail if url in error.detail else f"{url}: {error.detail}"))
             return None
         if not isinstance(document, dict):
             found.append(_bad("metadata", f"{url} answered {answer.status} and no JSON object"))

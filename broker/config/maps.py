@@ -14,7 +14,7 @@ from typing import Any
 from broker.config.problems import Path, Report
 from broker.config.reading import locate
 from broker.config.tree import Node, Source, read_text, read_tree
-from broker.mapping import ClaimsMap, MapErrors, Types, check_expressions, compile_map
+from broker.mapping import ClaimsMap, MapErrors, Types, compile_map
 
 
 class MapReader:
@@ -71,19 +71,10 @@ class MapReader:
 
     def _compile(self, tree: Node, path: Path, types: Types | None) -> ClaimsMap | None:
         try:
-            claims_map = compile_map(tree.plain(), types)
-            problems = check_expressions(claims_map, self._at(tree)) if self._thorough else []
-            if problems:
-                raise MapErrors(problems)
+            return compile_map(tree.plain(), types, thorough=self._thorough)
         except MapErrors as errors:
             for steps, message in errors.problems:
                 where, _, whole = locate(tree, steps)
                 named = not whole or isinstance(where.value, dict)
                 self._report.add(where.key_place if named else where.place, (*path, *steps), message)
             return None
-        return claims_map
-
-    def _at(self, tree: Node) -> tuple[str, ...]:
-        """The keys that lead to the claims, which may stand beside examples or alone."""
-        beside = tree.child("claims")
-        return ("claims",) if beside is not None and isinstance(beside.value, dict) else ()

@@ -73,11 +73,14 @@ class MapErrors(ValueError):
         self.problems = problems
 
 
-def compile_map(source: Mapping[str, Any], context: Types | None = None) -> ClaimsMap:
+def compile_map(
+    source: Mapping[str, Any], context: Types | None = None, *, thorough: bool = False
+) -> ClaimsMap:
     """The map that ``source`` describes: a document with ``claims`` and ``examples``, or the claims alone.
 
     ``context`` has the claims that the operator declared, with their types; without it any may be given.
-    Examples are run: a map of which one fails is no map.
+    ``thorough`` compiles every expression now, and not at its first use. Examples are run where the claims
+    are sound: a map of which one fails is no map.
 
     Raises:
         MapErrors: all that is wrong, at once.
@@ -93,10 +96,10 @@ def compile_map(source: Mapping[str, Any], context: Types | None = None) -> Clai
     if len(source) > MAX_CLAIMS:
         problems.append((at, f"a map has at most {MAX_CLAIMS} claims"))
     entries = [_Entry((*at, str(claim)), claim, body, context, problems) for claim, body in source.items()]
-    rules = [entry.rule() for entry in entries]
+    made = ClaimsMap(tuple(rule for rule in [entry.rule() for entry in entries] if rule is not None))
+    problems += check_expressions(made, at) if thorough else []
     if problems:
         raise MapErrors(problems)
-    made = ClaimsMap(tuple(rule for rule in rules if rule is not None))
     problems += [problem for example in examples for problem in failures(made, example)]
     if problems:
         raise MapErrors(problems)

@@ -60,10 +60,16 @@ class Documents(Generic[D]):
     """The documents of one upstream.
 
     ``fetch`` gets a URL now: the document, and what ``Cache-Control`` said. ``clock`` only ever goes forward.
+    ``missed`` hears of everybody who gets nothing but a failure of a moment ago.
     """
 
-    def __init__(self, fetch: Callable[[str], Awaitable[tuple[D, str]]], clock: Callable[[], float]) -> None:
-        self._fetch, self._clock = fetch, clock
+    def __init__(
+        self,
+        fetch: Callable[[str], Awaitable[tuple[D, str]]],
+        clock: Callable[[], float],
+        missed: Callable[[UpstreamError], None] = lambda _failure: None,
+    ) -> None:
+        self._fetch, self._clock, self._missed = fetch, clock, missed
         self._entries: dict[str, _Entry[D]] = {}
 
     async def get(self, url: str) -> D:
@@ -79,6 +85,8 @@ class Documents(Generic[D]):
             fetching = self._start(url, entry)
             if entry.document is None or now >= entry.fresh_until + RENEWED_BEHIND:
                 await asyncio.shield(fetching)
+        elif self._edition(entry) is None:
+            self._missed(entry.failure)
         return self._last_good(entry)
 
     async def renew(self, url: str) -> D:
@@ -112,9 +120,7 @@ class Documents(Generic[D]):
     def has(self, url: str) -> bool:
         """Whether there is an edition that still stands in, so that nobody waits for another."""
         entry = self._entries.get(url)
-        return (
-            entry is not None and entry.document is not None and self._clock() < entry.fresh_until + MAX_STALE
-        )
+        return entry is not None and self._edition(entry) is not None
 
     async def close(self) -> None:
         """End what is still being fetched."""
@@ -151,7 +157,12 @@ class Documents(Generic[D]):
         finally:
             entry.fetching = None
 
+    def _edition(self, entry: _Entry[D]) -> D | None:
+        """The last good one, if it is not too old to stand in."""
+        return entry.document if self._clock() < entry.fresh_until + MAX_STALE else None
+
     def _last_good(self, entry: _Entry[D]) -> D:
-        if entry.document is not None and self._clock() < entry.fresh_until + MAX_STALE:
-            return entry.document
-        raise copy(entry.failure or UpstreamUnavailable("the document is too old")) from None
+        document = self._edition(entry)
+        if document is None:
+            raise copy(entry.failure or UpstreamUnavailable("the document is too old")) from None
+        return document

@@ -80,8 +80,8 @@ class UpstreamClient:
         self.circuit = circuit
         self._sessions = Sessions(way, config.timeout, config.allow_networks)
         self._under_way = 0
-        self._documents = Documents(self._fetch_document, clock)
-        self._files = Documents(self._fetch_file, clock)
+        self._documents = Documents(self._fetch_document, clock, self._missed)
+        self._files = Documents(self._fetch_file, clock, self._missed)
 
     async def get(
         self,
@@ -163,6 +163,11 @@ class UpstreamClient:
     async def _fetch_file(self, url: str) -> tuple[bytes, str]:
         answer = await self._fetch(url, "*/*", spare=self._files.has(url))
         return answer.body, answer.headers.get("cache-control", "")
+
+    def _missed(self, failure: UpstreamError) -> None:
+        """Somebody had to go without a document: that it was not asked for again is no sign of life."""
+        if isinstance(failure, UpstreamUnavailable) and self.circuit.is_closed:
+            self.circuit.unanswered(failure.detail)
 
     async def _fetch(self, url: str, accept: str, *, spare: bool) -> Answer:
         """A document. While the last edition serves, nobody is left alone for want of a newer one."""

@@ -160,6 +160,31 @@ def test_the_check_tells_the_column_of_what_does_not_compile(expression, message
     assert message in said.replace("column 14: found", "line 1: found")
 
 
+def test_a_thorough_look_tells_every_mistake_at_once():
+    claims = {
+        "level": {"expression": "'high'"},
+        "name": {"expression": "conector.id"},
+        "nickname": {"expression": "nick()"},
+        "locale": {"from": "locale", "cast": "words"},
+    }
+    with pytest.raises(MapErrors) as caught:
+        compile_map({"claims": claims}, {**dict.fromkeys(claims, "string"), "level": "integer"}, thorough=True)
+    told = {path[1]: message for path, message in caught.value.problems}
+    assert told.keys() == claims.keys()
+    assert told["level"] == "gives string, and context declares integer"
+    assert "undeclared reference" in told["name"]
+    assert "nick is no function here" in told["nickname"]
+
+
+def test_an_expression_that_does_not_compile_hides_behind_no_example():
+    claims = {"name": {"expression": "conector.id"}}
+    example = {"name": "one", "expect": {"name": "x"}}
+    with pytest.raises(MapErrors) as caught:
+        compile_map({"claims": claims, "examples": [example]}, thorough=True)
+    ((path, _),) = caught.value.problems
+    assert path == ("claims", "name", "expression")
+
+
 def test_a_map_whose_expression_never_compiled_leaves_the_claim_out_and_says_so():
     claims_map = compile_map({"found": {"expression": "1 + 'a'"}, "name": {"value": "x"}})
     mapped = apply(claims_map, PERSON)

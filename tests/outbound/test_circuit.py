@@ -74,6 +74,21 @@ async def test_an_upstream_that_keeps_failing_is_left_alone_without_a_call():
         assert its.up.circuit.is_closed is False
 
 
+@pytest.mark.row("UP-09")
+async def test_a_limit_on_one_persons_token_leaves_the_upstream_open_to_all_others():
+    server = Server(said("429 Too Many Requests", b"{}", "Retry-After: 300"))
+    async with serving(server) as url, room() as its:
+        for _ in range(2 * FAILURES):
+            with pytest.raises(UpstreamUnavailable, match="429"):
+                await its.up.get(url, bearer="mallorys-token")
+        assert its.up.circuit.is_closed
+        await its.fail(url, FAILURES - 1)  # and it does not count as an answer either
+        with pytest.raises(UpstreamUnavailable):
+            await its.up.get(url, bearer="mallorys-token")
+        await its.fail(url, 1)
+        assert not its.up.circuit.is_closed
+
+
 @pytest.mark.row("UP-10")
 async def test_another_upstream_does_not_feel_it():
     server = Server(AWAY)
@@ -90,6 +105,26 @@ async def test_what_says_later_counts(status):
     async with serving(server) as url, room() as its:
         await its.fail(url)
         assert its.told
+
+
+async def test_who_goes_without_a_document_that_is_not_asked_for_again_counts_too():
+    server = Server(AWAY)
+    async with serving(server) as url, room() as its:
+        for _ in range(FAILURES):
+            with pytest.raises(UpstreamUnavailable, match="answered 503"):
+                await its.up.document(url)
+        assert len(server.heads) == 1
+        assert its.told == [("up", True, f"{url} answered 503")]
+
+
+async def test_a_document_that_is_wrong_is_not_asked_for_again_and_counts_for_nothing():
+    server = Server(said("404 Not Found"))
+    async with serving(server) as url, room() as its:
+        for _ in range(FAILURES + 1):
+            with pytest.raises(UpstreamInvalid):
+                await its.up.document(url)
+        assert len(server.heads) == 1
+        assert its.up.circuit.is_closed
 
 
 async def test_a_connection_that_is_refused_counts():
