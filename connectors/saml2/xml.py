@@ -38,6 +38,12 @@ MAX_DOCUMENT = 1 << 20
 _MAX_PREFIXES = 256
 """Of namespaces in one document: libxml2 looks through them all whenever it copies an element by itself."""
 
+_MAX_ATTRIBUTES = 64
+"""Of one element: lxml goes through all of them for the value of each."""
+_SHORTEST_TAG = 16
+"""Bytes, on average, of the tags of a document that is as large as it may be: those of SAML are longer, and
+what is made of nothing but tags costs many times as much to look at."""
+
 _DECLARED = re.compile(r"\s*<\?xml[^>]*?\sencoding\s*=\s*[\"']([^\"']*)[\"']")
 _ENCODINGS = {"utf-8", "us-ascii", "ascii"}
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|\+00:00)", re.ASCII)
@@ -62,6 +68,8 @@ def parse(data: bytes, *, most: int = MAX_DOCUMENT) -> Element:
         raise UpstreamInvalid("xml_not_utf8", "another encoding is declared")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:  # before a parser sees it: it needs no expanding to cost
         raise UpstreamInvalid("xml_dtd")
+    if text.count("<") > most // _SHORTEST_TAG:
+        raise UpstreamInvalid("xml_too_large", "more tags than text")
     if text.count("xmlns:") > _MAX_PREFIXES and len(set(_PREFIX.findall(text))) > _MAX_PREFIXES:
         raise UpstreamInvalid("xml_namespaces", f"more than {_MAX_PREFIXES} prefixes")
     try:
@@ -70,6 +78,8 @@ def parse(data: bytes, *, most: int = MAX_DOCUMENT) -> Element:
         raise UpstreamInvalid("xml_malformed") from None
     if next(root.iter(etree.ProcessingInstruction, etree.Entity), None) is not None:
         raise UpstreamInvalid("xml_processing_instruction")
+    if root.xpath(f"boolean(//*[count(@*) > {_MAX_ATTRIBUTES}])"):
+        raise UpstreamInvalid("xml_attributes", f"more than {_MAX_ATTRIBUTES} of one element")
     return root
 
 
@@ -120,14 +130,8 @@ def is_id(text: str | None) -> bool:
 
 def repeated_id(root: Element) -> bool:
     """Whether two elements share an ID, in any spelling of the attribute that some reader knows."""
-    seen: set[str] = set()
-    for element in root.iter(etree.Element):
-        for name, value in element.attrib.items():
-            if name.rpartition("}")[2].lower() == "id":
-                if value in seen:
-                    return True
-                seen.add(value)
-    return False
+    found = root.xpath("//@*[translate(local-name(), 'ID', 'id') = 'id']", smart_strings=False)
+    return len(set(found)) < len(found)
 
 
 def instant(text: str | None) -> float | None:

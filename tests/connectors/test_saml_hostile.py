@@ -63,7 +63,7 @@ def many_things_inside_a_digest(root):
 
 def many_attributes(root):
     for info in root.findall(".//ds:SignedInfo", NS):
-        for name in prefixes(200):
+        for name in prefixes(40):
             info.set(name, "")
     return root
 
@@ -108,6 +108,27 @@ async def test_a_document_with_thousands_of_prefixes_is_not_parsed():
         return etree.tostring(root).replace(start, start + declared(prefixes(3000)).encode() + b" ", 1)
 
     assert await refused(mangle=crowded) == "xml_namespaces"
+
+
+@row("DS-13")
+@row("SM-06")
+@proves("saml", "documents of nothing but tags or attributes")
+@pytest.mark.parametrize(
+    ("filling", "reason"),
+    [
+        (lambda: "<x " + " ".join(f'a{number}=""' for number in range(12_000)) + "/>", "xml_attributes"),
+        (lambda: "<a/>" * 40_000, "xml_too_large"),
+        (lambda: "<a><b/></a>" * 14_000, "xml_too_large"),
+    ],
+    ids=["attributes", "tags", "pairs"],
+)
+async def test_a_document_that_is_made_to_be_looked_at_is_not_looked_at(filling, reason):
+    """170 kB that were 12,000 attributes of one element held up everybody for a second."""
+
+    def filled(root):
+        return etree.tostring(root).replace(b"</saml:Assertion>", filling().encode() + b"</saml:Assertion>")
+
+    assert await refused(mangle=filled) == reason
 
 
 async def test_one_prefix_may_be_declared_at_each_value():
