@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from broker.connector import (
     UpstreamIdentity,
     UpstreamInvalid,
     UpstreamRefused,
+    UpstreamUnavailable,
 )
 from connectors import claims_map, login_page
 from connectors.ldap_directory import Directory, Entry, GroupSearch, UserSearch
@@ -36,8 +39,8 @@ from connectors.oidc_settings import is_loopback
 CLAIMS = claims_map("ldap")
 
 T = TypeVar("T")
-_AT_ONCE = 16
-"""Threads that wait for this directory; who comes then waits for one of them."""
+_AT_ONCE, _IN_THE_ROW = 16, 64
+"""Threads that wait for this directory, and how many may be under way or wait for one of them."""
 
 
 def _listed(value: Any) -> Any:
@@ -153,7 +156,9 @@ class Connector:
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings, self._tools = settings, tools
         self._issuer = f"ldap:{tools.here.connector}"
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        # Its own: a directory that hangs must not hold up what else threads do, such as finding hosts.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ldap")
+        self._under_way = 0
         groups = settings.group_search
         self._directory = Directory(
             urls=settings.url,
@@ -243,5 +248,18 @@ class Connector:
         )
 
     async def _in_a_thread(self, work: Callable[[], T]) -> T:
-        async with self._turns:
-            return await asyncio.to_thread(work)
+        if self._under_way >= _IN_THE_ROW:
+            raise UpstreamUnavailable("too many ask the directory at once")
+        self._under_way += 1
+        asked = self._threads.submit(work)
+        # Whoever gives up waiting leaves the thread at it: its turn is over when its work is.
+        loop = asyncio.get_running_loop()
+        asked.add_done_callback(lambda _: self._done(loop))
+        return await asyncio.wrap_future(asked)
+
+    def _done(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and nobody counts any more
+            loop.call_soon_threadsafe(self._one_less)
+
+    def _one_less(self) -> None:
+        self._under_way -= 1

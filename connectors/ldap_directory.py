@@ -22,9 +22,10 @@ from connectors.ldap_text import escaped, escaped_id, listed, texts, values_of
 if TYPE_CHECKING:
     import ldap3
 
-_DONE, _CONSTRAINT, _NO_SUCH, _BAD_CREDENTIALS, _UNWILLING = 0, 19, 32, 49, 53
+_DONE, _CONSTRAINT, _NO_SUCH, _NO_PASSWORD, _BAD_CREDENTIALS = 0, 19, 32, 48, 49
+_NO_RIGHTS, _UNWILLING = 50, 53
 """Results of RFC 4511 appendix A.1."""
-_NOT_THEIRS = frozenset({_CONSTRAINT, _NO_SUCH, _BAD_CREDENTIALS, _UNWILLING})
+_NOT_THEIRS = frozenset({_CONSTRAINT, _NO_SUCH, _NO_PASSWORD, _BAD_CREDENTIALS, _NO_RIGHTS, _UNWILLING})
 """What a directory says of a wrong password, or of an account that may not sign in now."""
 _SIZE_EXCEEDED = 4
 _PAGE, _MOST_GROUPS = 200, 2000
@@ -99,6 +100,8 @@ class Directory:
 
     def sign_in(self, username: str, password: Secret) -> Entry | None:
         """The person of this name, if the directory takes the password; None where not."""
+        if not _can_be_sent(password):
+            return None
         with self._as_ourselves() as connection:
             found = self._find(connection, self._named(username))
             # Nobody's name is bound too, so that a stranger waits as long for both answers.
@@ -143,6 +146,8 @@ class Directory:
         return found[0] if found else None
 
     def _is_theirs(self, dn: str, password: Secret) -> bool:
+        if not dn:  # RFC 4513 §5.1.1: a bind without a name is nobody's, and succeeds
+            return False
         with self._connected(dn, password.reveal()) as connection:
             return bool(connection.result["result"] == _DONE)
 
@@ -310,6 +315,20 @@ class Directory:
             receive_timeout=self.timeout,
             return_empty_attributes=False,
         )
+
+
+def _can_be_sent(password: Secret) -> bool:
+    """Whether it can be prepared as RFC 4513 §5.1.1 wants.
+
+    What cannot is nobody's password, and no failure of the directory's: that would cost a guesser no attempt.
+    """
+    from ldap3.core.exceptions import LDAPException  # noqa: PLC0415
+    from ldap3.protocol.sasl.sasl import sasl_prep  # noqa: PLC0415
+
+    try:
+        return bool(sasl_prep(password.reveal()))
+    except LDAPException:
+        return False
 
 
 def _scope(word: str) -> str:

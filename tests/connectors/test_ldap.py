@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 from pydantic import ValidationError
 
-from broker.connector import UpstreamInvalid
-from connectors import ldap
+from broker.connector import Question, Secret, UpstreamInvalid, UpstreamUnavailable
+from connectors import ldap, ldap_directory
 from connectors.ldap_directory import Directory, UserSearch
 from connectors.ldap_text import escaped, escaped_id
+from tests.connectors.desk import LOGIN, Desk
 
 SOUND = {"url": "ldaps://ldap.acme.example", "user_search": {"base_dn": "dc=acme,dc=example"}}
 
@@ -94,3 +98,45 @@ def test_a_guid_of_active_directory_is_one_text_and_found_again_by_its_octets():
 @pytest.mark.parametrize("typed", ["*", "a)(b", "\\", "\0", "ü", "(&)"])
 def test_nothing_that_is_typed_means_anything_in_a_filter(typed):
     assert set(escaped(typed)) <= set("\\0123456789abcdef")
+
+
+# ── A directory that hangs ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.row("DS-18")
+@pytest.mark.proves("ldap", "a directory that hangs holds up nothing else, and no endless row waits for it")
+async def test_a_directory_that_hangs_holds_up_nobody_else(monkeypatch):
+    connector = ldap.Connector(ldap.Settings.model_validate(SOUND), Desk({}, {}).tools)
+    hangs = threading.Event()
+    monkeypatch.setattr(Directory, "sign_in", lambda *_: hangs.wait(30) and None)
+    fields = {"username": Secret("ada"), "password": Secret("x")}
+    try:
+        asking = [asyncio.create_task(connector.answer(LOGIN, fields, {})) for _ in range(100)]
+        _done, waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "at once"), 5) == "at once"
+        await asyncio.sleep(0)
+        refused = [task for task in asking if task.done()]
+        assert len(refused) == 36
+        assert all(isinstance(task.exception(), UpstreamUnavailable) for task in refused)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        # Sixteen threads are still at it, though nobody waits for them.
+        more = [asyncio.create_task(connector.answer(LOGIN, fields, {})) for _ in range(49)]
+        await asyncio.wait(more, return_when=asyncio.FIRST_EXCEPTION)
+        assert sum(task.done() for task in more) == 1
+    finally:
+        hangs.set()
+    answers = await asyncio.gather(*more, return_exceptions=True)
+    assert sum(answer == Question(kind="password", wrong=True) for answer in answers) == 48
+
+
+@pytest.mark.parametrize("result", [48, 50])
+def test_an_account_that_cannot_sign_in_is_told_like_a_wrong_password(result):
+    """Directories say so of entries without a password: an answer of its own would tell who exists."""
+    assert result in ldap_directory._NOT_THEIRS
+
+
+def test_an_entry_without_a_name_is_nobody():
+    directory = ldap.Connector(ldap.Settings.model_validate(SOUND), Desk({}, {}).tools)._directory
+    assert directory._is_theirs("", Secret("anything")) is False

@@ -83,6 +83,9 @@ async def test_a_person_signs_in_over_start_tls(served):
         ("ada", "wrong"),
         ("ada", ""),
         ("ada", "\0"),
+        ("ada", "\x01"),
+        ("ada", "\u00ad"),
+        ("nobody", "\u0627a"),
         ("", "ada's password"),
         ("nobody", "ada's password"),
         ("left", "left's password"),
@@ -91,6 +94,31 @@ async def test_a_person_signs_in_over_start_tls(served):
 async def test_who_is_not_known_or_brings_another_password_is_told_the_same(served, username, password):
     answered = await sign_in(made(served), username, password)
     assert answered == Question(kind="password", wrong=True)
+
+
+@pytest.mark.row("DS-15")
+@pytest.mark.proves("ldap", "a password that cannot be one is a wrong one, and counts", against=OPENLDAP)
+async def test_a_password_that_cannot_be_prepared_is_an_attempt_like_others(served, store_config, tmp_path):
+    entry = {
+        "type": "ldap",
+        "name": "Acme account",
+        "url": served.tls,
+        "ca": str(served.ca),
+        "bind_dn": BIND_DN,
+        "bind_password": BIND_PASSWORD,
+        "user_search": USERS,
+    }
+    async with (
+        FakeProvider.running() as idp,
+        running_broker(idp, store_config, tmp_path, **only(entry)) as broker,
+        broker.browser() as browser,
+    ):
+        page, statuses = await browser.authorize(), []
+        # However the name is written by which the directory finds one and the same person.
+        for username in ("ada", "ada\t", "\tada", "ada\u00a0", "ada\t\t", "ADA") * 2:
+            page = await type_in(browser, page, username=username, password="\x01")
+            statuses.append(page.status)
+    assert statuses == [422] * 10 + [429] * 2
 
 
 @pytest.mark.proves("ldap", "filter injection (RFC 4515)", against=OPENLDAP)
