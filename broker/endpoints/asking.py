@@ -20,8 +20,8 @@ from broker.protocol.flow import AuthenticationContext, Grant, Held
 from broker.services import Services
 from broker.upstreams import Upstream
 
-_GLANCE = 0.05
-"""Seconds between two looks at whether somebody else has heard."""
+_GLANCE, _LONGEST_GLANCE = 0.05, 1.0
+"""Seconds between two looks at whether somebody else has heard: half as many again after each."""
 _GRACE = 5.0
 """Seconds beyond the upstream's own deadline in which its answer is mapped and kept."""
 
@@ -36,11 +36,18 @@ async def hold(
     lifetimes = services.config.lifetimes
     held_id, now = services.fresh_name(), services.now()
     context = replace(context, held=held_id)
-    # A session may give a code until its end, and the code a refresh token, which lives from then.
-    ttl = lifetimes.session.absolute + lifetimes.code + lifetimes.refresh_token.absolute
+    # A session may give a code until its end, and the code an access token, which lives from then.
+    ttl = lifetimes.session.absolute + lifetimes.code + lifetimes.access_token
     held = Held(keep=dict(identity.keep), context=context, checked_at=now)
     await services.store.put_held(held_id, held, ttl)
     return context
+
+
+async def hold_on(services: Services, grant: Grant, ttl: float) -> None:
+    """Keep it for a refresh token that lives for ``ttl``, and the last access token that may come of it."""
+    if grant.context.held is not None:
+        access = services.config.lifetimes.access_token
+        await services.store.prolong_held(grant.context.held, ttl + access)
 
 
 async def as_last_heard(services: Services, context: AuthenticationContext) -> AuthenticationContext | None:
@@ -82,7 +89,7 @@ async def _turn(services: Services, held_id: str, upstream: Upstream, came: floa
     # one refresh token the upstream may take it for stolen (RFC 9700 §4.14.2).
     turn, longest = services.fresh_name(), 2 * upstream.patience + _GRACE
     loop = asyncio.get_running_loop()
-    give_up = loop.time() + longest
+    give_up, glance = loop.time() + longest, _GLANCE
     while not await services.store.begin_asking(held_id, turn, longest):
         held = await services.store.read_held(held_id)
         if held is None or held.checked_at >= came:
@@ -90,7 +97,8 @@ async def _turn(services: Services, held_id: str, upstream: Upstream, came: floa
             return
         if loop.time() > give_up:
             raise TemporarilyUnavailable(reason="upstream_being_asked")
-        await asyncio.sleep(_GLANCE)
+        await asyncio.sleep(glance)
+        glance = min(1.5 * glance, _LONGEST_GLANCE)
     try:
         held = await services.store.read_held(held_id)
         yield held is not None and held.checked_at < came

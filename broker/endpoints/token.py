@@ -12,7 +12,7 @@ from typing import Literal
 from aiohttp import web
 
 from broker.endpoints import about, http
-from broker.endpoints.asking import asked_again
+from broker.endpoints.asking import asked_again, hold_on
 from broker.endpoints.clients import authenticated
 from broker.endpoints.minting import (
     access_token,
@@ -63,10 +63,13 @@ async def _code(request: web.Request, client: Client, params: Params) -> dict[st
     grant = await may_be_used(services, state, refusal=InvalidGrant)
     token = access_token(services, grant, client, grant.scopes)
     refresh = refresh_token(services, grant) if grants.gives_refresh_token(grant, client) else None
+    ttl = longest_life(services, grant, now=now)
+    if refresh is not None:
+        await hold_on(services, grant, ttl)
     # Spent only now, by one who proved possession; concurrent redemptions meet here and one wins.
     spent = await store.spend_code(
         code,
-        ttl=longest_life(services, grant, now=now),
+        ttl=ttl,
         refresh=first(services, refresh),
         access=token.opaque,
     )

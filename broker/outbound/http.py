@@ -41,6 +41,8 @@ class _Away(UpstreamUnavailable):
     """It answered that it cannot now; ``retry_after`` is what it says of when it can."""
 
     retry_after = ""
+    of_one = False
+    """Whether it is somebody's own limit, which says nothing of the upstream to all others."""
 
 
 class Outbound:
@@ -192,10 +194,13 @@ class UpstreamClient:
             raise UpstreamUnavailable("too many calls are under way")
         try:
             answer = await self._exchange(method, target, _place(url), headers, body)
+        except _Away as error:
+            if not spare and not error.of_one:
+                self.circuit.unanswered(error.detail, asks_for=error.retry_after)
+            raise
         except UpstreamUnavailable as error:
             if not spare:
-                asks_for = error.retry_after if isinstance(error, _Away) else ""
-                self.circuit.unanswered(error.detail, asks_for=asks_for)
+                self.circuit.unanswered(error.detail)
             raise
         except UpstreamInvalid as error:
             if error.reason not in _NOT_ASKED:
@@ -218,7 +223,7 @@ class UpstreamClient:
                 allow_redirects=False,
                 **self._sessions.through(target),
             ) as response:
-                _check_status(response, place)
+                _check_status(response, place, bearer=headers.get("Authorization", "").startswith("Bearer "))
                 body, told = await _read(response), _headers(response)
                 return Answer(response.status, response.content_type, body, told)
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
@@ -267,11 +272,13 @@ def _checked(url: str) -> URL:
     return target
 
 
-def _check_status(response: aiohttp.ClientResponse, place: str) -> None:
+def _check_status(response: aiohttp.ClientResponse, place: str, *, bearer: bool) -> None:
     """What no caller can use is an error here; 2xx and 4xx are theirs to read."""
     if response.status == _TOO_MANY_REQUESTS or response.status >= _SERVER_ERROR:
         away = _Away(f"{place} answered {response.status}")
         away.retry_after = response.headers.get("Retry-After", "")
+        # Whoever uses up the limit of their own token must not shut everybody else out.
+        away.of_one = bearer and response.status == _TOO_MANY_REQUESTS
         raise away
     if 300 <= response.status < 400:  # noqa: PLR2004 - never followed: credentials stay at home
         raise UpstreamInvalid("redirect", f"{place} answered {response.status}")

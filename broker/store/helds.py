@@ -23,6 +23,11 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return {KEYS[1], 0} end
 redis.call('SET', KEYS[1], ARGV[1], 'KEEPTTL')
 return {KEYS[1], 1}
 """)
+# ARGV: milliseconds that it stays from now on, if that is longer
+_PROLONG = Script("""
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return {KEYS[1]}
+""")
 
 
 class Helds(Room):
@@ -31,6 +36,10 @@ class Helds(Room):
     async def put_held(self, held_id: str, held: Held, ttl: float) -> None:
         """Keep it for as long as anything that came of the login may live."""
         await self._put(self._held(held_id), held, ttl)
+
+    async def prolong_held(self, held_id: str, ttl: float) -> None:
+        """Keep it for so long from now on, if that is longer; what is gone stays gone."""
+        await self._run(_PROLONG, self._held(held_id), str(milliseconds(ttl)))
 
     async def read_held(self, held_id: str) -> Held | None:
         """As it is now; None once the upstream has refused."""

@@ -216,6 +216,30 @@ async def test_a_new_code_from_the_session_says_what_the_upstream_said_last(star
         assert told["groups"] == ["staff:staff"]
 
 
+async def kept_for(broker: Broker) -> float:
+    """Seconds that what is kept of the one login stays."""
+    store = broker.services.store
+    (name,) = await store._wire.call("KEYS", f"{store._prefix}*held*")
+    return await store._wire.call("PTTL", name) / 1000
+
+
+async def test_what_is_kept_goes_with_the_session_unless_a_refresh_token_stands_on_it(start_with) -> None:
+    broker = await start_with()
+    lifetimes = broker.services.config.lifetimes
+    tokens_live = lifetimes.code + lifetimes.access_token
+    async with broker.browser() as browser:
+        landed = await browser.login(scope="openid groups")
+        assert (await browser.token(landed.code))[0] == 200
+        assert (
+            lifetimes.session.absolute <= await kept_for(broker) <= lifetimes.session.absolute + tokens_live
+        )
+        tokens = await tokens_of(browser)
+        longest = lifetimes.refresh_token.absolute + 2 * tokens_live
+        assert lifetimes.refresh_token.absolute <= await kept_for(broker) <= longest
+        assert (await browser.refresh(tokens["refresh_token"]))[0] == 200
+        assert await kept_for(broker) >= lifetimes.refresh_token.absolute - 60
+
+
 @pytest.mark.row("RT-14")
 @pytest.mark.parametrize("trouble", [{"userinfo": "500"}, {"signature": "foreign"}, {"userinfo": "slow"}])
 async def test_a_refresh_token_that_was_rotated_is_not_lost_to_what_went_wrong_after_it(
