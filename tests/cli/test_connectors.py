@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +41,7 @@ clients:
     redirect_uris: [https://app.example/]
 """
 SECRET = "the-secret-of-the-fake"
+README = Path(__file__).parents[2] / "README.md"
 
 
 @contextmanager
@@ -162,6 +165,18 @@ def test_add_needs_no_credentials_before_there_are_any(run: Run, config: Path) -
         "client_secret": "${OKTA_CLIENT_SECRET}",
         "domain": "acme.okta.com",
     }
+
+
+def test_the_first_steps_of_the_readme_lead_to_one_more_upstream(run: Run) -> None:
+    (line,) = re.findall(r"^broker (connectors add .+?)(?: +#.*)?$", README.read_text("utf-8"), re.MULTILINE)
+    assert run("init", "my-broker").returncode == 0
+    done = run(*shlex.split(line), "--no-probe")
+    assert done.returncode == 0, done.stderr
+    assert "does not include it" not in done.stderr
+    (unset,) = re.findall(r"set (.+?), or write", done.stderr)
+    set_now = dict.fromkeys(unset.split(", "), SECRET)
+    checked = run("check", "my-broker/broker.yaml", **set_now)
+    assert checked.stdout == "my-broker/broker.yaml: ok: 2 connectors, 1 client, 6 scopes\n"
 
 
 def test_add_answers_a_program_in_json(run: Run, config: Path) -> None:
