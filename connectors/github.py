@@ -101,13 +101,13 @@ class Settings(ConnectorSettings):
     """`false`: nobody is offered to make a new account at GitHub on the way."""
     check_token: StrictBool = False
     """Asks GitHub at each login whether the token was given to this app and this person: one call more."""
-    emails_are_verified: StrictBool = False
+    trust_email: StrictBool = False
     """Only for GitHub Enterprise Server, which proves no address: its administrators answer for them."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.emails_are_verified and _CLOUD.fullmatch(self.host):
-            raise ValueError("emails_are_verified: GitHub itself says which addresses are proven")
+        if self.trust_email and _CLOUD.fullmatch(self.host):
+            raise ValueError("trust_email: GitHub itself says which addresses are proven")
         if self.reads_organizations and not _covers(self.scopes, "read:org"):
             raise ValueError("scope: must contain read:org for groups and allow-lists")
         return self
@@ -263,7 +263,7 @@ class Connector:
     async def _email(self, token: str) -> Mapping[str, Json]:
         if not _covers(self._settings.scopes, "user:email"):
             return {"email": None, "email_verified": False}
-        email = await self._api.primary_email(token, verified=self._settings.emails_are_verified)
+        email = await self._api.primary_email(token, verified=self._settings.trust_email)
         return {"email": email, "email_verified": email is not None}
 
     async def _membership(self, token: str) -> Mapping[str, Json]:

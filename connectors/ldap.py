@@ -130,7 +130,7 @@ class Settings(ConnectorSettings):
     group_search: GroupSearchSettings | None = None
     """Where their groups are: `base_dn`, `filter`, `scope`, `member_attribute`, `user_attribute`,
     `name_attribute`, `nested`. Without it they have none."""
-    emails_are_verified: StrictBool = False
+    trust_email: StrictBool = False
     """`true`: you answer for the addresses in the directory being their owners'. Without it none is told."""
     timeout: Annotated[int, Field(ge=1, le=30)] = 4
     """Seconds that one question may take."""
@@ -237,7 +237,7 @@ class Connector:
     def _identity(self, entry: Entry, *, auth_time: int | None, amr: tuple[str, ...]) -> UpstreamIdentity:
         told = dict(entry.attributes)
         if entry.email is not None:
-            told |= {"email": entry.email, "email_verified": self._settings.emails_are_verified}
+            told |= {"email": entry.email, "email_verified": self._settings.trust_email}
         return UpstreamIdentity(
             issuer=self._issuer,
             subject=entry.id,

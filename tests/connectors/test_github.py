@@ -241,12 +241,12 @@ async def test_no_address_is_read_where_none_is_asked_for(hub):
 @pytest.mark.proves("github", "GitHub Enterprise Server: the operator answers for addresses, or nobody does")
 async def test_a_server_of_ones_own_proves_no_address_unless_the_operator_says_so(hub):
     hub.switch(emails=[email("ann@example.com", primary=True, verified=False)])
-    async with at(hub, emails_are_verified=True) as stage:
+    async with at(hub, trust_email=True) as stage:
         api = (await stage.sign_in()).api
     assert (api["email"], api["email_verified"]) == ("ann@example.com", True)
     for host in ("github.com", "acme.ghe.com"):
         with pytest.raises(ValidationError, match="which addresses are proven"):
-            settings(host=host, emails_are_verified=True)
+            settings(host=host, trust_email=True)
 
 
 # ── Organizations and teams ───────────────────────────────────────────────────────────────────

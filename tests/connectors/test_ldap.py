@@ -20,7 +20,7 @@ SOUND = {"url": "ldaps://ldap.acme.example", "user_search": {"base_dn": "dc=acme
 def test_the_least_that_is_needed():
     settings = ldap.Settings.model_validate(SOUND)
     assert settings.user_search.id_attribute == "entryUUID"
-    assert settings.emails_are_verified is False
+    assert settings.trust_email is False
 
 
 @pytest.mark.proves("ldap", "no password unencrypted through a network, unless a key says so")

@@ -62,7 +62,7 @@ async def test_a_person_signs_in_over_tls(served):
     assert sorted(identity.api["mail"]) == ["a.example@acme.example", "ada@acme.example"]
     assert identity.api["email"] in identity.api["mail"]
     assert identity.api["email_verified"] is False
-    trusted = await sign_in(made(served, emails_are_verified=True), "ada", "ada's password")
+    trusted = await sign_in(made(served, trust_email=True), "ada", "ada's password")
     assert trusted.api["email_verified"] is True
     assert identity.amr == ("pwd",)
     assert identity.auth_time == 1_700_000_100
@@ -222,7 +222,7 @@ async def test_a_whole_login_on_our_page(served, store_config, tmp_path):
         "ca": str(served.ca),
         "bind_dn": BIND_DN,
         "bind_password": BIND_PASSWORD,
-        "emails_are_verified": True,
+        "trust_email": True,
         "user_search": USERS,
         "group_search": GROUPS | {"filter": "(&(objectClass=groupOfNames)(cn=admins))"},
         "upstream_refresh": "always",
