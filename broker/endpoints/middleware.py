@@ -99,6 +99,8 @@ def _answer(
         return http.at_client(request, error.reply_to.error(error.error))
     if isinstance(error, Shown):
         _log(request, error.reason, error.detail)
+        if _is_program(request):
+            return http.json({"error": "invalid_request"}, status=error.status)
         return http.error_page(request, error.message, status=error.status, back_url=error.back_url)
     if isinstance(error, OAuthError):
         return _told(request, error)

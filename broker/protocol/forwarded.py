@@ -16,6 +16,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _FOR = re.compile(r'for="?(\[[0-9a-f:.]+\]|[0-9.]+)(?::[0-9]+)?"?', re.IGNORECASE)
+# Some proxies write the port too, as RFC 7239 §6 has it.
+_WITH_PORT = re.compile(r"\[([0-9a-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}", re.IGNORECASE)
 _MAX_HOPS = 32
 
 
@@ -55,7 +57,8 @@ def _read(hop: str, kind: Literal["x-forwarded", "forwarded"]) -> str | None:
     if kind == "forwarded":
         match = _FOR.search(hop)
         hop = match[1] if match else ""
-    parsed = _parse(hop.strip("[]"))
+    with_port = _WITH_PORT.fullmatch(hop)
+    parsed = _parse(with_port[1] or with_port[2] if with_port else hop)
     return str(parsed) if parsed is not None else None
 
 

@@ -296,6 +296,15 @@ async def test_only_json_is_read(shop):
         assert (await page.accept())[0] == 200
 
 
+@pytest.mark.row("WB-15")
+@pytest.mark.parametrize("query", ["login_state=%FF", "&".join(f"a{n}=1" for n in range(101)), "x=%C0%80"])
+async def test_a_program_that_asks_with_nonsense_hears_so_in_json(shop, query):
+    async with shop.browser() as browser:
+        page = await departed(browser)
+        status, said = await page.call("GET", f"{page.base}?{query}", headers=page.headers())
+        assert (status, said["error"]) == (400, "invalid_request")
+
+
 async def test_after_prompt_login_an_old_sign_in_at_the_page_does_not_do(shop):
     async with shop.browser() as browser:
         page = await departed(browser, prompt="login")
