@@ -67,13 +67,16 @@ class Page(BaseHTTPRequestHandler):
         self.form(query.get("login_id", [""])[0], query.get("login_state", [""])[0])
 
     def do_POST(self) -> None:
-        length = min(int(self.headers.get("Content-Length") or 0), 10_000)
-        form = {name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
+        form = self.typed()
         login_id, login_state = form.get("login_id", ""), form.get("login_state", "")
+        if self.asked(login_id, login_state) is None:  # no password is looked at for a login nobody knows
+            return
         if form.get("answer") == "cancel":
             self.decide(login_id, "reject", {"login_state": login_state, "error": "access_denied"})
             return
         tried[login_id] = tried.get(login_id, 0) + 1
+        while len(tried) > 10_000:  # logins that nobody finished
+            del tried[next(iter(tried))]
         person = sign_in(form.get("username", ""), form.get("password", ""))
         if tried[login_id] > MISTAKES:
             self.decide(login_id, "reject", {"login_state": login_state, "error": "access_denied"})
@@ -89,11 +92,26 @@ class Page(BaseHTTPRequestHandler):
             }
             self.decide(login_id, "accept", accept)
 
+    def typed(self) -> dict[str, str]:
+        """The fields of the form; none where it is not one."""
+        length = self.headers.get("Content-Length") or ""
+        if not length.isdecimal() or int(length) > 10_000:
+            return {}
+        body = self.rfile.read(int(length)).decode(errors="replace")
+        return {name: values[0] for name, values in parse_qs(body).items()}
+
+    def asked(self, login_id: str, login_state: str) -> dict | None:
+        """What the broker wants to know; None where it knows no such login, and the page says so."""
+        found, asked = broker("GET", f"{quote(login_id, safe='')}?{urlencode({'login_state': login_state})}")
+        if found == 200:
+            return asked
+        self.page(400, "<h1>This sign-in is over</h1><p>Go back to the app and start again.</p>")
+        return None
+
     def form(self, login_id: str, login_state: str, problem: str = "") -> None:
         """The page, if the broker knows the login."""
-        found, asked = broker("GET", f"{quote(login_id, safe='')}?{urlencode({'login_state': login_state})}")
-        if found != 200:
-            self.page(400, "<h1>This sign-in is over</h1><p>Go back to the app and start again.</p>")
+        asked = self.asked(login_id, login_state)
+        if asked is None:
             return
         said = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
         self.page(

@@ -313,6 +313,17 @@ async def test_after_prompt_login_an_old_sign_in_at_the_page_does_not_do(shop):
         assert (await browser.go(told["redirect_to"])).params["error"] == "login_required"
 
 
+async def raw(port, length):
+    """The head of the answer to a form that says of itself how long it is."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+    try:
+        return await asyncio.wait_for(reader.readline(), 5)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
 @pytest.mark.proves("custom", "the worked example, from the app to the code and back")
 async def test_the_worked_example_signs_a_person_in(start, unused_tcp_port):
     site = f"http://127.0.0.1:{unused_tcp_port}"
@@ -343,5 +354,10 @@ async def test_the_worked_example_signs_a_person_in(start, unused_tcp_port):
         said = claims((await browser.token(landed.code))[1]["id_token"])
         assert said["email"] == "ada@shop.example"
         page = await browser.step("GET", (await browser.authorize(prompt="login")).url)
+        for hidden in ({"login_state": "x"}, {"login_id": "x"}, {"login_id": "%00", "login_state": "%FF"}):
+            refused = await answer(page, username="ada", password="open sesame, please", **hidden)
+            assert (refused.status, "over" in refused.body) == (400, True)
+        for length in ("-1", "x", "99999999", "\u0661"):
+            assert b"400 Bad Request" in await raw(unused_tcp_port, length)
         cancelled = await answer(page, answer="cancel")
         assert (await browser.go(cancelled.url)).params["error"] == "access_denied"
