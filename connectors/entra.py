@@ -39,8 +39,13 @@ CLAIMS = claims_map("entra")
 
 _CONTEXT = re.compile(r"c[1-9][0-9]?")
 """An authentication context of Conditional Access: c1 to c99."""
-_HOME = re.compile(rf"https://[a-z0-9.-]+/({GUID.pattern})/(v2\.0)?", re.IGNORECASE)
-"""What `idp` says of a home that is a tenant: its issuer, in the form of v1.0 or of v2.0."""
+_HOME = re.compile(
+    r"https://(?:sts\.windows\.net|sts\.chinacloudapi\.cn|login\.microsoftonline\.(?:com|us)"
+    rf"|login\.partner\.microsoftonline\.cn)/({GUID.pattern})/(v2\.0)?",
+    re.IGNORECASE,
+)
+"""What `idp` says of a home that is a tenant: its issuer, in the form of v1.0 or of v2.0. A partner whose own
+provider is federated chooses its issuer, so only Microsoft's hosts count."""
 _CODE = re.compile(r"AADSTS[0-9]{4,8}")
 _PROMPTS = {
     "login_required": "login",

@@ -44,8 +44,10 @@ _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ERROR = re.compile(r"[!#-\[\]-~]{1,64}")  # RFC 6749 §4.1.2.1, without the space
 _CODE = re.compile(rf"[ -~]{{1,{MAX_CODE}}}")  # RFC 6749 Appendix A.11
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986 §2.3: nothing in it to quote
+_SECRET = re.compile(r"[A-Za-z0-9_-]{40,}")
+"""What looks like a code or a token that somebody repeats in an error."""
 _LATER = frozenset({"temporarily_unavailable", "slow_down", "too_many_requests"})
-_OK = 200
+_OK, _SEEN = 200, 4096
 _LONGEST = 366 * 86400
 
 
@@ -145,8 +147,9 @@ def _check_issuer(told: str | None, issuer: str | None, *, must_be_told: bool) -
 
 
 def printable(text: str) -> str:
-    """A short look at untrusted text, for our log."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:200])
+    """A short look at untrusted text, for our log, without what may be somebody's secret."""
+    shown = _SECRET.sub("\N{HORIZONTAL ELLIPSIS}", text[:_SEEN])[:200]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
 
 
 # ── The exchange ──────────────────────────────────────────────────────────────────────────────

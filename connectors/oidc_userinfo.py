@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from broker.connector import Answer, Json, Tools, UpstreamInvalid
+from connectors.oauth2 import printable
 from connectors.oidc_metadata import Metadata
 from connectors.oidc_settings import ENCODINGS, Settings
 
@@ -26,7 +27,7 @@ class UserinfoRefused(UpstreamInvalid):
     """The userinfo endpoint wants another access token, or none at all."""
 
     def __init__(self, status: int, challenge: str) -> None:
-        super().__init__("userinfo_refused", f"status {status} {challenge}".rstrip())
+        super().__init__("userinfo_refused", f"status {status} {printable(challenge)}".rstrip())
         self.status = status
 
 
@@ -46,7 +47,7 @@ async def read_userinfo(
     answer = await tools.http.get(metadata.userinfo_endpoint, bearer=access_token, accept=accept)
     if answer.status != _OK:
         # What is wrong is often said in this header only (RFC 6750 §3).
-        raise UserinfoRefused(answer.status, answer.headers.get("www-authenticate", "")[:200])
+        raise UserinfoRefused(answer.status, answer.headers.get("www-authenticate", ""))
     said = await _said(tools, settings, metadata, answer, claims)
     if not isinstance(said.get("sub"), str) or said["sub"] != claims["sub"]:
         raise UpstreamInvalid("userinfo_sub_mismatch")

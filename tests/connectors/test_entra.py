@@ -338,6 +338,7 @@ async def test_guests_come_in_where_they_are_wanted(idp, home, keys, good):
         ({"idp": f"https://sts.windows.net/{TENANT}/"}, False),
         ({"idp": f"https://login.microsoftonline.com/{TENANT}/v2.0"}, False),
         ({"idp": f"https://sts.windows.net/{HOME}/"}, True),
+        ({"idp": f"https://sso.partner.example/{TENANT}/"}, True),  # a federated partner names itself
         ({"idp": "live.com"}, True),
         ({"idp": "google.com", "acct": 0}, True),
         ({"idp": ["live.com"]}, True),

@@ -317,6 +317,14 @@ async def test_an_error_of_the_upstream_becomes_the_right_one_of_ours(stage, idp
     assert len(refused.detail) < 300
 
 
+async def test_a_code_or_token_that_an_error_repeats_is_not_told_to_our_log(stage, idp):
+    secret = "refresh-token_" + "x1" * 40
+    idp.switch(callback={"code": None, "error": "access_denied", "error_description": f"{secret} is gone"})
+    refused = await stage.refused()
+    assert "is gone" in refused.detail
+    assert secret[:40] not in refused.detail
+
+
 # ── The ID Token ──────────────────────────────────────────────────────────────────────────────
 
 DAY = 86400
