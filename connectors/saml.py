@@ -73,6 +73,7 @@ class Connector:
             auth_time=said.authn_instant,
             acr=said.context,
             sid=said.session_index,
+            session_ends=said.session_ends,
         )
 
     async def ping(self) -> None:

@@ -71,6 +71,8 @@ class UpstreamIdentity:
     acr: str | None = None
     amr: tuple[str, ...] = ()
     sid: str | None = None
+    session_ends: int | None = None
+    """Seconds since the epoch after which its own session is over, where it says so: ours ends no later."""
     keep: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What `CanRefresh.refresh` wants to find again, such as a refresh token. Kept sealed, and only where
     the operator wants the upstream asked again."""

@@ -6,6 +6,7 @@ begins under a new cookie, and `flow.conclude` says what comes next. Core §3.1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -68,7 +69,7 @@ async def arrive(
             raise LoginRequired(reason="ended_meanwhile")
         sessions.is_whom_was_asked(pending.asked, context)
         context = await hold(services, context, identity)
-        known, cookie = await _begin_session(request, context)
+        known, cookie = await _begin_session(request, context, identity.session_ends)
         response = await flow.conclude(request, pending.asked, known)
     _settle_cookies(request, response, state, cookie, pending.connector)
     return response
@@ -87,12 +88,15 @@ def still_allowed(services: Services, pending: PendingLogin) -> None:
     routing.picked(pending.connector, services.config.routing.routes.allowed(client))
 
 
-async def _begin_session(request: web.Request, context: AuthenticationContext) -> tuple[flow.SignedIn, str]:
+async def _begin_session(
+    request: web.Request, context: AuthenticationContext, no_later: float | None
+) -> tuple[flow.SignedIn, str]:
     """A new session under a new cookie; whatever cookie the browser brought is never adopted."""
     services = request.app[SERVICES]
     lifetimes, now = services.config.lifetimes.session, services.now()
     sid = await _replace_old_session(request, context) or services.fresh_name()
-    session = Session(sid=sid, context=context, started_at=now, ends_at=now + lifetimes.absolute)
+    ends_at = min(now + lifetimes.absolute, no_later if no_later is not None else math.inf)
+    session = Session(sid=sid, context=context, started_at=now, ends_at=ends_at)
     cookie = cookies.session_cookie(sid, services.fresh())
     await services.store.put_session(cookie, session, min(lifetimes.idle, lifetimes.absolute))
     services.events.emit(

@@ -43,8 +43,9 @@ def checked_identity(identity: object) -> UpstreamIdentity:
     plain = all(len(method) <= _MAX_FACT and method.isprintable() for method in identity.amr)
     if len(identity.amr) > _MAX_METHODS or not plain:
         raise ValueError("finish says too many ways of signing in, or some that are not plain text")
-    if not isinstance(identity.auth_time, int | None) or isinstance(identity.auth_time, bool):
-        raise TypeError("finish says an auth_time that is no whole number")
+    times = (identity.auth_time, identity.session_ends)
+    if any(isinstance(time, bool) or not isinstance(time, int | None) for time in times):
+        raise TypeError("finish says an auth_time or session_ends that is no whole number")
     if not all(isinstance(told, Mapping) for told in (identity.id_token, identity.userinfo, identity.api)):
         raise TypeError("finish returned claims that are no mapping")
     checked_keep(identity.keep)

@@ -55,6 +55,8 @@ class Asserted:
     authn_instant: int
     context: str | None
     session_index: str | None
+    session_ends: int | None
+    """When the session there is over, and so what we made of it (Profiles §4.1.4.3)."""
 
 
 def read_assertion(assertion: Element, expected: Expected) -> Asserted:
@@ -70,7 +72,7 @@ def read_assertion(assertion: Element, expected: Expected) -> Asserted:
         raise UpstreamInvalid("subject_missing")
     usable_until = _check_confirmation(subject, expected)
     _check_conditions(assertion, expected)
-    authn = _statement(assertion, expected)
+    authn, session_ends = _statement(assertion, expected)
     authn_instant = instant(authn.get("AuthnInstant"))
     if authn_instant is None or authn_instant > expected.now + expected.skew:
         raise UpstreamInvalid("authn_instant_wrong", "absent, or still to come")
@@ -84,6 +86,7 @@ def read_assertion(assertion: Element, expected: Expected) -> Asserted:
         authn_instant=int(authn_instant),
         context=_fact(None if context is None else child(context, SAML, "AuthnContextClassRef")),
         session_index=_checked_fact(authn.get("SessionIndex")),
+        session_ends=session_ends,
     )
 
 
@@ -156,14 +159,15 @@ def _check_conditions(assertion: Element, expected: Expected) -> None:
         raise UpstreamInvalid("audience_missing")
 
 
-def _statement(assertion: Element, expected: Expected) -> Element:
+def _statement(assertion: Element, expected: Expected) -> tuple[Element, int | None]:
+    """The one authentication statement, and when its session ends."""
     authn = assertion.findall(q(SAML, "AuthnStatement"))
     if len(authn) != 1:
         raise UpstreamInvalid("authn_statement_missing", f"{len(authn)} of them")
     ends = instant(authn[0].get("SessionNotOnOrAfter"))
     if ends is not None and ends + expected.skew <= expected.now:
         raise UpstreamInvalid("session_expired")
-    return authn[0]
+    return authn[0], None if ends is None else int(ends)
 
 
 def _name_id(subject: Element, expected: Expected) -> NameId | None:

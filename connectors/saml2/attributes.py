@@ -126,6 +126,6 @@ def told(attributes: Mapping[str, list[str]], *, trust_email: bool) -> dict[str,
         values = next((attributes[name] for name in names if attributes.get(name)), [])
         if values:
             plain[word] = list(values)
-    if "email" in plain:
+    if plain.get("email"):
         plain["email_verified"] = trust_email
     return {**plain, "attributes": {name: list(values) for name, values in attributes.items()}}

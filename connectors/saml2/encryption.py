@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from broker.connector import UpstreamInvalid
-from connectors.saml2.xml import DS, SAML, XENC, XENC11, Element, child, parse, plain_text, q
+from connectors.saml2.xml import DS, MAX_RESPONSE, SAML, XENC, XENC11, Element, child, parse, plain_text, q
 
 _GCM = {f"{XENC11}aes{bits}-gcm": bits // 8 for bits in (128, 192, 256)}
 _CBC = {f"{XENC}aes{bits}-cbc": bits // 8 for bits in (128, 192, 256)}
@@ -68,7 +68,7 @@ def decrypted(encrypted: Element, keys: Sequence[rsa.RSAPrivateKey], *, authenti
     opened = [_opened(sealed, _unwrapped(wrapped, key, size)) for wrapped, key in tried]
     plain = next((one for one in opened if one is not None), None)
     try:
-        assertion = parse(plain or b"")
+        assertion = parse(plain or b"", most=MAX_RESPONSE)
     except UpstreamInvalid:
         raise UpstreamInvalid("decryption_failed") from None
     if assertion.tag != q(SAML, "Assertion"):

@@ -32,6 +32,7 @@ from connectors.saml2.encryption import decrypted
 from connectors.saml2.signatures import is_signed, verified
 from connectors.saml2.xml import (
     DS,
+    MAX_RESPONSE,
     SAML,
     SAMLP,
     Element,
@@ -43,9 +44,6 @@ from connectors.saml2.xml import (
     repeated_id,
     text_of,
 )
-
-MAX_RESPONSE = 192 * 1024
-"""Octets of a Response; a form of 256 kB carries one of these in base64."""
 
 _STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 _REFUSALS = {

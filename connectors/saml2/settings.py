@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StringConstraints, ValidationInfo, model_validator
 
-from broker.connector import ConnectorSettings, Secret, UpstreamInvalid
+from broker.connector import ConnectorSettings, Duration, Secret, UpstreamInvalid
 from connectors.oidc_settings import Url
 from connectors.saml2.credentials import Certificate
 from connectors.saml2.xml import MAX_DOCUMENT, parse
@@ -129,8 +129,8 @@ class Settings(ConnectorSettings):
     trust_email: StrictBool = False
     """`true` passes its e-mail addresses on as verified. SAML has no word for that: say so only of an
     identity provider that lets nobody choose an address."""
-    clock_skew: Annotated[int, Field(strict=True, ge=0, le=60)] = 30
-    """Seconds that its clock may be wrong by."""
+    clock_skew: Annotated[Duration, Field(le=60)] = 30
+    """How much its clock may be wrong by; at most 1m."""
     idp_initiated: Url | None = None
     """Where people go who come from the identity provider unasked: the `initiate_login_uri` of an app, which
     begins a login of its own. Without it such answers get a page. They are never believed either way."""

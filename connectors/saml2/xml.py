@@ -34,6 +34,8 @@ UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 
 MAX_DOCUMENT = 1 << 20
 """Bytes of any document that is read here."""
+MAX_RESPONSE = 192 * 1024
+"""Octets of a Response; a form of 256 kB carries one of these in base64."""
 
 _MAX_PREFIXES = 256
 """Of namespaces in one document: libxml2 looks through them all whenever it copies an element by itself."""

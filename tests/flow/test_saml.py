@@ -267,6 +267,24 @@ async def test_a_session_that_is_too_old_there_is_renewed_in_one_go(begun, saml_
     assert [one.get("ForceAuthn") for one in saml_idp.asked] == [None, "true"]
 
 
+@row("SM-03")
+@proves("saml", "a session here ends no later than the identity provider says (SessionNotOnOrAfter)")
+async def test_a_session_ends_when_the_identity_provider_says(begun, saml_idp) -> None:
+    saml = await begun()
+    saml_idp.switch(session_until=600)
+    async with saml.broker.browser() as browser:
+        assert (await saml.login(browser)).code
+        saml.broker.clock.forward(590)
+        assert (await browser.step("GET", browser.authorize_url())).code  # without the identity provider
+        saml.broker.clock.forward(20)
+        again = await browser.step("GET", browser.authorize_url())
+        assert again.url.startswith(saml_idp.base)
+        saml_idp.switch(session_until="missing")
+        assert (await saml.login(browser)).code
+        saml.broker.clock.forward(620)
+        assert (await browser.step("GET", browser.authorize_url())).code
+
+
 @row("SM-11")
 async def test_a_logout_request_at_the_callback_is_a_page(begun) -> None:
     saml = await begun()
