@@ -74,6 +74,8 @@ class Settings(ConnectorSettings):
 class Connector:
     """One login page of the operator's."""
 
+    speaks_http = False
+
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings, self._tools = settings, tools
         self._issuer = f"custom:{tools.here.connector}"

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringC
 from broker.connector import (
     ConnectorSettings,
     Departure,
+    Duration,
     Finding,
     LocalFile,
     Login,
@@ -132,8 +133,8 @@ class Settings(ConnectorSettings):
     `name_attribute`, `nested`. Without it they have none."""
     trust_email: StrictBool = False
     """`true`: you answer for the addresses in the directory being their owners'. Without it none is told."""
-    timeout: Annotated[int, Field(ge=1, le=30)] = 4
-    """Seconds that one question may take."""
+    timeout: Annotated[Duration, Field(le=30)] = 4
+    """How long one question may take; at most 30s."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -152,6 +153,8 @@ class Settings(ConnectorSettings):
 
 class Connector:
     """One directory."""
+
+    speaks_http = False
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings, self._tools = settings, tools

@@ -50,6 +50,7 @@ class Connector:
     """The people of one pool."""
 
     keeps_people = True
+    speaks_http = False
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings, self._tools = settings, tools

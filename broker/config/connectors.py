@@ -99,10 +99,7 @@ class ConnectorReader:
         if part.unread or module is None or settings is None or claims is None:
             return None
         self._check_hint(entry, node, path)
-        if entry.upstream_refresh != "never" and not hasattr(module.Connector, "refresh"):
-            where = node.child("upstream_refresh") or node
-            message = f"an upstream of type {entry.type} cannot be asked again"
-            self._report.add(where.place, (*path, "upstream_refresh"), message)
+        self._check_abilities(entry, module, node, path)
         return ConnectorConfig(
             id=connector_id,
             type=entry.type,
@@ -119,6 +116,17 @@ class ConnectorReader:
             settings=settings,
             module=module,
         )
+
+    def _check_abilities(self, entry: ConnectorEntry, module: ModuleType, node: Node, path: Path) -> None:
+        """What the entry asks of the connector, it must be able to do."""
+        if entry.upstream_refresh != "never" and not hasattr(module.Connector, "refresh"):
+            where = node.child("upstream_refresh") or node
+            message = f"an upstream of type {entry.type} cannot be asked again"
+            self._report.add(where.place, (*path, "upstream_refresh"), message)
+        own = node.child("outbound")
+        if own is not None and not getattr(module.Connector, "speaks_http", True):
+            message = f"the broker asks an upstream of type {entry.type} nothing over HTTP"
+            self._report.add(own.key_place, (*path, "outbound"), message)
 
     def _module(self, node: Node, path: Path) -> ModuleType | None:
         where = node.child("type")

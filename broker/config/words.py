@@ -6,7 +6,6 @@ not repeat the value; where it stands is added by `broker.config.reading`.
 
 from __future__ import annotations
 
-import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,33 +21,12 @@ from pydantic import (
 )
 
 from broker.connector import Secret
+from broker.connector.settings import seconds
 
-_DURATION = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _seconds(value: Any) -> int:
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("expected a duration such as 30s, 5m, 12h or 14d")
-    return int(match[1]) * _SECONDS[match[2]]
-
-
-def _above_zero(seconds: int) -> int:
-    if seconds == 0:
-        raise ValueError("must be longer than nothing")
-    return seconds
-
-
-_DURATION_SCHEMA = WithJsonSchema(
-    {"type": "string", "pattern": "^[1-9][0-9]*[smhd]$", "examples": ["30s", "5m", "12h", "14d"]}
-)
 _PAUSE_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^(0|[1-9][0-9]*)[smhd]$", "examples": ["10s"]})
 
-Duration = Annotated[int, BeforeValidator(_seconds), AfterValidator(_above_zero), _DURATION_SCHEMA]
-"""Seconds, written ``30s``, ``5m``, ``12h`` or ``14d``."""
-DurationOrNone = Annotated[int, BeforeValidator(_seconds), _PAUSE_SCHEMA]
-"""The same, where ``0s`` is an answer."""
+DurationOrNone = Annotated[int, BeforeValidator(seconds), _PAUSE_SCHEMA]
+"""A `Duration`, where ``0s`` is an answer."""
 
 
 def _switch(value: Any) -> bool:

@@ -20,7 +20,6 @@ from pydantic import (
 
 from broker.config.uris import ApplicationType, check_issuer
 from broker.config.words import (
-    Duration,
     DurationOrNone,
     Line,
     LocalPath,
@@ -32,7 +31,7 @@ from broker.config.words import (
     one_or_more,
 )
 from broker.config.written_connector import ConnectorEntry
-from broker.connector import Secret
+from broker.connector import Duration, Secret
 from broker.protocol.client import AuthMethod, GrantType, SigningAlg
 from broker.protocol.routing import ByDomain, Remembered
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from broker.config.words import Duration, Line, LocalPath, Switch, Written
-from broker.connector import Freshness, LocalFile, Secret
+from broker.config.words import Line, LocalPath, Switch, Written
+from broker.connector import Duration, Freshness, LocalFile, Secret
 from broker.domains import read_pattern
 
 ConnectorType = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -46,6 +46,7 @@ from broker.connector.errors import (
 )
 from broker.connector.settings import (
     ConnectorSettings,
+    Duration,
     LocalFile,
     Secret,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "Connector",
     "ConnectorSettings",
     "Departure",
+    "Duration",
     "Expected",
     "Finding",
     "Freshness",

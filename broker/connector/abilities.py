@@ -12,7 +12,10 @@ from broker.connector.values import Departure, Json, Login, UpstreamIdentity
 
 @runtime_checkable
 class Connector(Protocol):
-    """An upstream: where to send the browser, and how to read what it brings back."""
+    """An upstream: where to send the browser, and how to read what it brings back.
+
+    A class that never uses `Tools.http` says ``speaks_http = False``; an entry's ``outbound`` is then refused.
+    """
 
     async def begin(self, login: Login) -> Departure:
         """Where to send the browser for this login."""

@@ -1,19 +1,24 @@
-"""What an operator writes: the base of every connector's ``Settings``, secrets that do not print, files."""
+"""What an operator writes: the base of every connector's ``Settings``, and some kinds of values."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
     ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import CoreSchema, core_schema
+
+_DURATION = re.compile(r"(0|[1-9][0-9]{0,8})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Secret:
@@ -62,6 +67,31 @@ def _there(path: Path, info: ValidationInfo) -> Path:
     if not found.is_file():
         raise ValueError(f"there is no file {found}")
     return found
+
+
+def seconds(value: Any) -> int:
+    """What a duration says, in seconds. Raises ValueError."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a duration such as 30s, 5m, 12h or 14d")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _above_zero(count: int) -> int:
+    if count == 0:
+        raise ValueError("must be longer than nothing")
+    return count
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(seconds),
+    AfterValidator(_above_zero),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[1-9][0-9]*[smhd]$", "examples": ["30s", "5m", "12h", "14d"]}
+    ),
+]
+"""Seconds, written ``30s``, ``5m``, ``12h`` or ``14d``."""
 
 
 LocalFile = Annotated[Path, AfterValidator(_there), WithJsonSchema({"type": "string", "minLength": 1})]

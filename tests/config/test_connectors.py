@@ -1,10 +1,12 @@
 """Connectors: which module a type names, its settings and its claims map, each mistake with its line."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from broker.config import Fixed
+from broker.config.connectors import installed
 from broker.connector import Secret
 from tests.config.desk import SOUND, TYPE, Desk
 
@@ -41,10 +43,11 @@ def test_a_module_of_ones_own_works_by_its_path(desk: Desk) -> None:
     assert connector.settings == connector.module.Settings(client_id="broker")
 
 
-@pytest.mark.parametrize("kind", ["oidc", "auth0", "okta", "keycloak"])
-def test_every_installed_type_has_a_settings_that_says_what_is_missing(desk: Desk, kind: str) -> None:
+@pytest.mark.parametrize("kind", sorted({*installed()} - {"pool"}))
+def test_every_installed_type_that_needs_anything_says_what_is_missing(desk: Desk, kind: str) -> None:
     found = desk.mistakes(typed(kind).replace("    client_id: broker\n", ""))
-    assert "broker.yaml:4:3: connectors.staff.client_id: missing" in found
+    wanted = re.compile(r"broker.yaml:4:3: connectors\.staff\.\w+: (missing|give one of )")
+    assert [one for one in found if wanted.match(one)], found
 
 
 @pytest.mark.parametrize(
@@ -202,3 +205,33 @@ def test_a_secret_that_is_none_is_refused(desk: Desk, data: bytes, said: str) ->
     desk.write("secret", data)
     (line,) = desk.mistakes(SOUND.replace("something long", "file:secret"))
     assert line == f"broker.yaml:11:20: clients.billing.client_secret: {said} (secret)"
+
+
+@pytest.mark.parametrize(
+    ("entry", "mistake"),
+    [
+        (
+            (
+                "{ type: custom, name: S, login_url: 'https://s', client_id: a, client_secret: file:s,"
+                " upstream_refresh: always }"
+            ),
+            "connectors.own.upstream_refresh: an upstream of type custom cannot be asked again",
+        ),
+        (
+            "{ type: pool, name: Members, outbound: { timeout: 3s } }",
+            "connectors.own.outbound: the broker asks an upstream of type pool nothing over HTTP",
+        ),
+        (
+            "{ type: ldap, name: D, url: 'ldaps://d.example', user_search: { base_dn: dc=d }, outbound: {} }",
+            "connectors.own.outbound: the broker asks an upstream of type ldap nothing over HTTP",
+        ),
+        (
+            "{ type: ldap, name: D, url: 'ldaps://d.example', user_search: { base_dn: dc=d }, timeout: 4 }",
+            "connectors.own.timeout: expected a duration such as 30s, 5m, 12h or 14d",
+        ),
+    ],
+)
+def test_what_a_connector_cannot_do_is_told_before_it_is_wanted(desk: Desk, entry: str, mistake: str) -> None:
+    desk.write("s", "s" * 32)
+    (told,) = desk.mistakes(SOUND.replace("connectors:\n", f"connectors:\n  own: {entry}\n"))
+    assert told.partition(" ")[2] == mistake

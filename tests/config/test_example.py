@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from broker.config import Config, Fixed, load
-from broker.config.words import _SECONDS
+from broker.connector.settings import _SECONDS
 from tests.config.desk import Desk
 
 SHIPPED = Path(__file__).parents[2] / "config"

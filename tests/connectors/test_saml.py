@@ -598,7 +598,7 @@ WRONG = [
     ({"want_assertions_encrypted": True}, "decryption_keys: missing"),
     ({"name_id_format": "emailAddress"}, "subject_attribute: missing"),
     ({"name_id_format": "transient"}, "subject_attribute: missing"),
-    ({"clock_skew": 61}, "less than or equal to 60"),
+    ({"clock_skew": "61s"}, "less than or equal to 60"),
     ({"metadata_url": "http://idp.example/metadata"}, "must be https"),
     ({"idp_certificates": ["sha256:12"]}, "a fingerprint is"),
     ({"idp_certificates": ["MIIB"]}, "that is no certificate"),
