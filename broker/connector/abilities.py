@@ -14,7 +14,7 @@ from broker.connector.values import Departure, Json, Login, UpstreamIdentity
 class Connector(Protocol):
     """An upstream: where to send the browser, and how to read what it brings back.
 
-    A class that never uses `Tools.http` says ``speaks_http = False``; an entry's ``outbound`` is then refused.
+    One that never uses `Tools.http` says ``speaks_http = False``; an entry's ``outbound`` is then refused.
     """
 
     async def begin(self, login: Login) -> Departure:
