@@ -3,12 +3,13 @@
 Owns what an expression may cost; `broker.mapping.scanner` owns what it may say. The text comes from trusted
 configuration, but it runs on what an upstream sends, so the language is cut before the library sees it:
 
-- functions from a list; the patterns of ``matches`` and the texts of ``replace`` are written out, never
-  taken from a document;
+- functions from a list; the patterns of ``matches`` and the texts of ``replace`` and ``join`` are written
+  out, never taken from a document, and no text gets much longer than what was read;
 - at most `MAX_LOOPS` of ``all``, ``exists``, ``exists_one``, ``filter`` and ``map``, at most `MAX_DEGREE`
   deep, where looking into a document from inside a loop counts as one more;
 - only the members that an expression names are handed to it, and together they are no larger than
-  `MAX_SIZE` says for its depth. The library ends an evaluation after 10 000 turns by itself.
+  `MAX_SIZE` says for its depth, nor their texts than `MAX_TEXT`. The library ends an evaluation after
+  10 000 turns by itself.
 
 What cannot be computed is ``Unfit``, told without values. A map without expressions imports no CEL.
 """
@@ -33,11 +34,16 @@ MAX_SIZE = (20_000, 2_200, 500)
 """By the depth of loops: how much of the documents an expression may read, as `_size` counts. The library
 takes 20 ms to put a list of 1 000 entries together, and four times that for twice as many."""
 MAX_NESTED = 16
+MAX_TEXT = 65_536
+"""Characters of all texts together: to find one text in another takes as long as both are, multiplied."""
+MAX_GROWN = 8 * MAX_TEXT
+"""The same of what they may become."""
 _CHARACTERS = 32
 """So many characters of a text cost about what one entry of a list does."""
 
 _SAID = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]+)")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# What the library cannot hold: it ends a text at a NUL, so that "admin\\0" would be "admin".
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
 _INT64 = 2**63
 _END = object()
 
@@ -82,8 +88,7 @@ class Expression:
             Unfit: it cannot be computed, or would cost too much.
         """
         data = {name: _variable(name, members, documents) for name, members in self.seen.reads.items()}
-        limit = MAX_SIZE[self.seen.degree]
-        if _size(data, limit, 1 if self.seen.splits else _CHARACTERS) > limit:
+        if not self._affords(data):
             raise Unfit("too large for an expression")
         try:
             _, program = _compiled(self.text)
@@ -91,12 +96,26 @@ class Expression:
             raise Unfit("its expression does not compile; broker check says why") from None
         try:
             value = program.eval(data=data)
+            if self.seen.optionals:
+                _refuse_errors_in(value)
             plain, kind = value.plain_value(), value.type().name()
+        except Unfit:
+            raise
         except Exception as error:  # noqa: BLE001  (the library raises what it likes; the login goes on)
             raise Unfit(_reason(str(error))) from None
         if kind in {"ERROR", "UNKNOWN"}:
             raise Unfit(_reason(str(plain)))
         return _json(plain)
+
+    def _affords(self, data: Mapping[str, Any]) -> bool:
+        """Whether what it reads is little enough for what it does with it."""
+        seen = self.seen
+        limit = MAX_SIZE[seen.degree]
+        grown = seen.growth if seen.degree else 1
+        characters = 1 if seen.splits else max(1, _CHARACTERS // grown)
+        if _size(data, limit, characters) > (limit // grown if seen.splits else limit):
+            return False
+        return _letters(data) <= min(MAX_TEXT, MAX_GROWN // seen.growth)
 
 
 def parse_expression(text: object) -> Expression:
@@ -178,8 +197,8 @@ def _variable(name: str, members: frozenset[str] | None, documents: Documents) -
 def _size(value: Any, limit: int, characters: int, levels: int = MAX_NESTED) -> int:
     """How many values there are, long texts counted as several; more than ``limit`` is not counted out."""
     if isinstance(value, str):
-        if not value.isprintable() and _SURROGATE.search(value):
-            raise Unfit("not Unicode")
+        if not value.isprintable() and _UNFIT.search(value):
+            raise Unfit("a character that no expression can hold")
         return 1 + len(value) // characters
     if isinstance(value, Mapping | list):
         if levels == 0:
@@ -194,6 +213,26 @@ def _size(value: Any, limit: int, characters: int, levels: int = MAX_NESTED) -> 
     if isinstance(value, float) and not isfinite(value):
         raise Unfit("not a number")
     return 1
+
+
+def _letters(value: Any) -> int:
+    """The characters of all texts in what `_size` has found to be small."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_letters, value)) + sum(map(_letters, value.values()))
+    return sum(map(_letters, value)) if isinstance(value, list) else 0
+
+
+def _refuse_errors_in(value: Any) -> None:
+    """An optional inside of an object: the library breaks the process off, asked to write that out."""
+    kind = value.type().name()
+    if kind == "ERROR":
+        raise Unfit("it holds an optional; {?key: upstream.…} is how an object takes one")
+    if kind.startswith(("MAP", "LIST")):
+        entries = value.value()
+        for entry in entries.values() if isinstance(entries, dict) else entries:
+            _refuse_errors_in(entry)
 
 
 def _reason(said: str) -> str:

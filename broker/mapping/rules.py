@@ -23,6 +23,8 @@ from broker.mapping.values import Fit, Unfit
 
 MAX_FILTERED = 65_536
 """Characters of a list that ``keep`` looks at; more are more than a login may cost."""
+MAX_ENTRIES = 10_000
+"""Entries of it, however short."""
 
 
 STATIC = "map: value"
@@ -50,6 +52,8 @@ class Filter:
         """The entries that stay, in our own names; a single text is one entry."""
         if isinstance(value, str):
             return next(iter(self._entries([value])), None)
+        if isinstance(value, list) and len(value) > MAX_ENTRIES:
+            raise Unfit(f"more than {MAX_ENTRIES} entries to filter")
         if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
             return list(dict.fromkeys(self._entries(value)))
         raise Unfit("neither a text nor a list of texts")

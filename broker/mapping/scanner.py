@@ -1,7 +1,8 @@
 """What the text of an expression says, before the library sees it: its words, its loops, what it reads.
 
-Owns the cut of the language: which functions there are, how deep loops go, and which members of which
-documents are read. Nothing is evaluated here; what is not seen through is refused.
+Owns the cut of the language: which functions there are, how deep loops go, which members of which documents
+are read, and how many times as long as those a text or a list may get. Nothing is evaluated here; what is not
+seen through is refused.
 """
 
 from __future__ import annotations
@@ -19,9 +20,19 @@ MAX_LENGTH = 1000
 MAX_LOOPS = 4
 MAX_DEGREE = 2
 MAX_JOINS = 16
+MAX_GROWTH = 128
+"""How many times as long as what is read ``replace``, ``join`` and the bodies of `BODIES` may make it."""
+MAX_PATTERN = 500
+"""The states of a pattern, about: its length, where a repeat of a group counts all of it so often."""
 
 LOOPS = frozenset({"all", "exists", "exists_one", "filter", "map"})
-LITERAL = {"matches": 1, "replace": 2}
+BODIES = frozenset({"map", "optMap", "optFlatMap"})
+"""Functions that put something new together for each value that they are given."""
+LITERAL: Mapping[str, frozenset[int]] = {
+    "matches": frozenset({1}),
+    "replace": frozenset({2}),
+    "join": frozenset({0, 1}),
+}
 """Functions whose arguments are texts in quotes, and how many of them."""
 # fmt: off
 FUNCTIONS = frozenset(LOOPS | LITERAL.keys() | {
@@ -76,6 +87,10 @@ class Seen:
     degree: int
     splits: bool
     """Whether a text may become a list in a loop, so that each character of it counts."""
+    growth: int
+    """How many times as long as all that is read a text or a list may get on the way."""
+    optionals: bool
+    """Whether a result may hold an optional, which no claim can be."""
     patterns: tuple[tuple[str, Mapping[str, int]], ...]
     """The texts in quotes that are patterns, and the place of each."""
 
@@ -106,8 +121,14 @@ def see_through(text: object) -> Seen:
             before = reads.get(read.name, frozenset())
             whole = before is None or read.member is None
             reads[read.name] = None if whole else (before or frozenset()) | {read.member or ""}
-    splits = degree > 0 and any(token.text == "split" for token in tokens)
-    return Seen(reads, degree, splits, tuple(_patterns(text, tokens)))
+    return Seen(
+        reads,
+        degree,
+        splits=degree > 0 and any(token.text == "split" for token in tokens),
+        growth=_growth(tokens),
+        optionals=any(token.text in {"?", "optional"} for token in tokens),
+        patterns=tuple(_patterns(text, tokens)),
+    )
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -143,7 +164,8 @@ def _check_calls(text: str, tokens: list[_Token]) -> None:
         loops += token.text in LOOPS and index > 0 and tokens[index - 1].text == "."
         if loops > MAX_LOOPS:
             raise ExpressionError(f"more than {MAX_LOOPS} loops", **place)
-        if token.text in LITERAL and not _literal_arguments(tokens[index + 2 :], LITERAL[token.text]):
+        counts = LITERAL.get(token.text)
+        if counts and not any(_literal_arguments(tokens[index + 2 :], count) for count in counts):
             raise ExpressionError(f"{token.text} takes texts in quotes", **place)
         if token.text == "matches" and tokens[index - 1].text != ".":
             raise ExpressionError("matches stands after a text and a dot", **place)
@@ -153,6 +175,77 @@ def _literal_arguments(tokens: list[_Token], count: int) -> bool:
     wanted = [*(["text", ","] * count)[:-1], ")"]
     found = [token.kind if token.kind == "text" else token.text for token in tokens[: len(wanted)]]
     return found == wanted
+
+
+# ── What may become of a text ─────────────────────────────────────────────────────────────────
+
+
+def _growth(tokens: list[_Token]) -> int:
+    """How many times as long as what it reads a text or a list may get.
+
+    Raises:
+        ExpressionError: longer than any claim could want.
+    """
+    growth, inside = 1, 0
+    for index, token in enumerate(tokens[:-1]):
+        if token.kind != "name" or tokens[index + 1].text != "(" or not index:
+            continue
+        if token.text in BODIES:
+            joins = _puts_together(tokens[index + 1 :])
+            inside, growth = inside + joins, growth * (1 + joins)
+        elif token.text == "replace" and len(tokens) > index + 4:
+            growth *= _replaced(tokens[index + 2].text, tokens[index + 4].text)
+        elif token.text == "join":
+            growth *= 1 + _longest(tokens[index + 2].text)
+    if growth > MAX_GROWTH:
+        raise ExpressionError(f"may make a text more than {MAX_GROWTH} times as long")
+    outside = sum(token.text == "+" for token in tokens) - inside
+    return growth * (1 + max(0, outside))
+
+
+def _puts_together(tokens: list[_Token]) -> int:
+    """How often ``+`` or a comma joins values in the body of a call, whose bracket comes first."""
+    depth = joins = 0
+    for token in tokens:
+        depth += (token.text in {"(", "[", "{"}) - (token.text in {")", "]", "}"})
+        if depth == 0:
+            break
+        joins += token.kind == "sign" and token.text in {"+", ","}
+    return max(0, joins - 1)  # the comma after the name of the variable
+
+
+def _replaced(old: str, new: str) -> int:
+    least = len(_body(old)) if "\\" not in old else 1
+    return -(-_longest(new) // least) or 1 if least else 1 + _longest(new)
+
+
+def _longest(literal: str) -> int:
+    """As many characters as a text in quotes may have; an escape is never shorter than what it stands for."""
+    return len(_body(literal)) if literal != ")" else 0
+
+
+def _body(literal: str) -> str:
+    text = literal.lstrip("rRbB")
+    quotes = 3 if text[:3] in {'"""', "'''"} else 1
+    return text[quotes:-quotes]
+
+
+_REPEAT = re.compile(r"(\)?)\{(\d{1,4})(?:,(\d{0,4}))?\}")
+
+
+def states(pattern: str) -> int:
+    """About how many states a pattern has; each character of a text may be held against all of them."""
+    times, more = 1, 0
+    for group, low, high in _REPEAT.findall(pattern):
+        most = max(int(low), int(high or 0))
+        if group:
+            times *= max(1, most)
+        else:
+            more += most
+    return (len(pattern) + more) * times
+
+
+# ── What is read ──────────────────────────────────────────────────────────────────────────────
 
 
 def _mentions(tokens: list[_Token]) -> Iterator[tuple[_Token, _Read | None]]:
@@ -197,4 +290,6 @@ def _patterns(text: str, tokens: list[_Token]) -> Iterator[tuple[str, Mapping[st
     for index, token in enumerate(tokens):
         if token.text == "matches":
             pattern = tokens[index + 2]
+            if states(pattern.text) > MAX_PATTERN:
+                raise ExpressionError("the pattern repeats too much", **_place(text, pattern.at))
             yield pattern.text, _place(text, pattern.at)

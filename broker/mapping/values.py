@@ -19,6 +19,8 @@ from typing import Any
 MAX_BYTES = 8192
 MAX_DEPTH = 8
 MAX_ITEMS = 1000
+MAX_SEEN = 10 * MAX_ITEMS
+"""What a list of lists may hold before repeats are taken out."""
 MAX_INTEGER = 2**53 - 1
 
 Fit = Callable[[Any], Any]
@@ -203,7 +205,11 @@ def to_list(value: Any) -> list[str]:
     return list(found)
 
 
-def _collect(value: Any, found: dict[str, None], *, levels: int) -> None:
+def _collect(value: Any, found: dict[str, None], *, levels: int, seen: int = 0) -> int:
+    """Puts what is text into ``found``, and gives how much was looked at, which can be much more."""
+    seen += 1
+    if seen > MAX_SEEN:
+        raise Unfit(f"more than {MAX_ITEMS} entries")
     if isinstance(value, Mapping):
         value = value.get("name")
     if isinstance(value, str):
@@ -215,9 +221,10 @@ def _collect(value: Any, found: dict[str, None], *, levels: int) -> None:
         if len(value) > MAX_ITEMS:
             raise Unfit(f"more than {MAX_ITEMS} entries")
         for entry in value:
-            _collect(entry, found, levels=levels - 1)
+            seen = _collect(entry, found, levels=levels - 1, seen=seen)
         if len(found) > MAX_ITEMS:
             raise Unfit(f"more than {MAX_ITEMS} entries")
+    return seen
 
 
 CASTS: Mapping[str, Fit] = {

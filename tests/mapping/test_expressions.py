@@ -168,7 +168,9 @@ def test_a_thorough_look_tells_every_mistake_at_once():
         "locale": {"from": "locale", "cast": "words"},
     }
     with pytest.raises(MapErrors) as caught:
-        compile_map({"claims": claims}, {**dict.fromkeys(claims, "string"), "level": "integer"}, thorough=True)
+        compile_map(
+            {"claims": claims}, {**dict.fromkeys(claims, "string"), "level": "integer"}, thorough=True
+        )
     told = {path[1]: message for path, message in caught.value.problems}
     assert told.keys() == claims.keys()
     assert told["level"] == "gives string, and context declares integer"
@@ -237,6 +239,107 @@ def test_no_document_makes_an_expression_burn_time(expression, hostile):
     began = time.process_time()
     apply(claims_map, documents)
     assert time.process_time() - began < 0.25  # measured: at most 90 ms; the rest is a busy machine
+
+
+@pytest.mark.row("DS-14")
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        (
+            "upstream.id_token.x.contains(upstream.id_token.y)",
+            {"x": LONG[:310_000], "y": LONG[:150_000] + "y"},
+        ),
+        (
+            "upstream.id_token.x.indexOf(upstream.id_token.y)",
+            {"x": LONG[:310_000], "y": LONG[:150_000] + "y"},
+        ),
+        ("upstream.id_token.x.contains(upstream.id_token.y)", {"x": LONG[:40_000], "y": LONG[:25_000] + "y"}),
+        ('size(upstream.id_token.x.split(""))', {"x": LONG[:600_000]}),
+        (
+            'size((upstream.api.x + upstream.api.x + upstream.api.x).split("").filter(c, c != ""))',
+            {"x": LONG[:2100]},
+        ),
+        ('upstream.id_token.x.matches("(x?){20}(x*)*y")', {"x": LONG[:65_000]}),
+    ],
+)
+def test_no_two_texts_of_one_document_make_an_expression_burn_time(expression, said):
+    """Each of them took from a quarter of a second to eight."""
+    claims_map = compile_map({"found": {"expression": expression}})
+    apply(claims_map, Documents())
+    began = time.process_time()
+    apply(claims_map, Documents(id_token=said, api=said))
+    assert time.process_time() - began < 0.2
+
+
+@pytest.mark.row("UI-11")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("upstream.id_token.x.join(upstream.id_token.y)", "join takes texts in quotes"),
+        (f'upstream.id_token.x.replace("", "{LONG[:900]}")', "times as long"),
+        ('upstream.id_token.x.replace("x", "0123456789ab").replace("0", "0123456789ab")', "times as long"),
+        ("optional.of(upstream.id_token.x)" + ".optMap(a, a + a)" * 12, "times as long"),
+        ('upstream.id_token.x.matches("(a?){1000}b")', "repeats too much"),
+        ('upstream.id_token.x.exists(g, g.matches("(a|b){100}(x|y){300}"))', "repeats too much"),
+    ],
+)
+def test_what_would_make_a_text_without_measure_stops_the_start(text, message):
+    """One of them took a gigabyte and two seconds for a document of one megabyte."""
+    with pytest.raises(MapErrors, match=message):
+        compile_map({"found": {"expression": text}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'upstream.api.groups.map(g, g.displayName + "/" + g.displayName).join(", ")',
+        'upstream.id_token.email.replace("@", " at ").replace(".", " dot ")',
+        'upstream.id_token.email.matches("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")',
+        'upstream.api.groups.map(g, {"id": g.displayName, "name": g.displayName.substring(0, 3)})',
+    ],
+)
+def test_what_an_operator_wants_is_not_too_much(text):
+    assert "found" in computed(text).claims
+
+
+@pytest.mark.row("DS-14")
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": upstream.id_token.?email}',
+        '{"a": upstream.id_token.?missing}',
+        '[{"a": {"b": optional.of(1)}}]',
+        "upstream.id_token.groups.map(g, {g: optional.of(g)})",
+    ],
+)
+def test_an_optional_inside_of_an_object_ends_no_process(text):
+    """The library writes such an object out by breaking the process off; so this is tried in one."""
+    code = (
+        "import sys; from broker.mapping import *;"
+        "mapped = apply(compile_map({'found': {'expression': sys.argv[1]}}),"
+        " Documents({'email': 'x', 'groups': ['a']}));"
+        "print(mapped.claims, mapped.dropped['found'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, text], check=False, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "{} " in done.stdout
+    assert "optional" in done.stdout
+
+
+@pytest.mark.row("UI-06")
+@pytest.mark.row("UI-08")
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "upstream.id_token.x",
+        "[upstream.id_token.x]",
+        'upstream.id_token.x == "admin" ? "admin" : "nobody"',
+        'upstream.id_token.x.endsWith("@acme.example")',
+    ],
+)
+@pytest.mark.parametrize("said", ["admin\0", "admin\0istrative", "eve@acme.example\0@evil.example"])
+def test_a_text_is_never_cut_at_a_nul(expression, said):
+    assert computed(expression, Documents(id_token={"x": said})).claims == {}
 
 
 @pytest.mark.row("UI-11")
