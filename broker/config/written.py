@@ -51,7 +51,7 @@ class TrustedProxies(Written):
     """The only machines that are believed about scheme, host and client address."""
 
     networks: tuple[Network, ...] = Field(min_length=1)
-    """Where the proxies are, such as `10.0.0.7`, and nobody else: whoever is in them may say to be anybody."""
+    """Where the proxies are, such as `10.0.0.7`, and nobody else: who is in them may say to be anybody."""
     headers: Literal["x-forwarded", "forwarded"] = "x-forwarded"
     """Which headers they set: `X-Forwarded-*`, or `Forwarded` (RFC 7239). The other kind is ignored."""
     client_certificate_header: str | None = Field(default=None, min_length=1)
