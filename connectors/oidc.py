@@ -25,7 +25,7 @@ from broker.connector import (
     UpstreamUnavailable,
 )
 from connectors import claims_map, oauth2, oidc_keep
-from connectors.oidc_metadata import Metadata, read_metadata
+from connectors.oidc_metadata import Metadata, audience_of, read_metadata
 from connectors.oidc_probe import Probe
 from connectors.oidc_settings import ENCODINGS, Common, Settings
 from connectors.oidc_userinfo import UserinfoRefused, read_userinfo
@@ -140,13 +140,12 @@ class Connector:
     def client(self, metadata: Metadata) -> oauth2.Client:
         """Who we are there, and how we prove it."""
         settings = self._settings
-        at_token_endpoint = settings.client_assertion_audience == "token_endpoint"
+        method = settings.auth_method or metadata.preferred_auth_method
         return oauth2.Client(
             client_id=settings.client_id,
-            method=settings.auth_method or metadata.preferred_auth_method,
+            method=method,
             secret=settings.client_secret,
-            # The issuer by default: an upstream cannot make us sign for somebody else's token endpoint.
-            assertion_audience=metadata.token_endpoint if at_token_endpoint else settings.issuer,
+            assertion_audience=audience_of(metadata, settings) if method.endswith("_jwt") else None,
         )
 
     def refused(self, refused: UpstreamRefused) -> UpstreamError:

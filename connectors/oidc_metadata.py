@@ -45,7 +45,7 @@ class Metadata:
     def origins(self) -> frozenset[str]:
         """Where secrets and tokens go, and where keys come from."""
         urls = (self.token_endpoint, self.jwks_uri, self.userinfo_endpoint)
-        return frozenset("://".join(urlsplit(url)[:2]) for url in urls if url is not None)
+        return frozenset(_origin(url) for url in urls if url is not None)
 
 
 def read_metadata(document: Mapping[str, Json], settings: Settings, known: Metadata | None) -> Metadata:
@@ -74,6 +74,25 @@ def read_metadata(document: Mapping[str, Json], settings: Settings, known: Metad
         moved = ", ".join(sorted(metadata.origins - known.origins))
         raise UpstreamInvalid("metadata_origin_changed", f"endpoints moved to {moved}")
     return metadata
+
+
+def audience_of(metadata: Metadata, settings: Settings) -> str:
+    """Whom an assertion is for: the issuer, or the token endpoint where the upstream insists.
+
+    Raises:
+        UpstreamInvalid: the metadata wants one that somebody else's token endpoint would take (RFC 7523 §3).
+    """
+    if settings.client_assertion_audience == "issuer":
+        return settings.issuer
+    ours = {_origin(settings.issuer), _origin(settings.document_url)}
+    if settings.token_endpoint is None and _origin(metadata.token_endpoint) not in ours:
+        elsewhere = f"assertions for {metadata.token_endpoint} are made only where the entry names it"
+        raise UpstreamInvalid("metadata_token_endpoint_elsewhere", elsewhere)
+    return metadata.token_endpoint
+
+
+def _origin(url: str) -> str:
+    return "://".join(urlsplit(url)[:2])
 
 
 def _for_certificates(document: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -137,6 +137,24 @@ async def test_the_assertion_is_for_the_issuer_unless_the_token_endpoint_is_name
     assert audiences == [idp.issuer, f"{idp.issuer}/token"]
 
 
+@pytest.mark.proves("oidc", "metadata that wants an assertion for somebody else's token endpoint")
+@pytest.mark.row("UP-18")
+@pytest.mark.parametrize("key", ["private_key", "client_secret"])
+async def test_metadata_cannot_have_an_assertion_made_for_somebody_elses_token_endpoint(key):
+    signs = {"private_key": Key("ours").private_pem().decode(), "client_secret": None}
+    entry = signs if key == "private_key" else {"token_endpoint_auth_method": "client_secret_jwt"}
+    entry |= {"client_assertion_audience": "token_endpoint"}
+    async with FakeProvider.running() as honest, FakeProvider.running() as idp:
+        theirs = f"{honest.issuer}/token"
+        idp.switch(discovery={"token_endpoint": theirs})
+        async with on_stage(idp, **entry) as stage:
+            assert (await stage.refused()).reason == "metadata_token_endpoint_elsewhere"
+        assert not honest.seen("token")
+        async with on_stage(idp, **entry, token_endpoint=theirs) as stage:  # the operator's word is enough
+            await stage.refused()
+        assert honest.seen("token")
+
+
 async def test_a_connector_without_a_key_publishes_none(stage):
     assert stage.upstreams.public_jwks("up") is None
     assert stage.upstreams.public_jwks("nobody") is None
