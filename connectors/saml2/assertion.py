@@ -6,6 +6,7 @@ nothing else, and takes the steps in their order; each has one stable reason.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from broker.connector import UpstreamInvalid
@@ -15,6 +16,8 @@ from connectors.saml2.xml import SAML, Element, child, elements, instant, is_id,
 
 BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 _CONDITIONS = frozenset(q(SAML, name) for name in ("AudienceRestriction", "OneTimeUse", "ProxyRestriction"))
+_COUNT = re.compile(r"\+?0*[1-9][0-9]*")
+"""An xs:nonNegativeInteger that is not zero."""
 _MAX_NAME, _MAX_FACT = 1024, 255
 
 
@@ -149,7 +152,7 @@ def _check_conditions(assertion: Element, expected: Expected) -> None:
         raise UpstreamInvalid("condition_unknown")
     for proxying in conditions.findall(q(SAML, "ProxyRestriction")):
         # Telling client apps on its strength is what it speaks of; who may hear, it names in SAML's terms.
-        if proxying.get("Count") == "0" or elements(proxying):
+        if _COUNT.fullmatch(proxying.get("Count", "1").strip(" \t\r\n")) is None or elements(proxying):
             raise UpstreamInvalid("proxying_forbidden", "its ProxyRestriction allows none, or others")
     restrictions = conditions.findall(q(SAML, "AudienceRestriction"))
     for restriction in restrictions:
@@ -178,7 +181,8 @@ def _name_id(subject: Element, expected: Expected) -> NameId | None:
     if found is None:
         return None
     value = text_of(found)
-    if not value or len(value) > _MAX_NAME or not value.isprintable() or value != value.strip():
+    plain = value.isprintable() and value == value.strip() and not elements(found)
+    if not value or len(value) > _MAX_NAME or not plain:
         raise UpstreamInvalid("name_id_malformed", "empty, too long, or not plain text")
     to_us = found.get("SPNameQualifier") or expected.entity_id
     if to_us != expected.entity_id:  # the name that somebody else knows them by

@@ -92,13 +92,19 @@ def _values(attribute: Element) -> list[str]:
             continue
         # eduPersonTargetedID carries a NameID in its value; any other structure is not text.
         inner = elements(value)
-        if inner and (len(inner) > 1 or inner[0].tag != q(SAML, "NameID")):
+        if inner and not _is_one_name(value, inner):
             continue
         text = text_of(inner[0] if inner else value)
         if len(text) > MAX_VALUE:
             raise UpstreamInvalid("attribute_malformed", "a value that is too long")
         values.append(text)
     return values
+
+
+def _is_one_name(value: Element, inner: list[Element]) -> bool:
+    """Whether a NameID is all that is in it: beside one, text would be somebody else's name for it."""
+    one = len(inner) == 1 and inner[0].tag == q(SAML, "NameID") and not elements(inner[0])
+    return one and text_of(value).strip() == text_of(inner[0]).strip()
 
 
 def read_qualifiers(assertion: Element, *, idp: str, us: str) -> dict[str, list[str]]:

@@ -206,6 +206,56 @@ async def test_of_several_confirmations_one_must_hold_wholly():
         await signed_in(*confirmed_by(elsewhere, {"InResponseTo": "_another"}))
 
 
+def said_by(change):
+    """A connector whose identity provider signs what ``change`` made of its assertion."""
+
+    class Idp(FakeIdp):
+        def assertion(self, request_id):
+            root = super().assertion(request_id)
+            change(root)
+            return root
+
+    return opened(Idp())
+
+
+@row("SM-07")
+@row("SM-13")
+async def test_a_name_with_elements_in_it_is_no_name():
+    """Some read the first text of it, others all of them together."""
+
+    def split(root):
+        name = root.find(".//saml:NameID", NS)
+        name.text = "the-admin"
+        etree.SubElement(name, "b").text = "istrator"
+
+    with pytest.raises(UpstreamInvalid) as caught:
+        await signed_in(*said_by(split))
+    assert caught.value.reason == "name_id_malformed"
+
+
+@row("SM-07")
+async def test_of_a_value_that_is_half_text_and_half_a_name_neither_is_read():
+    def mixed(before, after):
+        def change(root):
+            value = root.find(".//saml:AttributeValue", NS)
+            value.text = before
+            name = etree.SubElement(value, q("saml", "NameID"))
+            name.text, name.tail = "root@people.example", after
+
+        return change
+
+    for before, after in (("ann@people.example", ""), ("", "ann@people.example")):
+        assert "email" not in (await signed_in(*said_by(mixed(before, after)))).api
+    spaced = await signed_in(*said_by(mixed("\n  ", "\n")))
+    assert spaced.api["email"] == "root@people.example"
+
+
+@row("SM-03")
+@pytest.mark.parametrize("count", ["0", "00", " 0 ", "+0", "-0", "none", ""])
+async def test_however_it_writes_zero_nobody_may_be_told(count):
+    assert await refused(proxy_count=count) == "proxying_forbidden"
+
+
 # ── Their metadata ────────────────────────────────────────────────────────────────────────────
 
 
