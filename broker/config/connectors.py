@@ -51,7 +51,7 @@ def load_module(connector_type: str) -> ModuleType:
         raise ValueError(f"unknown type{did_you_mean(connector_type, installed())}")
     try:
         module = import_module(name or connector_type)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may take itself for the whole program
         raise ValueError(f"cannot be imported: {type(error).__name__}: {error}") from error
     settings = getattr(module, "Settings", None)
     if not (isinstance(settings, type) and issubclass(settings, ConnectorSettings)):

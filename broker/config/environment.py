@@ -16,6 +16,9 @@ _MAX_SECRET = 64 * 1024
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 
 
+_UNSET = "the environment has no "
+
+
 class SubstitutionError(ValueError):
     """A notation that is wrong, or that names something that is not there."""
 
@@ -37,10 +40,23 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
         if default is not None:
             return found or default
         if found is None:
-            raise SubstitutionError(f"the environment has no {name}")
+            raise SubstitutionError(f"{_UNSET}{name}")
         return found
 
     return _VARIABLE.sub(value, text)
+
+
+def unset(message: str) -> str | None:
+    """The variable that is not set, if that is what `substitute` said."""
+    return message.removeprefix(_UNSET) if message.startswith(_UNSET) else None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have, or that we may not look at, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def read_secret(path: Path, note: Callable[[str], None]) -> str:

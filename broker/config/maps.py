@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 from types import ModuleType
 from typing import Any
 
+from broker.config.environment import is_file
 from broker.config.problems import Path, Report
 from broker.config.reading import locate
 from broker.config.tree import Node, Source, read_text, read_tree
@@ -50,7 +51,7 @@ class MapReader:
         return self._files[file]
 
     def _map_file(self, file: FilePath, where: Node, path: Path) -> Node | None:
-        if not file.is_file():
+        if not is_file(file):
             self._report.add(where.place, path, f"there is no file {file}")
             return None
         return read_tree(file, self._environ, self._report)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from broker.config.environment import is_file
 from broker.config.sections import Sections
 from broker.config.settings import (
     EMBEDDED,
@@ -198,7 +199,7 @@ class Parts:
         )
 
     def _must_exist(self, path: tuple[str | int, ...], file: Path) -> None:
-        if not file.is_file():
+        if not is_file(file):
             self._sections.wrong(path, f"there is no file {file}")
 
 

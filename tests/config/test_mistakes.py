@@ -340,3 +340,18 @@ def test_a_header_that_nothing_reads_yet_is_taken_and_said_to_be_so(desk: Desk) 
     text = "trusted_proxies: {networks: [10.0.0.0/8], client_certificate_header: Client-Cert}\n"
     (note,) = desk.load(SOUND + text).notes
     assert "trusted_proxies.client_certificate_header: nothing reads it yet" in str(note)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tls: {{certificate: {name}, key: {name}}}", "3:20: tls.certificate: there is no file "),
+        ("keys: {{files: [{name}]}}", "3:16: keys.files[0]: there is no file "),
+        ("connectors: {{a: {{type: tests.config.upstream, name: A, claims: {name}}}}}", "there is no file "),
+    ],
+)
+@pytest.mark.row("CF-01")
+def test_a_name_that_no_file_can_have_is_a_mistake_like_any_other(desk: Desk, text: str, said: str) -> None:
+    for name in ("a" * 5000, "a/" * 3000 + "b"):
+        found = desk.mistakes(HEAD + text.format(name=name))
+        assert any(said in line for line in found)
