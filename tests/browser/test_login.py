@@ -110,3 +110,59 @@ async def test_a_whole_login_with_a_second_factor(browser, store_config, tmp_pat
         assert {"session", "known"} <= set(cookies)
         await context.close()
     await server.close()
+
+
+@pytest.mark.row("WB-05")
+@pytest.mark.parametrize("scripting", [True, False])
+@pytest.mark.proves(
+    "pool", "after a login the way back shows no form, sends no password and leaks no address"
+)
+async def test_the_way_back_after_a_login_sends_nothing_again(browser, store_config, tmp_path, scripting):
+    seen: list[str] = []
+
+    async def app_page(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Referer", ""))
+        return await _the_app(request)
+
+    app = web.Application()
+    app.router.add_get("/cb", app_page)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    callback = f"http://127.0.0.1:{server.port}/cb"
+    client = {"redirect_uris": [callback], "application_type": "native", "trusted": True}
+    async with (
+        FakeProvider.running() as idp,
+        running_broker(idp, store_config, tmp_path, **only(POOL, client=client)) as broker,
+        broker.browser() as asking,
+    ):
+        await person(broker)
+        context = await browser.new_context(java_script_enabled=scripting)
+        page = await context.new_page()
+        complaints: list[str] = []
+        # Of the app's page too, but that it has no icon.
+        page.on("console", lambda m: "404" not in m.text and complaints.append(m.text))
+        posted: list[str] = []
+        page.on("request", lambda sent: posted.append(sent.url) if sent.method == "POST" else None)
+        await page.goto(asking.authorize_url(redirect_uri=callback))
+        await page.get_by_label("Username").fill("ada")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").dblclick()
+        await page.wait_for_url(f"{callback}?*")
+        assert not complaints
+        assert set(seen) == {""}
+        before = len(posted)
+        await page.go_back()
+        assert await page.get_by_label("Password").count() == 0
+        assert len(posted) == before
+        assert all("?" not in url for url in posted)
+        await context.close()
+    await server.close()
+
+
+@pytest.mark.row("WB-01")
+async def test_a_login_page_is_in_nobodys_frame(browser, show):
+    _, site = await show({"login": LOGIN})
+    page = await browser.new_page()
+    async with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+        await page.set_content(f'<iframe src="{site}/page/login"></iframe>')
+    assert await page.frames[-1].locator("input").count() == 0
