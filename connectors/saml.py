@@ -113,7 +113,8 @@ class Connector:
             Finding(
                 what="to register there",
                 good=None,
-                detail=f"{self._ours.entity_id}, {self._tools.here.metadata_uri}",
+                # The same address twice, unless the operator gave us another name.
+                detail=", ".join(dict.fromkeys((self._ours.entity_id, self._tools.here.metadata_uri))),
             ),
         ]
 

@@ -57,7 +57,8 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     for row in rows:
         off = "" if row["enabled"] else " (disabled)"
-        print(f"{row['id']}: {row['type']}, {row['name']}{off}, {row['redirect_uri']}")
+        uri = f", {row['redirect_uri']}" if row["redirect_uri"] is not None else ""
+        print(f"{row['id']}: {row['type']}, {row['name']}{off}{uri}")
     return 0
 
 

@@ -24,6 +24,7 @@ from broker.cli.operator import OperatorError, answer, config_argument, json_arg
 from broker.cli.settings_options import Option, options_of
 from broker.config import Config, ConfigError, load
 from broker.config.connectors import CONNECTOR_ID, installed, load_module
+from broker.config.environment import unset
 from broker.connector import Finding
 
 _NAMES = {
@@ -64,9 +65,10 @@ def register(ways: Any, *, probe: Probe, tell: Tell) -> None:
     parser.set_defaults(run=lambda options: _add(options.type, options.rest, probe, tell))
 
 
-def redirect_uri(config: Config, connector_id: str) -> str:
-    """What the upstream must know of us."""
-    return f"{config.issuer}/callback/{connector_id}"
+def redirect_uri(config: Config, connector_id: str) -> str | None:
+    """What the upstream must know of us; None where there is nobody to register with."""
+    connector = config.connectors[connector_id].module.Connector
+    return f"{config.issuer}/callback/{connector_id}" if getattr(connector, "speaks_http", True) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Made:
     entry: Mapping[str, Any]
     unset: tuple[str, ...]
     """The variables that it names and that nobody has set."""
+    around: Mapping[str, str]
+    """The environment, in which every variable of the other entries has some value."""
 
     @property
     def text(self) -> str:
@@ -87,7 +91,7 @@ class Made:
     @property
     def environ(self) -> dict[str, str]:
         """The environment, in which every variable has some value."""
-        return {**dict.fromkeys(self.unset, _UNSET), **os.environ}
+        return {**dict.fromkeys(self.unset, _UNSET), **self.around}
 
 
 def _add(kind: str, rest: Sequence[str], probe: Probe, tell: Tell) -> int:
@@ -97,8 +101,9 @@ def _add(kind: str, rest: Sequence[str], probe: Probe, tell: Tell) -> int:
         raise OperatorError(f"{kind}: {error}; there are: {', '.join(installed())}") from error
     offered = options_of(settings)
     options = _parser(kind, offered).parse_args(rest)
-    before = load_config(options)
-    made = _made(kind, options, offered)
+    around = _around(options)
+    before = load_config(options, around)
+    made = _made(kind, options, offered, around)
     file = options.config.parent / "connectors.d" / f"{made.id}.yaml"
     if made.id in before.connectors or file.exists():
         raise OperatorError(f"there is a connector {made.id} already; --id gives this one another name")
@@ -124,7 +129,21 @@ def _parser(kind: str, offered: Sequence[Option]) -> argparse.ArgumentParser:
     return parser
 
 
-def _made(kind: str, options: argparse.Namespace, offered: Sequence[Option]) -> Made:
+def _around(options: argparse.Namespace) -> Mapping[str, str]:
+    """The environment. An entry whose variables are not set yet is no reason not to write another."""
+    if options.config is None:
+        return os.environ  # which the next who reads it tells
+    try:
+        load(options.config, os.environ)
+    except ConfigError as error:
+        names = [name for problem in error.problems if (name := unset(problem.message)) is not None]
+        return {**dict.fromkeys(names, _UNSET), **os.environ}
+    return os.environ
+
+
+def _made(
+    kind: str, options: argparse.Namespace, offered: Sequence[Option], around: Mapping[str, str]
+) -> Made:
     """The entry that the options amount to."""
     connector_id = options.id or kind.rpartition(".")[2]
     if CONNECTOR_ID.fullmatch(connector_id) is None:
@@ -139,8 +158,8 @@ def _made(kind: str, options: argparse.Namespace, offered: Sequence[Option]) -> 
     common = {"type": kind, "name": options.name or _NAMES.get(kind, connector_id)}
     entry = {**common, **own}
     named = re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", yaml.safe_dump(entry))
-    unset = tuple(name for name in dict.fromkeys(named) if not os.environ.get(name))
-    return Made(connector_id, entry, unset)
+    missing = tuple(name for name in dict.fromkeys(named) if not os.environ.get(name))
+    return Made(connector_id, entry, missing, around)
 
 
 def _proves_otherwise(own: Mapping[str, Any], option: Option) -> bool:
@@ -208,7 +227,8 @@ def _told(
         answer({**said, "included": reached, "unset": list(made.unset), "findings": found})
         return
     print(f"written: {file}")
-    print(f"redirect URI to register there: {uri}")
+    if uri is not None:
+        print(f"redirect URI to register there: {uri}")
     tell(findings)
     if made.unset:
         names = ", ".join(made.unset)

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ def json_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="answer in JSON")
 
 
-def load_config(options: argparse.Namespace) -> Config:
+def load_config(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Config:
     """The configuration that ``--config`` names; what is worth knowing about it goes to standard error.
 
     Raises:
@@ -71,7 +71,7 @@ def load_config(options: argparse.Namespace) -> Config:
     if options.config is None:
         options.parser.error("--config FILE is needed, or BROKER_CONFIG in the environment")
     try:
-        config = load(options.config, os.environ)
+        config = load(options.config, environ)
     except ConfigError as error:
         raise OperatorError(*map(str, error.problems), ours=False) from error
     for note in config.notes:

@@ -83,10 +83,12 @@ def test_list_says_what_there_is_and_what_to_register(run: Run, config: Path) ->
     done = run("connectors", "list", "--config", "broker.yaml", SECRET=SECRET)
     assert done.stdout.splitlines() == [
         "staff: oidc, Staff login, http://127.0.0.1:8999/callback/staff",
-        "old: pool, Members (disabled), http://127.0.0.1:8999/callback/old",
+        "old: pool, Members (disabled)",
     ]
     done = run("connectors", "list", "--json", BROKER_CONFIG="broker.yaml", SECRET=SECRET)
-    assert json.loads(done.stdout)[0] == {
+    staff, old = json.loads(done.stdout)
+    assert old["redirect_uri"] is None, "a pool has nowhere to register it"
+    assert staff == {
         "id": "staff",
         "type": "oidc",
         "name": "Staff login",
@@ -179,6 +181,19 @@ def test_the_first_steps_of_the_readme_lead_to_one_more_upstream(run: Run) -> No
     assert checked.stdout == "my-broker/broker.yaml: ok: 2 connectors, 1 client, 6 scopes\n"
 
 
+def test_one_is_added_while_another_still_waits_for_its_credentials(run: Run, config: Path) -> None:
+    common = ["--config", "broker.yaml", "--no-probe"]
+    assert run("connectors", "add", "github", *common, SECRET=SECRET).returncode == 0
+    done = run("connectors", "add", "okta", "--domain", "acme.okta.com", *common, SECRET=SECRET)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("before it serves, set OKTA_CLIENT_ID, OKTA_CLIENT_SECRET, or")
+    again = run("connectors", "add", "github", *common, SECRET=SECRET)
+    assert again.stderr == "broker: there is a connector github already; --id gives this one another name\n"
+    config.write_text(config.read_text().replace("127.0.0.1:8999", "${NOWHERE}"))
+    done = run("connectors", "add", "gitlab", *common, SECRET=SECRET)
+    assert (done.returncode, "issuer" in done.stderr) == (1, True), "a variable that matters is still told"
+
+
 def test_add_answers_a_program_in_json(run: Run, config: Path) -> None:
     arguments = ["--domain", "acme.okta.com", "--config", "broker.yaml", "--no-probe", "--json"]
     done = run("connectors", "add", "okta", *arguments, SECRET=SECRET, OKTA_CLIENT_ID="x")
@@ -259,6 +274,7 @@ def test_add_takes_nested_settings_as_yaml(run: Run, config: Path) -> None:
     arguments = ["--url", "ldaps://ldap.acme.example", "--user-search", search, "--config", "broker.yaml"]
     done = run("connectors", "add", "ldap", *arguments, "--no-probe", SECRET=SECRET)
     assert done.returncode == 0, done.stderr
+    assert done.stdout == "written: connectors.d/ldap.yaml\n", "there is nowhere to register a redirect URI"
     entry = yaml.safe_load((config.parent / "connectors.d" / "ldap.yaml").read_text())["connectors"]["ldap"]
     assert entry["user_search"]["username_attribute"] == ["uid"]
     assert entry["url"] == ["ldaps://ldap.acme.example"]
