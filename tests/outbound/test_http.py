@@ -5,7 +5,7 @@ import gzip
 import json
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 
 import pytest
@@ -410,6 +410,37 @@ async def test_each_caller_gets_their_own_answer():
     async with serving(Echo(b"")) as url, calling() as upstream:
         answers = await asyncio.gather(*(upstream.get(f"{url}/{n}") for n in range(300)))
     assert [answer.json() for answer in answers] == [f"/{n}" for n in range(300)]
+
+
+@pytest.mark.row("UP-14")
+@pytest.mark.row("UP-21")
+async def test_an_answer_that_nobody_asked_for_is_nobodys():
+    asked, planted = 0, asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                asked += 1
+                writer.write(said(body=b'{"asked": %d}' % asked))
+                await writer.drain()
+                if asked == 1:
+                    await planted.wait()
+                    writer.write(said(body=b'{"planted": true}'))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with calling() as upstream:
+        assert (await upstream.get(url)).json() == {"asked": 1}
+        (idle,) = upstream._sessions.get("http").connector._conns.values()
+        planted.set()
+        while not idle[0][0].should_close:  # noqa: ASYNC110 - nobody tells when what was planted has come
+            await asyncio.sleep(0)
+        for times in (2, 3):
+            assert (await upstream.get(url)).json() == {"asked": times}
+    server.close()
+    await server.wait_closed()
 
 
 # ── Documents ─────────────────────────────────────────────────────────────────────────────────
