@@ -206,10 +206,20 @@ async def test_the_guard_looks_at_the_proxy_and_at_every_address_that_is_spelled
 @pytest.mark.row("UP-03")
 @pytest.mark.parametrize(
     "host",
-    (
-        "127.0.0.1. 127.1 2130706433 0x7f000001 0177.0.0.1 0xa9.254.169.254 0x7f.1. "
-        "localhost LocalHost. idp.localhost [::1] [::127.0.0.1]"
-    ).split(),
+    [
+        "127.0.0.1.",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "0xa9.254.169.254",
+        "0x7f.1.",
+        "localhost",
+        "LocalHost.",
+        "idp.localhost",
+        "[::1]",
+        "[::127.0.0.1]",
+    ],
 )
 async def test_an_address_in_another_spelling_is_not_left_to_the_proxy(host):
     async with (
