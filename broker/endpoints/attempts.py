@@ -47,9 +47,7 @@ class Trying:
         if self.known_browser and self.browser is not None:
             return (Limit("browser", (self.who, self.browser), 10, _QUARTER, forgiven=True),)
         limits = self._of_place()
-        if not self.known_address:
-            limits.append(Limit("person", (self.who,), 30, _QUARTER))
-        return tuple(limits)
+        return limits if self.known_address else (*limits, *self._of_strangers())
 
     def _of_code(self) -> tuple[Limit, ...]:
         """For codes the owner's browser is apart too: a stolen password must not lock them out."""
@@ -57,14 +55,16 @@ class Trying:
             return (Limit("code_browser", (self.who, self.browser), 10, _HOUR),)
         return (Limit("code", (self.who,), 10, _HOUR),)
 
-    def _of_place(self) -> list[Limit]:
+    def _of_place(self) -> tuple[Limit, ...]:
         if not self.address:
-            return []
-        limits = [
-            Limit("here", (self.who, self.address), 10, _QUARTER, forgiven=True),
-            Limit("address", (self.address,), 100, _QUARTER),
-        ]
-        return limits if self.site is None else [*limits, Limit("site", (self.site,), 1000, _QUARTER)]
+            return ()
+        here = Limit("here", (self.who, self.address), 10, _QUARTER, forgiven=True)
+        return here, Limit("address", (self.address,), 100, _QUARTER)
+
+    def _of_strangers(self) -> tuple[Limit, ...]:
+        """What the neighbours of a person, and anybody else, can use up: not where they have been before."""
+        person = Limit("person", (self.who,), 30, _QUARTER)
+        return (person,) if self.site is None else (Limit("site", (self.site,), 1000, _QUARTER), person)
 
 
 async def trying(request: web.Request, connector: str, username: str, *, by_code: bool = False) -> Trying:
