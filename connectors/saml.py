@@ -227,7 +227,7 @@ class Connector:
             if error.reason != "signature_wrong" or self._settings.metadata_url is None:
                 raise
             newer = await self._believed(await self._tools.http.newer_file(self._settings.metadata_url))
-            if newer is provider:
+            if newer.certificates == provider.certificates:
                 raise
         return await asyncio.to_thread(self._checked, response, expected, newer)
 

@@ -19,8 +19,9 @@ from signxml.algorithms import (
     SignatureConstructionMethod,
     SignatureMethod,
 )
+from signxml.exceptions import InvalidSignature
 from signxml.signer import XMLSigner
-from signxml.verifier import SignatureConfiguration, XMLVerifier
+from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 
 from broker.connector import UpstreamInvalid
 from connectors.saml2.credentials import Certificate, Credentials
@@ -60,10 +61,10 @@ def verified(element: Element, certificates: Sequence[Certificate]) -> Element:
         UpstreamInvalid: it was not, or the signature is of a kind that is not believed.
     """
     shown = _check_shape(element)
-    data = serialized(element)
+    alone, data = serialized(_only(element, "Signature")), serialized(element)
     # The certificate that the signature shows is only a hint which of ours to try first.
     for certificate in sorted(certificates, key=lambda one: one.base64 != shown):
-        covered = _octets(data, certificate)
+        covered = _octets(data, certificate) if _may_have_made(alone, certificate) else None
         if covered is None:
             continue
         root = parse(covered)
@@ -73,8 +74,27 @@ def verified(element: Element, certificates: Sequence[Certificate]) -> Element:
     raise UpstreamInvalid("signature_wrong", "no pinned certificate verifies it")
 
 
+def _may_have_made(signature: bytes, certificate: Certificate) -> bool:
+    """Whether its key may have made the signature, which says so alone, however large the rest is."""
+    try:
+        _verified(signature, certificate)
+    except InvalidSignature:
+        return False
+    except Exception:  # noqa: BLE001 - what it refers to is not there; more is for the whole of it to say
+        return True
+    return True
+
+
 def _octets(data: bytes, certificate: Certificate) -> bytes | None:
     """What the signature covers, if this certificate's key made it."""
+    try:
+        result = _verified(data, certificate)
+    except Exception:  # noqa: BLE001 - whatever a library trips over in a stranger's signature, it is wrong
+        return None
+    return None if isinstance(result, list) else bytes(result.signed_data)
+
+
+def _verified(data: bytes, certificate: Certificate) -> VerifyResult | list[VerifyResult]:
     # That the certificate was pinned is all that counts of it, so it is looked at while it was good.
     rules = SignatureConfiguration(
         location="./",
@@ -84,13 +104,9 @@ def _octets(data: bytes, certificate: Certificate) -> bytes | None:
         ignore_ambiguous_key_info=True,
         verification_time=certificate.ends,
     )
-    try:
-        result = XMLVerifier().verify(
-            data, x509_cert=certificate.x509, expect_config=rules, id_attribute="ID", validate_schema=False
-        )
-    except Exception:  # noqa: BLE001 - whatever a library trips over in a stranger's signature, it is wrong
-        return None
-    return None if isinstance(result, list) else bytes(result.signed_data)
+    return XMLVerifier().verify(
+        data, x509_cert=certificate.x509, expect_config=rules, id_attribute="ID", validate_schema=False
+    )
 
 
 def _check_shape(element: Element) -> str:
@@ -107,22 +123,26 @@ def _check_shape(element: Element) -> str:
         raise UpstreamInvalid("signature_reference", "it refers to another element")
     _check_transforms(reference)
     _check_algorithms(info, reference)
-    _check_measure(info)
+    _check_measure(signature, info)
     return "".join(plain_text(signature.find(f".//{q(DS, 'X509Certificate')}")).split())
 
 
 _PARTS = frozenset({q(DS, "SignedInfo"), q(DS, "SignatureValue"), q(DS, "KeyInfo")})
+_MOST_OF_ALL = 128
+"""Elements of a signature, with a chain of certificates."""
 _MOST_PARTS, _MOST_ATTRIBUTES, _LONGEST_PREFIXES = 16, 32, 256
-"""Of a SignedInfo. It is canonicalized before anybody knows who made it, and libxml2 then looks for each
+"""Of its SignedInfo. It is canonicalized before anybody knows who made it, and libxml2 then looks for each
 prefix of a PrefixList at each element: 40 kB that are all of these take it ten seconds."""
 
 
-def _check_measure(info: Element) -> None:
-    """That canonicalizing it costs next to nothing, whoever wrote it."""
+def _check_measure(signature: Element, info: Element) -> None:
+    """That looking at it costs next to nothing, whoever wrote it."""
+    everything = list(islice(signature.iter("*"), _MOST_OF_ALL + 1))
     parts = list(islice(info.iter("*"), _MOST_PARTS + 1))
     attributes = sum(len(one.attrib) for one in parts)
     prefixes = sum(len(one.get("PrefixList", "")) for one in parts)
-    if len(parts) > _MOST_PARTS or attributes > _MOST_ATTRIBUTES or prefixes > _LONGEST_PREFIXES:
+    large = len(everything) > _MOST_OF_ALL or len(parts) > _MOST_PARTS
+    if large or attributes > _MOST_ATTRIBUTES or prefixes > _LONGEST_PREFIXES:
         raise UpstreamInvalid("signature_malformed", "a signature with more in it than a signature")
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import pytest
 from lxml import etree
 from pydantic import ValidationError
+from signxml.verifier import XMLVerifier
 
 from broker.connector import UpstreamInvalid
 from tests.connectors.saml_desk import LOGIN, SP, answered, opened, settings, signed_in
@@ -68,7 +69,14 @@ def many_attributes(root):
     return root
 
 
+def many_things_to_say_of_the_key(root):
+    for info in root.findall(".//ds:KeyInfo", NS):
+        info.extend(etree.Element("a") for _ in range(3000))
+    return root
+
+
 BOMBS = [
+    many_things_to_say_of_the_key,
     a_long_list_of_prefixes,
     many_things_beside_the_reference,
     many_things_inside_a_digest,
@@ -87,6 +95,29 @@ async def test_a_signature_that_costs_more_than_a_signature_is_not_canonicalized
     for sign in ("assertion", "response"):
         assert await refused(sign=sign, mangle=bomb) == "signature_malformed"
     assert asked == []
+
+
+@row("DS-13")
+@proves("saml", "a forged signature costs the same however large the Response is")
+async def test_who_did_not_sign_is_found_out_by_the_signature_alone(monkeypatch):
+    sizes = []
+
+    class Weighing(XMLVerifier):
+        def verify(self, data, **rules):
+            sizes.append(len(data))
+            return super().verify(data, **rules)
+
+    monkeypatch.setattr("connectors.saml2.signatures.XMLVerifier", Weighing)
+    pins = [pair(f"pin-{number}").pem for number in range(7)]
+    connector, desk = opened(idp_certificates=[*pins, pair("idp").pem])
+    desk.idp.attributes["groups"] = [f"group-{number:04}" for number in range(2000)]
+    with pytest.raises(UpstreamInvalid):
+        await signed_in(connector, desk, key="foreign")
+    assert len(sizes) == 8
+    assert max(sizes) < 8_000
+    sizes.clear()
+    assert await signed_in(connector, desk, sign="assertion")
+    assert len([size for size in sizes if size > 100_000]) == 1  # by the one key that made it
 
 
 @row("DS-13")
