@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -140,12 +141,9 @@ async def running_broker(
     idp: FakeProvider, store: StoreConfig, folder: Path, **changes: Any
 ) -> AsyncIterator[Broker]:
     """A broker from a real configuration file, on a free port."""
-    server = web.ServerRunner(web.Server(_nothing))
-    await server.setup()
-    site = web.TCPSite(server, "127.0.0.1", 0)
-    await site.start()
-    port = server.addresses[0][1]
-    await server.cleanup()
+    # Held from now on: the issuer is in the configuration, and nobody else may take the port meanwhile.
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
     issuer = f"http://127.0.0.1:{port}"
     path = folder / f"broker-{port}.yaml"
     path.write_text(config_text(issuer, idp, store, changes))
@@ -160,7 +158,7 @@ async def running_broker(
     app = await build(load(path, {}), around=around)
     runner = web.AppRunner(app, **SERVER, **changes.pop("server", {}))
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.SockSite(runner, listening).start()
     broker = Broker(issuer, app, clock, idp, log)
     try:
         yield broker
@@ -168,6 +166,7 @@ async def running_broker(
         await every_key_ends_by_itself(broker)
     finally:
         await runner.cleanup()
+        listening.close()
 
 
 LONG = re.compile(r"[A-Za-z0-9_-]{40,}")
@@ -192,10 +191,6 @@ async def every_key_ends_by_itself(broker: Broker) -> None:
             assert ttl != -1 or key.endswith(endless), key
     except StoreUnavailable:
         return  # the test has taken it away
-
-
-async def _nothing(_request: web.BaseRequest) -> web.StreamResponse:
-    return web.Response()
 
 
 @dataclass(frozen=True)
@@ -251,7 +246,7 @@ class Browser:
 
     async def go(self, url: str) -> Landed:
         """Follow redirects until a page, or an address that is neither the broker's nor the upstream's."""
-        for _ in range(12):
+        for _ in range(20):
             landed = await self.step("GET", URL(url, encoded=True))
             if landed.status not in (302, 303):
                 return landed
