@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import urlsplit
 
 from broker.connector import UpstreamInvalid
@@ -32,7 +33,8 @@ from connectors.saml2.xml import (
 )
 
 BINDINGS: Mapping[str, Binding] = {REDIRECT: "redirect", POST: "post"}
-MAX_CERTIFICATES = 16
+MAX_CERTIFICATES, MAX_LISTED = 16, 256
+"""Those that are believed, and those that are looked through for the ones that were pinned."""
 _FINGERPRINT = "sha256:"
 
 
@@ -133,11 +135,7 @@ def _entity(root: Element, wanted: str | None) -> Element:
     """The one entity that is meant, alone or in a federation's list."""
     if root.tag not in (q(MD, "EntityDescriptor"), q(MD, "EntitiesDescriptor")):
         raise UpstreamInvalid("not_saml", "no EntityDescriptor")
-    found = [
-        one
-        for one in root.iter(q(MD, "EntityDescriptor"))
-        if one.find(q(MD, "IDPSSODescriptor")) is not None and _is_listed(one)
-    ]
+    found = [one for one in _listed(root) if one.find(q(MD, "IDPSSODescriptor")) is not None]
     named = [one for one in found if wanted is None or one.get("entityID") == wanted]
     if len(named) != 1 or not named[0].get("entityID"):
         told = ", ".join(printable(one.get("entityID") or "") for one in found[:3]) or "none"
@@ -145,9 +143,16 @@ def _entity(root: Element, wanted: str | None) -> Element:
     return named[0]
 
 
-def _is_listed(entity: Element) -> bool:
-    """Whether it stands where entities do: what a member writes into its own extensions is no entry."""
-    return all(one.tag == q(MD, "EntitiesDescriptor") for one in entity.iterancestors())
+def _listed(root: Element) -> list[Element]:
+    """Those that stand where entities do: what a member writes into its own extensions is no entry."""
+    found, ahead = [], [root]
+    while ahead:
+        one = ahead.pop()
+        if one.tag == q(MD, "EntityDescriptor"):
+            found.append(one)
+        elif one.tag == q(MD, "EntitiesDescriptor"):
+            ahead.extend(reversed(one))
+    return found
 
 
 def _role(entity: Element) -> Element:
@@ -186,20 +191,20 @@ def _certificates(role: Element) -> list[Certificate]:
     for descriptor in role.findall(q(MD, "KeyDescriptor")):
         if descriptor.get("use", "signing") != "signing":
             continue
-        for shown in list(descriptor.iter(q(DS, "X509Certificate")))[:MAX_CERTIFICATES]:
+        for shown in islice(descriptor.iter(q(DS, "X509Certificate")), MAX_LISTED):
             try:
                 found = Certificate.read(plain_text(shown))
             except UpstreamInvalid:
                 continue  # a key that is too weak, or of a kind that nobody here uses, verifies nothing
             listed.setdefault(found.fingerprint, found)
-    return list(listed.values())[:MAX_CERTIFICATES]
+    return list(listed.values())[:MAX_LISTED]
 
 
 def _believed(listed: list[Certificate], settings: Settings) -> tuple[Certificate, ...]:
     """What was pinned whole; of the listed, what was pinned by its fingerprint, or all where nothing is."""
     prints, whole = _pins(settings)
     trusted = not settings.idp_certificates  # which the settings allow where something else vouches for them
-    from_metadata = [one for one in listed if trusted or one.fingerprint in prints]
+    from_metadata = [one for one in listed if trusted or one.fingerprint in prints][:MAX_CERTIFICATES]
     return tuple({one.fingerprint: one for one in (*whole, *from_metadata)}.values())
 
 

@@ -331,6 +331,19 @@ async def test_an_entity_inside_another_ones_extensions_is_not_that_entity():
     assert await signed_in(connector, desk)
 
 
+async def test_a_pinned_certificate_is_found_behind_many_others():
+    idp = FakeIdp(listed=[pair("idp")], signing=pair("idp"))
+    others = "".join(
+        '<md:KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>'
+        f"{pair(f'other-{number}', 'ec').base64}"
+        "</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
+        for number in range(20)
+    )
+    crowded = idp.metadata().decode().replace("<md:KeyDescriptor", f"{others}<md:KeyDescriptor", 1)
+    prints = [f"sha256:{pair('idp').fingerprint}"]
+    assert await signed_in(*opened(idp, metadata_url=None, metadata=crowded, idp_certificates=prints))
+
+
 @row("UP-02")
 async def test_a_list_within_a_list_ends_when_it_says():
     idp = FakeIdp()
