@@ -64,7 +64,10 @@ async def arrive(
             explaining.decided(request, "upstream", "a detour", detour.detour)
             return await _once_more(request, pending, detour)
         explaining.came_back(request, pending, identity)
-        context = replace(recognise(services, pending.connector, identity), since=since)
+        known_as = recognise(
+            services, pending.connector, identity, correlation_id=pending.asked.correlation_id
+        )
+        context = replace(known_as, since=since)
         if since is not None and await is_over(services, context, since):
             raise LoginRequired(reason="ended_meanwhile")
         sessions.is_whom_was_asked(pending.asked, context)

@@ -111,7 +111,12 @@ async def _ask(services: Services, grant: Grant, held_id: str, held: Held) -> He
     try:
         async with _kept(services, held_id, held) as keep:
             identity = await upstream.refresh(held.keep, keep)
-            context = recognise(services, upstream.id, _as_signed_in(identity, held.context))
+            context = recognise(
+                services,
+                upstream.id,
+                _as_signed_in(identity, held.context),
+                correlation_id=grant.correlation_id,
+            )
             if context.subject != grant.context.subject:
                 raise AccessDenied(reason="upstream_subject_changed")
     except AccessDenied as error:

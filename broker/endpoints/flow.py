@@ -231,7 +231,7 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     services = request.app[SERVICES]
     client = services.clients[asked.client_id]
     sessions.is_whom_was_asked(asked, who.context)
-    who = replace(who, context=for_client(services, who.context, client))
+    who = replace(who, context=for_client(services, who.context, client, correlation_id=asked.correlation_id))
     remembered = None
     if not client.trusted or "consent" in asked.prompt:
         remembered = await remembered_consent(services, who.context.subject, client.client_id)

@@ -7,6 +7,7 @@ applied anew for each: a session never holds what one of them alone may see. Not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
@@ -24,8 +25,12 @@ MAX_KEPT = 32_768
 """Bytes of what a map that reads the client app may want kept with the session."""
 
 
-def recognise(services: Services, connector: str, identity: UpstreamIdentity) -> AuthenticationContext:
+def recognise(
+    services: Services, connector: str, identity: UpstreamIdentity, *, correlation_id: str = ""
+) -> AuthenticationContext:
     """Who signed in at ``connector``, in our own words; what is one client app's is left to `for_client`.
+
+    A claim that is left out, since what the upstream says of it cannot be passed on, is told to the log.
 
     Raises:
         AccessDenied: the claims map wants something that the upstream did not say.
@@ -34,6 +39,7 @@ def recognise(services: Services, connector: str, identity: UpstreamIdentity) ->
     documents, claims_map = told_by(upstream, identity), upstream.claims_map
     kept = _kept(claims_map, documents) if claims_map.reads_client else None
     mapped = mapped_by(claims_map if kept is None else claims_map.for_everybody, documents)
+    _tell(services, connector, mapped.unfit, correlation_id)
     return AuthenticationContext(
         subject=subject.mint(
             connector=connector,
@@ -51,8 +57,10 @@ def recognise(services: Services, connector: str, identity: UpstreamIdentity) ->
     )
 
 
-def for_client(services: Services, context: AuthenticationContext, client: Client) -> AuthenticationContext:
-    """The same person, as this client app sees them.
+def for_client(
+    services: Services, context: AuthenticationContext, client: Client, *, correlation_id: str | None = None
+) -> AuthenticationContext:
+    """The same person, as this client app sees them; with a ``correlation_id`` the log hears what lacks.
 
     Raises:
         AccessDenied: the claims map wants something for this client app that is not there.
@@ -62,6 +70,10 @@ def for_client(services: Services, context: AuthenticationContext, client: Clien
     upstream = services.upstreams[context.connector]
     documents = Documents(**context.documents, connector=_facts(upstream), client=client_facts(client))
     mapped = mapped_by(upstream.claims_map, documents)
+    if correlation_id is not None:
+        its_own = {rule.claim for rule in upstream.claims_map.rules if rule.reads_client}
+        unfit = {claim: why for claim, why in mapped.unfit.items() if claim in its_own}
+        _tell(services, context.connector, unfit, correlation_id)
     return replace(context, claims=mapped.claims, sources=mapped.sources, documents=None)
 
 
@@ -103,9 +115,25 @@ def mapped_by(claims_map: ClaimsMap, documents: Documents) -> Mapped:
     try:
         return apply(claims_map, documents)
     except MappingRefused as refusal:
+        # Never what it is, only where it was found and why it is not passed on.
+        detail = str(refusal) if refusal.unfit else refusal.claim
         raise AccessDenied(
-            "The sign-in lacks something that is needed.", reason="claim_missing", detail=refusal.claim
+            "The sign-in lacks something that is needed.", reason="claim_missing", detail=detail
         ) from refusal
+
+
+def _tell(services: Services, connector: str, unfit: Mapping[str, str], correlation_id: str) -> None:
+    """One event for all the claims that a person is without, though the upstream said something of them."""
+    if unfit:
+        detail = "; ".join(f"{claim} ({why})" for claim, why in unfit.items())
+        services.events.emit(
+            "claims",
+            "refused",
+            reason="claims_left_out",
+            detail=detail,
+            connector=connector,
+            correlation_id=correlation_id,
+        )
 
 
 def _facts(upstream: Upstream) -> dict[str, object]:

@@ -28,7 +28,7 @@ from typing import Any
 from broker.mapping.facts import EMPTY, FACTS
 from broker.mapping.paths import DOCUMENT_NAMES, Documents
 from broker.mapping.scanner import ExpressionError, Seen, is_document, see_through
-from broker.mapping.values import Unfit
+from broker.mapping.values import Absent, Unfit
 
 MAX_SIZE = (20_000, 2_200, 500)
 """By the depth of loops: how much of the documents an expression may read, as `_size` counts. The library
@@ -102,9 +102,9 @@ class Expression:
         except Unfit:
             raise
         except Exception as error:  # noqa: BLE001  (the library raises what it likes; the login goes on)
-            raise Unfit(_reason(str(error))) from None
+            raise _unfit(str(error)) from None
         if kind in {"ERROR", "UNKNOWN"}:
-            raise Unfit(_reason(str(plain)))
+            raise _unfit(str(plain))
         return _json(plain)
 
     def _affords(self, data: Mapping[str, Any]) -> bool:
@@ -235,16 +235,16 @@ def _refuse_errors_in(value: Any) -> None:
             _refuse_errors_in(entry)
 
 
-def _reason(said: str) -> str:
+def _unfit(said: str) -> Unfit:
     """Why there is no result, without what the library quotes of the values."""
+    if "NOT_FOUND" in said or "SELECT to non-message" in said:
+        return Absent("something that it reads is not there")
     reasons = {
-        "NOT_FOUND": "something that it reads is not there",
-        "SELECT to non-message": "something that it reads is not there",
         "Iteration budget": "too much work",
         "No matching overload": "a value has another type than it expects",
         "divide by zero": "a division by zero",
     }
-    return next((reason for sign, reason in reasons.items() if sign in said), "it cannot be computed")
+    return Unfit(next((reason for sign, reason in reasons.items() if sign in said), "it cannot be computed"))
 
 
 def _json(value: Any) -> Any:

@@ -19,7 +19,7 @@ from broker.mapping.context import FITS, Both, Types
 from broker.mapping.expressions import Expression
 from broker.mapping.paths import DOCUMENT_NAMES, Documents, Place, look
 from broker.mapping.patterns import MAX_ENTRY
-from broker.mapping.values import Fit, Unfit
+from broker.mapping.values import Absent, Fit, Unfit
 
 MAX_FILTERED = 65_536
 """Characters of a list that ``keep`` looks at; more are more than a login may cost."""
@@ -34,10 +34,12 @@ STATIC = "map: value"
 class MappingRefused(Exception):
     """A claim that the map requires is not there: no login."""
 
-    def __init__(self, claim: str, detail: str) -> None:
+    def __init__(self, claim: str, detail: str, *, unfit: bool = False) -> None:
         super().__init__(f"{claim}: {detail}")
         self.claim = claim
         self.detail = detail
+        self.unfit = unfit
+        """Whether something was said of it, which cannot be passed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +164,8 @@ class Mapped:
     """Claim → where its value came from: ``userinfo: email``, ``map: value``, ``map: default``."""
     dropped: dict[str, str]
     """Claim → why what the upstream said was not passed on, told without values."""
+    unfit: dict[str, str] = field(default_factory=dict)
+    """Those of which something was said that cannot be passed on, as it is too large or of another type."""
 
 
 def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
@@ -180,14 +184,15 @@ def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
         elif rule.places:
             value, label = look(rule.places, told)
         elif rule.expression is not None:
-            value, label = _computed(rule, rule.expression, documents, dropped)
+            value, label = _computed(rule, rule.expression, documents, mapped)
         else:
             value, label = rule.value, STATIC
         if value is not None and label is not STATIC:
-            value = _finished(rule, value, label, dropped)
+            value = _finished(rule, value, label, mapped)
         if value is None:
             if rule.required:
-                raise MappingRefused(rule.claim, dropped.get(rule.claim, "required, and nothing gives it"))
+                why = dropped.get(rule.claim, "required, and nothing gives it")
+                raise MappingRefused(rule.claim, why, unfit=rule.claim in mapped.unfit)
             value, label = rule.default, "map: default"
             if value is None:
                 continue
@@ -196,22 +201,26 @@ def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
     return mapped
 
 
-def _computed(
-    rule: Rule, expression: Expression, documents: Documents, dropped: dict[str, str]
-) -> tuple[Any, str]:
+def _computed(rule: Rule, expression: Expression, documents: Documents, mapped: Mapped) -> tuple[Any, str]:
     try:
         return expression(documents), expression.label
     except Unfit as reason:
-        dropped[rule.claim] = f"{expression.label}: {reason}"
+        _leave_out(rule, expression.label, reason, mapped)
         return None, ""
 
 
-def _finished(rule: Rule, value: Any, label: str, dropped: dict[str, str]) -> Any:
+def _leave_out(rule: Rule, label: str, reason: Unfit, mapped: Mapped) -> None:
+    mapped.dropped[rule.claim] = f"{label}: {reason}"
+    if not isinstance(reason, Absent):
+        mapped.unfit[rule.claim] = mapped.dropped[rule.claim]
+
+
+def _finished(rule: Rule, value: Any, label: str, mapped: Mapped) -> Any:
     """The value as it is passed on; None where nothing is."""
     try:
         for step in rule.steps:
             value = step(value)
         return rule.fit(value) if value or value not in (None, "", []) else None
     except Unfit as reason:
-        dropped[rule.claim] = f"{label}: {reason}"
+        _leave_out(rule, label, reason, mapped)
         return None

@@ -37,6 +37,10 @@ class Unfit(ValueError):
     """This value is not passed on; the message says why and never holds the value."""
 
 
+class Absent(Unfit):
+    """There is nothing of which a value could be made."""
+
+
 # ── Limits ────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -153,3 +153,76 @@ async def test_of_what_an_upstream_says_a_session_keeps_only_what_the_map_reads_
         refused = await browser.authorize()
     assert refused.params["error"] == "access_denied"
     assert broker.reasons()[-1] == "documents_too_large"
+
+
+MANY = [f"canary-{number}" for number in range(1001)]
+
+
+@pytest.mark.row("UI-09")
+@pytest.mark.row("LG-06")
+async def test_that_somebody_comes_in_without_their_groups_is_told_to_the_operator(start: Start) -> None:
+    """The claim and the reason; never the groups themselves."""
+    claims = {
+        "name": {"from": "name"},
+        "groups": {"from": "groups", "cast": "list"},
+        "picture": {"from": "picture"},
+        "computed": {"expression": "upstream.userinfo.groups.filter(g, g != '')"},
+        "asked": {"expression": "client.client_id + upstream.userinfo.groups[0] + upstream.userinfo.number"},
+        "absent": {"expression": "upstream.userinfo.absent"},
+        "conditional": {"from": "name", "when": "absent"},
+    }
+    broker = await start(connector={"claims": claims}, top={"scopes": SCOPES})
+    broker.idp.people["ada"] |= {"groups": MANY, "picture": "javascript:canary()", "number": 7}
+    async with broker.browser() as browser:
+        said = await told_to_billing(browser, scope="openid groups")
+    assert "groups" not in said
+    everybodys, its_own = broker.events("claims")
+    for event in (everybodys, its_own):
+        assert (event["outcome"], event["reason"], event["connector"]) == (
+            "refused",
+            "claims_left_out",
+            "staff",
+        )
+        assert event["correlation_id"] == broker.events("login")[0]["correlation_id"]
+    assert everybodys["detail"] == (
+        "groups (userinfo: groups: more than 1000 entries); "
+        "picture (userinfo: picture: not an http or https URL); "
+        "computed (expression: upstream.userinfo.groups: more than 1000 entries)"
+    )
+    assert its_own["detail"].startswith("asked (expression: ")
+    assert "canary" not in "".join(line.decode() for line in broker.log)
+
+
+@pytest.mark.row("UI-09")
+async def test_groups_that_are_required_and_too_many_refuse_the_login_and_say_why(start: Start) -> None:
+    claims = {"groups": {"from": "groups", "cast": "list", "required": True}}
+    broker = await start(connector={"claims": claims}, top={"scopes": SCOPES})
+    broker.idp.people["ada"]["groups"] = MANY
+    async with broker.browser() as browser:
+        assert (await browser.authorize()).params["error"] == "access_denied"
+    (refusal,) = [event for event in broker.events() if event.get("reason") == "claim_missing"]
+    assert refusal["detail"] == "groups: userinfo: groups: more than 1000 entries"
+    assert "canary" not in "".join(line.decode() for line in broker.log)
+
+
+@pytest.mark.row("LG-07")
+async def test_what_is_merely_absent_is_no_event(broker: Broker) -> None:
+    broker.idp.people["ada"].pop("groups")
+    async with broker.browser() as browser:
+        await told_to_billing(browser)
+    assert broker.events("claims") == []
+
+
+@pytest.mark.row("UI-19")
+async def test_groups_that_become_too_many_are_told_at_a_refresh_as_well(start: Start) -> None:
+    claims = {"name": {"from": "name"}, "groups": {"from": "groups", "cast": "list"}}
+    refreshed = {"scope": "openid profile offline_access", "upstream_refresh": "always"}
+    broker = await start(connector={"claims": claims, **refreshed}, top={"scopes": SCOPES})
+    async with broker.browser() as browser:
+        first = await told_to_billing(browser, scope="openid groups offline_access", prompt="consent")
+        assert first["groups"]
+        broker.idp.people["ada"]["groups"] = MANY
+        _, tokens = await browser.refresh(str(first["refresh_token"]))
+        _, said = await browser.userinfo(tokens["access_token"])
+    assert "groups" not in said
+    assert [event["reason"] for event in broker.events("claims")] == ["claims_left_out"]
