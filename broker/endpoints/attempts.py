@@ -34,24 +34,25 @@ class Trying:
     site: str | None
     """Of an IPv6 address what its owner has, of which there are 65 536 such as `address`."""
     browser: str | None
-    """What this browser keeps since somebody signed in with it."""
+    """What this browser keeps since they signed in with it; None where they have not."""
+    others: tuple[str, ...] = ()
+    """What it keeps for others; whatever was put there, nobody is known by it who has not signed in."""
     by_code: bool
     """Whether a code is tried, by somebody who has the password."""
-    known_browser: bool
     known_address: bool
 
     def limits(self) -> tuple[Limit, ...]:
         """What this attempt counts against."""
         if self.by_code:
             return self._of_code()
-        if self.known_browser and self.browser is not None:
+        if self.browser is not None:
             return (Limit("browser", (self.who, self.browser), 10, _QUARTER, forgiven=True),)
         limits = self._of_place()
         return limits if self.known_address else (*limits, *self._of_strangers())
 
     def _of_code(self) -> tuple[Limit, ...]:
         """For codes the owner's browser is apart too: a stolen password must not lock them out."""
-        if self.known_browser and self.browser is not None:
+        if self.browser is not None:
             return (Limit("code_browser", (self.who, self.browser), 10, _HOUR),)
         return (Limit("code", (self.who,), 10, _HOUR),)
 
@@ -72,16 +73,17 @@ async def trying(request: web.Request, connector: str, username: str, *, by_code
     store, jar = request.app[SERVICES].store, request.app[flow.JAR]
     who = digest(counted(username) or username.casefold())
     told = about.client_address(request)
-    address, browser = network_of(told), jar.known(request)
+    address, kept = network_of(told), jar.known(request)
     is_known = partial(store.is_known, connector, who)
+    theirs = [value for value in kept if await is_known(_as_browser(value, by_code=by_code))]
     return Trying(
         connector=connector,
         who=who,
         address=address,
         site=site_of(told),
-        browser=browser,
+        browser=theirs[0] if theirs else None,
+        others=tuple(value for value in kept if value not in theirs[:1]),
         by_code=by_code,
-        known_browser=browser is not None and await is_known(_as_browser(browser, by_code=by_code)),
         known_address=bool(address) and not by_code and await is_known(address),
     )
 
@@ -89,14 +91,14 @@ async def trying(request: web.Request, connector: str, username: str, *, by_code
 async def remember(request: web.Request, response: web.Response, tried: Trying) -> None:
     """They have signed in here: strangers' guesses do not count for them here from now on."""
     services, jar = request.app[SERVICES], request.app[flow.JAR]
-    browser = tried.browser or services.fresh()
+    browser = tried.browser or services.fresh()  # never one that was there before they came
     places = [_as_browser(browser, by_code=False)]
     if tried.by_code:  # a password alone must not make a browser one in which codes are counted apart
         places.append(_as_browser(browser, by_code=True))
     if tried.address:
         places.append(tried.address)
     await services.store.remember_known(tried.connector, tried.who, places, _LONG)
-    jar.set_known(response, browser, ttl=_LONG)
+    jar.set_known(response, (browser, *tried.others), ttl=_LONG)
 
 
 def _as_browser(browser: str, *, by_code: bool) -> str:

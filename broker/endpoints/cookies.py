@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -18,7 +18,8 @@ _MOST_FLOWS = 8
 _FLOW_NAME = re.compile(r"flow-[0-9a-f]{8}")
 _FLOW_VALUE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
-_KNOWN = re.compile(r"[A-Za-z0-9_-]{43}")
+_KNOWN = re.compile(r"[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43}){0,3}")
+_MOST_KNOWN = 4
 _YEAR = 365 * 86400
 _COOKIES: web.RequestKey[Mapping[str, str]] = web.RequestKey("cookies", Mapping)
 
@@ -115,14 +116,14 @@ class Jar:
 
     # ── where somebody has signed in before ───────────────────────────────────────────────────
 
-    def known(self, request: web.Request) -> str | None:
-        """What tells this browser from others at a login page of ours. It opens nothing."""
+    def known(self, request: web.Request) -> tuple[str, ...]:
+        """What tells this browser from others at login pages of ours, for each of its people."""
         value = _sent(request).get(self.prefix + "known", "")
-        return value if _KNOWN.fullmatch(value) else None
+        return tuple(value.split(".")) if _KNOWN.fullmatch(value) else ()
 
-    def set_known(self, response: web.StreamResponse, browser: str, *, ttl: int) -> None:
-        """Somebody has signed in here."""
-        self._set(response, "known", browser, ttl)
+    def set_known(self, response: web.StreamResponse, browser: Sequence[str], *, ttl: int) -> None:
+        """Somebody has signed in here; the latest first."""
+        self._set(response, "known", ".".join(browser[:_MOST_KNOWN]), ttl)
 
 
 JAR: web.AppKey[Jar] = web.AppKey("cookies", Jar)

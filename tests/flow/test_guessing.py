@@ -10,6 +10,7 @@ import pytest
 
 from broker.endpoints import about
 from broker.endpoints.attempts import Trying, network_of
+from broker.protocol.handles import digest
 from broker.upstreams import passwords
 from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person, sign_in, type_in
 
@@ -256,7 +257,6 @@ async def test_a_guesser_with_many_networks_is_slowed_by_what_they_are_a_part_of
                 site="2001:db8:1::/48",
                 browser=None,
                 by_code=False,
-                known_browser=False,
                 known_address=False,
             ).limits()
             assert await store.spend_attempt("members", limits) == (0, "")
@@ -264,6 +264,37 @@ async def test_a_guesser_with_many_networks_is_slowed_by_what_they_are_a_part_of
         assert last.status == 429
         assert (await type_in(browser, page, username="b", password="x", at="2001:db8:2::1")).status == 422
     assert pool.reasons()[-2:] == ["too_many_site", "wrong_password"]
+
+
+@pytest.mark.row("SE-01")
+async def test_nobody_becomes_known_by_what_was_in_the_browser_before_they_came(pool):
+    await person(pool, "eve")
+    await person(pool, "bob")
+    async with pool.browser() as shared:
+        assert "code=" in (await sign_in(shared, "eve", at=EVIL)).url
+        planted = shared.cookies()["known"]
+        assert "code=" in (await sign_in(shared, at=HOME, prompt="login")).url
+        assert "code=" in (await sign_in(shared, "bob", at=HOME, prompt="login")).url
+        kept = shared.cookies()["known"].split(".")
+        assert (len(kept), kept[-1]) == (3, planted)
+        store = pool.services.store
+        who = {name: digest(name) for name in ("ada", "bob", "eve")}
+        known = {
+            name: [await store.is_known("members", who[name], f"browser {value}") for value in kept]
+            for name in who
+        }
+        assert known == {
+            "bob": [True, False, False],
+            "ada": [False, True, False],
+            "eve": [False, False, True],
+        }
+        # Each of them goes on being known there; the latest stands first, and there is an end to it.
+        assert "code=" in (await sign_in(shared, at=HOME, prompt="login")).url
+        assert shared.cookies()["known"].split(".") == [kept[1], kept[0], kept[2]]
+        for name in ("x1", "x2", "x3"):
+            await person(pool, name)
+            assert "code=" in (await sign_in(shared, name, at=HOME, prompt="login")).url
+        assert len(shared.cookies()["known"].split(".")) == 4
 
 
 @pytest.mark.row("WB-09")
