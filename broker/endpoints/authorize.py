@@ -5,8 +5,6 @@ OpenID Connect Core §3.1.2.1; RFC 6749 §4.1.1; RFC 9700 §2.1.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aiohttp import web
 
 from broker.endpoints import about, choosing, flow, http
@@ -19,8 +17,7 @@ from broker.services import SERVICES
 async def handle(request: web.Request) -> web.Response:
     """GET and POST /authorize."""
     params = await http.read_params(request)
-    valid = authorize.validate(params, request.app[SERVICES].rules)
-    asked = replace(valid, correlation_id=request[about.CORRELATION])
+    asked = authorize.validate(params, request.app[SERVICES].rules, request[about.CORRELATION])
     with flow.told_to(asked):
         if request.method == "POST":
             # A POST from another site brings no Lax cookie; a GET of our own does.

@@ -37,7 +37,8 @@ async def handle(request: web.Request) -> web.Response:
 
 async def _answer(request: web.Request) -> dict[str, str]:
     """What the browser brought."""
-    params = await http.read_params(request.clone(client_max_size=MAX_ANSWER))
+    form = request.method == "POST"
+    params = await http.read_params(request.clone(client_max_size=MAX_ANSWER) if form else request)
     if params.repeated:
         raise Shown("bad_request", detail="a parameter is sent more than once")
     # An assertion in a URL is one in logs and histories; SAML sends it by form only (Profiles §4.1.2).

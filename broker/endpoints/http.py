@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from aiohttp import web
@@ -57,7 +57,7 @@ def _decoded(text: str) -> str:
     if "%" not in text and "+" not in text:
         return text
     try:
-        return unquote_plus(text, errors="strict")
+        return unquote_to_bytes(text.replace("+", " ")).decode()
     except UnicodeDecodeError:
         raise InvalidRequest("The parameters are not UTF-8.", reason="parameters_malformed") from None
 
@@ -105,7 +105,8 @@ async def read_pairs(request: web.Request, *, most: int = _MAX_FIELDS) -> list[t
     if any(coding.lower() != "identity" for coding in request.headers.getall("Content-Encoding", ())):
         raise InvalidRequest("The body must not be compressed.", reason="content_encoding")
     try:
-        async with asyncio.timeout(_BODY_DEADLINE):
+        # Nearly every form has come whole with its head, and is not waited for.
+        async with asyncio.timeout(None if request.content.is_eof() else _BODY_DEADLINE):
             body = await request.read()
     except (TimeoutError, web.RequestPayloadError, ConnectionError) as error:
         raise InvalidRequest("The body did not arrive whole.", reason="body_incomplete") from error

@@ -48,4 +48,5 @@ async def may_be_used(
         context = for_client(services, context, client)
     except AccessDenied as error:
         raise refusal(reason=error.reason, detail=error.detail) from error
-    return grants.as_assigned(replace(grant, context=context), client, services.scopes)
+    heard = grant if context is grant.context else replace(grant, context=context)
+    return grants.as_assigned(heard, client, services.scopes)

@@ -130,11 +130,15 @@ class Documents(Generic[D]):
         await asyncio.gather(*running, return_exceptions=True)
 
     def _entry(self, url: str) -> _Entry[D]:
-        if url not in self._entries and len(self._entries) >= MAX_DOCUMENTS:
+        entry = self._entries.get(url)
+        if entry is not None:
+            return entry
+        if len(self._entries) >= MAX_DOCUMENTS:
             raise UpstreamInvalid(
                 "too_many_documents", f"more than {MAX_DOCUMENTS} documents of one upstream"
             )
-        return self._entries.setdefault(url, _Entry[D]())
+        made = self._entries[url] = _Entry[D]()
+        return made
 
     async def _fetched(self, url: str, entry: _Entry[D]) -> None:
         """Wait for the one fetch of this URL, starting it if nobody has."""

@@ -56,8 +56,8 @@ class Rules:
     read_hint: ReadHint
 
 
-def validate(params: Params, rules: Rules) -> AuthorizeRequest:
-    """The request, valid.
+def validate(params: Params, rules: Rules, correlation_id: str = "") -> AuthorizeRequest:
+    """The request, valid. ``correlation_id`` names its login in the log from here on.
 
     Raises:
         Shown: client or redirect_uri are not to be trusted, so nobody is redirected.
@@ -94,6 +94,7 @@ def validate(params: Params, rules: Rules) -> AuthorizeRequest:
         connector=connector,
         subject=subject,
         session_may_answer=hint_is_good,
+        correlation_id=correlation_id,
     )
 
 

@@ -68,5 +68,7 @@ def essential_acr(claims: ClaimsRequest) -> tuple[str, ...]:
 
 def names_somebody_else(claims: ClaimsRequest, subject: str) -> bool:
     """Whether ``sub`` is asked for with values that are not this person's (Core §5.5.1)."""
+    if not claims.id_token and not claims.userinfo:
+        return False
     asks = (place.get("sub") for place in (claims.id_token, claims.userinfo))
     return any(subject not in ask.values for ask in asks if ask is not None and ask.values)

@@ -53,11 +53,11 @@ def prove_code(grant: Grant, params: Params, *, now: float) -> None:
 
 def as_assigned(grant: Grant, client: Client, rules: Mapping[str, ScopeRule]) -> Grant:
     """The grant without what the client no longer has: the operator may have taken scopes away since."""
-    return replace(
-        grant,
-        scopes=scopes.still_assigned(grant.scopes, client, rules),
-        covered=scopes.still_assigned(grant.covered, client, rules),
-    )
+    still = scopes.still_assigned(grant.scopes, client, rules)
+    covered = scopes.still_assigned(grant.covered, client, rules)
+    if (still, covered) == (grant.scopes, grant.covered):
+        return grant
+    return replace(grant, scopes=still, covered=covered)
 
 
 def narrowed(grant: Grant, params: Params) -> tuple[str, ...]:

@@ -6,15 +6,17 @@ Response Mode; RFC 9207 §2 (``iss`` in every answer, errors too); RFC 6749 §4.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from broker.protocol.errors import OAuthError, ProtocolError
 
 ResponseMode = Literal["query", "form_post"]
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986 §2.3: nothing in it to quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,4 +83,9 @@ class Reply:
         """The redirect_uri with the answer in its query, whatever query it had kept (RFC 6749 §3.1.2)."""
         joint = "&" if "?" in self.redirect_uri else "?"
         # A space as %20: every decoder reads that, while a plus is a space only to those of forms.
-        return f"{self.redirect_uri}{joint}{urlencode(self.members, quote_via=quote)}"
+        said = [f"{name}={_quoted(value)}" for name, value in self.members.items()]
+        return f"{self.redirect_uri}{joint}{'&'.join(said)}"
+
+
+def _quoted(text: str) -> str:
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")

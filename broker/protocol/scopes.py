@@ -23,6 +23,8 @@ _MAX_LENGTH = 4096  # what is granted is kept, and said again in every access to
 
 def rule_for(name: str, rules: Mapping[str, ScopeRule]) -> ScopeRule | None:
     """The rule that declares ``name``; ``account.*`` matches exactly one further segment."""
+    if "." not in name:
+        return rules.get(name)
     head, dot, tail = name.rpartition(".")
     if tail == "*":  # the pattern is how a scope is declared, never one that can be asked for
         return None
@@ -63,14 +65,14 @@ def allowed(names: Sequence[str], client: Client, rules: Mapping[str, ScopeRule]
 
 def still_assigned(names: Iterable[str], client: Client, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:
     """Those of granted scopes that are the client's now; the operator may have taken some away."""
-    found = ((name, rule_for(name, rules)) for name in names)
-    return tuple(name for name, rule in found if rule is not None and rule.name in client.scopes)
+    found = [(name, rule_for(name, rules)) for name in names]
+    return tuple([name for name, rule in found if rule is not None and rule.name in client.scopes])
 
 
 def claims_of(names: Iterable[str], rules: Mapping[str, ScopeRule]) -> frozenset[str]:
     """The claims that these scopes release."""
-    found = (rule_for(name, rules) for name in names)
-    return frozenset(claim for rule in found if rule is not None for claim in rule.claims)
+    found = [rule_for(name, rules) for name in names]
+    return frozenset[str]().union(*[rule.claims for rule in found if rule is not None])
 
 
 def covering(claim: str, client: Client, rules: Mapping[str, ScopeRule]) -> str | None:

@@ -6,6 +6,7 @@ ones have defaults, so two releases can share a store while one replaces the oth
 
 from __future__ import annotations
 
+from asyncio import Future
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -79,7 +80,10 @@ class Room:
             raise alarm("not_a_record", f"the value of {name} is no {kind.__name__}: {error}") from None
 
     async def _put(self, name: str, record: object, ttl: float) -> None:
-        await self._wire.call("SET", name, self._seal(name, record), "PX", milliseconds(ttl))
+        await self._putting(name, record, ttl)
+
+    def _putting(self, name: str, record: object, ttl: float) -> Future[Any]:
+        return self._wire.call("SET", name, self._seal(name, record), "PX", milliseconds(ttl))
 
     async def _read(self, name: str, kind: type[T]) -> T | None:
         return self._open(name, kind, await self._wire.call("GET", name))

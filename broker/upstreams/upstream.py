@@ -337,6 +337,8 @@ class Upstream:
         wanted = essential_acr(asked.claims) or self.steps_up(asked)
         if wanted and acr not in wanted:
             raise UpstreamUnmet("acr_unmet", f"acr {str(identity.acr)[:100]!r}")
+        if (auth_time, acr) == (identity.auth_time, identity.acr):
+            return identity
         return replace(identity, auth_time=auth_time, acr=acr)
 
     def steps_up(self, asked: AuthorizeRequest) -> tuple[str, ...]:
