@@ -10,7 +10,7 @@ switches, beside the common ones:
     policy_in_query       the endpoints have the policy as ?p=
     no_access_token       None even where one is asked for
     empty_auth_methods    the metadata lists no way to prove who the client is
-    AADB2C90118           the person pressed "forgot password" at the sign-in policy; "once" or True
+    AADB2C90118           the person pressed "forgot password" at the sign-in policy; "once", "twice" or True
     AADB2C90091           the person pressed "cancel"; "reset": only at another policy than the first
     b2c_error             (error, number) on the callback    b2c_token_error    the same at the token endpoint
     wrong_policy          the token is of another policy; True, or its name
@@ -139,7 +139,7 @@ class FakeB2C(FakeProvider):
         if self.on("b2c_error"):
             return told(*self.on("b2c_error"))
         if self.on("AADB2C90118") and first:
-            self.switch(AADB2C90118=None if self.on("AADB2C90118") == "once" else True)
+            self.switch(AADB2C90118={"once": None, "twice": "once"}.get(self.on("AADB2C90118"), True))
             return told("access_denied", "90118")
         if cancelled is True or (cancelled == "reset" and not first):
             return told("access_denied", "90091")

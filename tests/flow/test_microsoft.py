@@ -66,6 +66,13 @@ async def test_a_forgotten_password_costs_the_app_nothing(begun, customers, canc
     assert len({one["state"] for one in asked}) == len({one["nonce"] for one in asked}) == len(asked) == 3
 
 
+async def test_a_password_may_be_forgotten_twice(begun, customers) -> None:
+    customers.switch(AADB2C90118="twice")
+    broker = await begun(customers, **at_b2c(customers, password_reset_policy=azure_b2c.RESET))
+    async with broker.browser() as browser:
+        assert "code" in (await browser.authorize()).params
+
+
 @pytest.mark.proves("azure_b2c", "a person who forgets their password again and again")
 async def test_nobody_is_sent_in_circles(begun, customers) -> None:
     customers.switch(AADB2C90118=True)
