@@ -128,6 +128,8 @@ async def test_a_login_that_is_ended_from_outside_is_no_fault_of_its_connector(o
         "return UpstreamIdentity(issuer=None, subject='ann')",
         "return UpstreamIdentity(issuer='urn:door', subject='ann', auth_time='now')",
         "return UpstreamIdentity(issuer='urn:door', subject='ann', auth_time=True)",
+        "return UpstreamIdentity(issuer='urn:door', subject='ann', session_ends='now')",
+        "return UpstreamIdentity(issuer='urn:door', subject='ann', session_ends=float('nan'))",
         "return UpstreamIdentity(issuer='urn:door', subject='ann', keep={'refresh_token': 1})",
         "return UpstreamIdentity(issuer='urn:door', subject='ann', keep={'refresh_token': 'x' * 300_000})",
         "return UpstreamIdentity(issuer='urn:door', subject='ann', acr=7)",
