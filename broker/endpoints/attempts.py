@@ -15,7 +15,7 @@ from aiohttp import web
 
 from broker.endpoints import about, flow
 from broker.protocol.handles import digest
-from broker.protocol.usernames import counted
+from broker.protocol.usernames import canonical, counted
 from broker.services import SERVICES
 from broker.store import Limit
 
@@ -28,7 +28,9 @@ class Trying:
 
     connector: str
     who: str
-    """What the username is counted as; nobody need have it."""
+    """What the username is counted as; nobody need have it, and two people may share it."""
+    name: str
+    """The username in its one form: what success shows, it shows for this one alone."""
     address: str
     """As it is counted; empty where it is not known, and then nothing hangs on it."""
     site: str | None
@@ -46,20 +48,22 @@ class Trying:
         if self.by_code:
             return self._of_code()
         if self.browser is not None:
-            return (Limit("browser", (self.who, self.browser), 10, _QUARTER, forgiven=True),)
+            return (Limit("browser", (self.name, self.browser), 10, _QUARTER, forgiven=True),)
         limits = self._of_place()
         return limits if self.known_address else (*limits, *self._of_strangers())
 
     def _of_code(self) -> tuple[Limit, ...]:
         """For codes the owner's browser is apart too: a stolen password must not lock them out."""
         if self.browser is not None:
-            return (Limit("code_browser", (self.who, self.browser), 10, _HOUR),)
+            return (Limit("code_browser", (self.name, self.browser), 10, _HOUR),)
         return (Limit("code", (self.who,), 10, _HOUR),)
 
     def _of_place(self) -> tuple[Limit, ...]:
         if not self.address:
             return ()
-        here = Limit("here", (self.who, self.address), 10, _QUARTER, forgiven=True)
+        # Who only shares a count with somebody cannot sign in to be forgiven what they guessed of them.
+        alone = self.who == self.name
+        here = Limit("here", (self.who, self.address), 10, _QUARTER, forgiven=alone)
         return here, Limit("address", (self.address,), 100, _QUARTER)
 
     def _of_strangers(self) -> tuple[Limit, ...]:
@@ -72,13 +76,15 @@ async def trying(request: web.Request, connector: str, username: str, *, by_code
     """This attempt, with what is known of where it comes from."""
     store, jar = request.app[SERVICES].store, request.app[flow.JAR]
     who = digest(counted(username) or username.casefold())
+    name = digest(canonical(username) or username.casefold())
     told = about.client_address(request)
     address, kept = network_of(told), jar.known(request)
-    is_known = partial(store.is_known, connector, who)
+    is_known = partial(store.is_known, connector, name)
     theirs = [value for value in kept if await is_known(_as_browser(value, by_code=by_code))]
     return Trying(
         connector=connector,
         who=who,
+        name=name,
         address=address,
         site=site_of(told),
         browser=theirs[0] if theirs else None,
@@ -97,7 +103,7 @@ async def remember(request: web.Request, response: web.Response, tried: Trying) 
         places.append(_as_browser(browser, by_code=True))
     if tried.address:
         places.append(tried.address)
-    await services.store.remember_known(tried.connector, tried.who, places, _LONG)
+    await services.store.remember_known(tried.connector, tried.name, places, _LONG)
     jar.set_known(response, (browser, *tried.others), ttl=_LONG)
 
 

@@ -253,6 +253,7 @@ async def test_a_guesser_with_many_networks_is_slowed_by_what_they_are_a_part_of
             limits = Trying(
                 connector="members",
                 who=f"w{n}",
+                name=f"w{n}",
                 address=f"2001:db8:1:{n:x}::/64",
                 site="2001:db8:1::/48",
                 browser=None,
@@ -264,6 +265,20 @@ async def test_a_guesser_with_many_networks_is_slowed_by_what_they_are_a_part_of
         assert last.status == 429
         assert (await type_in(browser, page, username="b", password="x", at="2001:db8:2::1")).status == 422
     assert pool.reasons()[-2:] == ["too_many_site", "wrong_password"]
+
+
+@pytest.mark.row("DS-15")
+async def test_who_has_a_name_that_only_looks_alike_is_forgiven_no_guesses(pool):
+    await person(pool, "ad\u00e1")
+    statuses = []
+    async with pool.browser() as browser:
+        for _ in range(4):
+            page = await browser.authorize(prompt="login")
+            for n in range(5):
+                page = await type_in(browser, page, username="ada", password=f"wrong {n}", at=EVIL)
+                statuses.append(page.status)
+            await type_in(browser, page, username="ad\u00e1", password=PASSWORD, at=EVIL)
+    assert statuses == [422] * 10 + [429] * 10
 
 
 @pytest.mark.row("SE-01")
