@@ -182,6 +182,21 @@ class OpenIDKit(SignatureTests):
             # The broker compares the subject as well, and ends the grant.
             must(again.subject != first.subject, "the claims of somebody else are told as this person's")
 
+    @pytest.mark.row("RT-14")
+    async def test_a_refresh_token_that_came_is_not_lost_to_what_fails_after_it(self) -> None:
+        """One that is good once is put into ``keep`` before the rest of the answer is looked at."""
+        if self.asked_again is None:
+            return
+        async with self.on_stage(self.asked_again) as stage:
+            stage.idp.rotates = True
+            first, kept = await self.signed_in(stage), dict[str, str]()
+            if not stage.idp.refresh_tokens:  # it is asked again by something else
+                return
+            stage.idp.switch(signature="foreign")
+            await refusal(stage.upstream.refresh(first.keep, kept), "an ID Token signed by somebody else")
+            good = stage.idp.refresh_tokens.keys() & set(kept.values())
+            must(good, "the refresh token that came is nowhere in `keep`, and the one before is spent")
+
     # ── Userinfo ──────────────────────────────────────────────────────────────────────────────
 
     @pytest.mark.row("CB-31")
