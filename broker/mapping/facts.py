@@ -67,8 +67,8 @@ def _email_is_vouched_for(documents: tuple[Mapping[str, Any], ...]) -> bool:
     It counts where it stands first; some upstreams say in another document whether it is proved.
     """
     known = (document.get("email") for document in documents)
-    counts = next((address for address in known if isinstance(address, str) and address), None)
-    if counts is None:
+    counts = next((address for address in known if address not in (None, "")), None)
+    if not isinstance(counts, str):  # an address is a text; one further down is not the one that counts
         return False
     said = [
         told["email_verified"]

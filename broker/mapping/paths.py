@@ -194,10 +194,12 @@ def _same_statement(documents: All, document: Mapping[str, Any], beside: str) ->
 
     Without this, ``email_verified`` of the ID Token would vouch for another address in userinfo.
     """
-    said = (_text(told.get(beside)) for told in documents[: len(DOCUMENT_NAMES)])
-    counts = next((text for text in said if text), "")
-    return _text(document.get(beside)) == counts
+    # Whatever its type: where a list counts, a text further down vouches for nothing in it.
+    said = (_present(told, beside) for told in documents[: len(DOCUMENT_NAMES)])
+    counts = next((value for value in said if value is not None), None)
+    return bool(_present(document, beside) == counts)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _present(document: Mapping[str, Any], name: str) -> Any:
+    value = document.get(name)
+    return None if value == "" else value

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.mapping import Documents, MapErrors, apply, compile_map
+from broker.mapping import Documents, MapErrors, apply, compile_map, upstream_facts
 
 
 def told(path, *, id_token=None, userinfo=None):
@@ -137,3 +137,24 @@ def test_an_address_that_nobody_has_proved_is_not_passed_on():
     assert apply(VERIFIED, Documents(id_token={"email": "a@acme.example"})).claims == {
         "email_verified": False
     }
+
+
+@pytest.mark.row("UI-02")
+@pytest.mark.row("UI-15")
+@pytest.mark.parametrize("counts", [["victim@acme.example"], {"name": "victim@acme.example"}, 7, True])
+def test_one_proved_address_vouches_for_nothing_that_counts_before_it(counts):
+    """Userinfo comes first; that the ID Token proves another address is no word about what stands there."""
+    said = Documents(
+        id_token={"email": "eve@evil.example", "email_verified": True}, userinfo={"email": counts}
+    )
+    claims_map = compile_map(
+        {
+            "addresses": {"from": "email", "cast": "list", "when": "email_verified"},
+            "email_verified": {"from": "email_verified", "default": False},
+        }
+    )
+    assert apply(claims_map, said).claims == {"email_verified": False}
+    facts = upstream_facts(
+        issuer="https://idp.example", connector="staff", documents=(said.userinfo, said.id_token, said.api)
+    )
+    assert "email_vouched_by" not in facts
