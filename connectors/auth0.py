@@ -19,6 +19,7 @@ CLAIMS = claims_map("auth0")
 class Settings(oidc.Common):
     """An Auth0 tenant."""
 
+    refresh_scope = "offline_access"
     domain: Domain
     """The tenant's domain, such as `acme.eu.auth0.com`, or its custom domain."""
     connection: Text | None = None

@@ -60,6 +60,7 @@ _NO_SUBJECT = "Not supported currently"
 class Settings(oidc.Common):
     """A user flow or custom policy of an Azure AD B2C tenant."""
 
+    refresh_scope = "offline_access"
     tenant: TenantName
     """The tenant's name, `acme` of `acme.onmicrosoft.com`."""
     policy: Policy

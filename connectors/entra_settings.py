@@ -70,6 +70,7 @@ TenantId = Annotated[str, AfterValidator(_guid)]
 class Settings(oidc.Common):
     """Microsoft Entra ID."""
 
+    refresh_scope = "offline_access"
     tenant: Tenant
     """The id of the tenant, or one of its domains; or `organizations` (work and school accounts of any
     tenant), `common` (those and personal accounts), `consumers` (personal accounts)."""

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 class Settings(oidc.Common):
     """An application of an Entrust Identity as a Service account."""
 
+    refresh_scope = "offline_access"
     domain: Domain
     """The account's domain, with its region: `acme.us.trustedauth.com`, `….ie.…` or `….de.…`."""
     org_id: Text | None = None

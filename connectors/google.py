@@ -65,6 +65,11 @@ class Settings(oidc.Common):
         return self
 
     @property
+    def cannot_refresh(self) -> str | None:
+        """Google gives a refresh token by another parameter."""
+        return "it wants access_type: offline" if self.access_type == "online" else None
+
+    @property
     def issuer(self) -> str:
         """The one issuer of Google."""
         return ISSUER

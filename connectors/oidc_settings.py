@@ -7,7 +7,7 @@ Names are those of RFC 7591 and RFC 8414 where they have one.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -134,6 +134,9 @@ DecryptionKeys = Annotated[
 class Common(ConnectorSettings):
     """The keys of every OpenID Connect upstream."""
 
+    refresh_scope: ClassVar[str | None] = None
+    """The scope without which it gives no refresh token; None where it may well give one."""
+
     client_id: Text
     """Who the broker is at this upstream."""
     client_secret: Secret | None = None
@@ -210,6 +213,13 @@ class Common(ConnectorSettings):
         if self.decryption_key is not None and encrypted == (None, None):
             raise ValueError("decryption_key: say id_token_encrypted_response_alg, or the userinfo one")
         return self
+
+    @property
+    def cannot_refresh(self) -> str | None:
+        """Why it cannot be asked again with these settings; None where it may well be."""
+        if self.refresh_scope is None or self.refresh_scope in self.scope.split():
+            return None
+        return f"scope has no {self.refresh_scope}, so there is no refresh token to ask with"
 
     @property
     def auth_method(self) -> AuthMethod | None:

@@ -28,6 +28,7 @@ def _not_admin(domain: str) -> str:
 class Settings(oidc.Common):
     """An Okta org."""
 
+    refresh_scope = "offline_access"
     domain: Annotated[Domain, AfterValidator(_not_admin)]
     """The org's domain, such as `acme.okta.com`, or its custom domain."""
     authorization_server_id: Text | None = None

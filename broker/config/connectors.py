@@ -99,7 +99,7 @@ class ConnectorReader:
         if part.unread or module is None or settings is None or claims is None:
             return None
         self._check_hint(entry, node, path)
-        self._check_abilities(entry, module, node, path)
+        self._check_abilities(entry, module, settings, node, path)
         return ConnectorConfig(
             id=connector_id,
             type=entry.type,
@@ -117,12 +117,17 @@ class ConnectorReader:
             module=module,
         )
 
-    def _check_abilities(self, entry: ConnectorEntry, module: ModuleType, node: Node, path: Path) -> None:
+    def _check_abilities(
+        self, entry: ConnectorEntry, module: ModuleType, settings: ConnectorSettings, node: Node, path: Path
+    ) -> None:
         """What the entry asks of the connector, it must be able to do."""
-        if entry.upstream_refresh != "never" and not hasattr(module.Connector, "refresh"):
-            where = node.child("upstream_refresh") or node
-            message = f"an upstream of type {entry.type} cannot be asked again"
-            self._report.add(where.place, (*path, "upstream_refresh"), message)
+        if entry.upstream_refresh != "never":
+            why = getattr(settings, "cannot_refresh", None)
+            if not hasattr(module.Connector, "refresh"):
+                why = f"an upstream of type {entry.type} cannot be asked again"
+            if why is not None:
+                where = node.child("upstream_refresh") or node
+                self._report.add(where.place, (*path, "upstream_refresh"), why)
         own = node.child("outbound")
         if own is not None and not getattr(module.Connector, "speaks_http", True):
             message = f"the broker asks an upstream of type {entry.type} nothing over HTTP"

@@ -34,7 +34,10 @@ class Connector(Protocol):
 
 @runtime_checkable
 class CanRefresh(Protocol):
-    """An upstream that can be asked again about somebody who is not there."""
+    """An upstream that can be asked again about somebody who is not there.
+
+    Its settings may have a property ``cannot_refresh`` that says why not with them; None where it can be.
+    """
 
     async def refresh(self, keep: MutableMapping[str, str]) -> UpstreamIdentity:
         """Who they are now, of the same issuer and subject. ``keep`` is what the last identity kept.

@@ -11,6 +11,9 @@ from broker.connector import Secret
 from tests.config.desk import SOUND, TYPE, Desk
 
 
+NO_REFRESH_TOKEN = "scope has no offline_access, so there is no refresh token to ask with"
+
+
 def typed(name: str) -> str:
     return SOUND.replace(TYPE, name)
 
@@ -216,6 +219,14 @@ def test_a_secret_that_is_none_is_refused(desk: Desk, data: bytes, said: str) ->
                 " upstream_refresh: always }"
             ),
             "connectors.own.upstream_refresh: an upstream of type custom cannot be asked again",
+        ),
+        (
+            "{ type: okta, name: O, domain: a, client_id: a, client_secret: file:s, upstream_refresh: always}",
+            f"connectors.own.upstream_refresh: {NO_REFRESH_TOKEN}",
+        ),
+        (
+            "{ type: google, name: G, client_id: a, client_secret: file:s, upstream_refresh: always }",
+            "connectors.own.upstream_refresh: it wants access_type: offline",
         ),
         (
             "{ type: pool, name: Members, outbound: { timeout: 3s } }",
