@@ -10,7 +10,6 @@ from broker.config.connectors import installed
 from broker.connector import Secret
 from tests.config.desk import SOUND, TYPE, Desk
 
-
 NO_REFRESH_TOKEN = "scope has no offline_access, so there is no refresh token to ask with"
 
 
@@ -221,7 +220,7 @@ def test_a_secret_that_is_none_is_refused(desk: Desk, data: bytes, said: str) ->
             "connectors.own.upstream_refresh: an upstream of type custom cannot be asked again",
         ),
         (
-            "{ type: okta, name: O, domain: a, client_id: a, client_secret: file:s, upstream_refresh: always}",
+            "{ type: okta, name: O, domain: a, client_id: b, client_secret: b, upstream_refresh: always }",
             f"connectors.own.upstream_refresh: {NO_REFRESH_TOKEN}",
         ),
         (
