@@ -19,7 +19,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringC
 
 from broker.connector import (
     ConnectorSettings,
-    Departure,
     Duration,
     Finding,
     LocalFile,
@@ -151,13 +150,14 @@ class Settings(ConnectorSettings):
         return self
 
 
-class Connector:
+class Connector(login_page.OnOurPage):
     """One directory."""
 
     speaks_http = False
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
-        self._settings, self._tools = settings, tools
+        super().__init__(tools)
+        self._settings = settings
         self._issuer = f"ldap:{tools.here.connector}"
         # Its own: a directory that hangs must not hold up what else threads do, such as finding hosts.
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ldap")
@@ -173,19 +173,6 @@ class Connector:
             groups=GroupSearch(**groups.model_dump()) if groups else None,
             timeout=settings.timeout,
         )
-
-    async def begin(self, login: Login) -> Departure:
-        """To the login page of ours."""
-        return login_page.to_our_page(self._tools.here, login)
-
-    async def finish(
-        self,
-        login: Login,  # noqa: ARG002 - nobody comes from elsewhere
-        answer: Mapping[str, str],  # noqa: ARG002
-        memory: Mapping[str, str],  # noqa: ARG002
-    ) -> UpstreamIdentity:
-        """Nobody answers at the callback."""
-        raise login_page.nobody_calls_back()
 
     async def ping(self) -> None:
         """Whether it answers, and lets us look."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from broker.connector import Departure, Here, Login, UpstreamInvalid
+from broker.connector import Departure, Login, Tools, UpstreamIdentity, UpstreamInvalid
 
 
-def to_our_page(here: Here, login: Login) -> Departure:
-    """To the login page of ours, which finds the login by its ``state`` and the browser's cookie."""
-    return Departure(url=f"{here.login_uri}?{urlencode({'state': login.state})}")
+class OnOurPage:
+    """The way out and back of a connector that `broker.connector.Asks`; the rest is its own."""
 
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
 
-def nobody_calls_back() -> UpstreamInvalid:
-    """For an answer at the callback, where nobody was sent."""
-    return UpstreamInvalid("answered_elsewhere", "people answer on our own login page")
+    async def begin(self, login: Login) -> Departure:
+        """To the login page of ours, which finds the login by its ``state`` and the browser's cookie."""
+        return Departure(url=f"{self._tools.here.login_uri}?{urlencode({'state': login.state})}")
+
+    async def finish(
+        self,
+        login: Login,  # noqa: ARG002 - nobody comes from elsewhere
+        answer: Mapping[str, str],  # noqa: ARG002
+        memory: Mapping[str, str],  # noqa: ARG002
+    ) -> UpstreamIdentity:
+        """Nobody answers at the callback."""
+        raise UpstreamInvalid("answered_elsewhere", "people answer on our own login page")

@@ -13,7 +13,6 @@ from pydantic import StringConstraints
 
 from broker.connector import (
     ConnectorSettings,
-    Departure,
     Finding,
     Login,
     Person,
@@ -46,29 +45,17 @@ class Settings(ConnectorSettings):
     """The `acr` of a login with a one-time code too."""
 
 
-class Connector:
+class Connector(login_page.OnOurPage):
     """The people of one pool."""
 
     keeps_people = True
     speaks_http = False
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
-        self._settings, self._tools = settings, tools
+        super().__init__(tools)
+        self._settings = settings
         # Not our own issuer: a broker that moves to another host keeps its people.
         self._issuer = f"pool:{tools.here.connector}"
-
-    async def begin(self, login: Login) -> Departure:
-        """To the login page of ours."""
-        return login_page.to_our_page(self._tools.here, login)
-
-    async def finish(
-        self,
-        login: Login,  # noqa: ARG002 - nobody comes from elsewhere
-        answer: Mapping[str, str],  # noqa: ARG002
-        memory: Mapping[str, str],  # noqa: ARG002
-    ) -> UpstreamIdentity:
-        """Nobody answers at the callback."""
-        raise login_page.nobody_calls_back()
 
     async def ping(self) -> None:
         """Whether the people can be asked for: there is none of this id."""

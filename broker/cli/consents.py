@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from broker.cli.operator import (
     OperatorError,
@@ -16,10 +14,9 @@ from broker.cli.operator import (
     json_argument,
     load_config,
 )
+from broker.cli.stored import with_store
 from broker.protocol.flow import Consent
-from broker.store import Store, StoreError, open_store
-
-T = TypeVar("T")
+from broker.store import Store
 
 
 def register(commands: Any) -> None:
@@ -42,7 +39,7 @@ def register(commands: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    consents = _with_store(options, lambda store: store.list_consents(options.subject))
+    consents = with_store(load_config(options), lambda store: store.list_consents(options.subject))
     if options.json:
         answer([_told(consent) for consent in consents])
         return 0
@@ -58,7 +55,7 @@ def _withdraw(options: argparse.Namespace) -> int:
         wanted = found if options.all else [options.client]
         return [client for client in wanted if await store.withdraw_consent(options.subject, client)]
 
-    withdrawn = _with_store(options, withdraw)
+    withdrawn = with_store(load_config(options), withdraw)
     if not withdrawn and not options.all:
         raise OperatorError(f"this person has allowed {options.client} nothing")
     if options.json:
@@ -67,23 +64,6 @@ def _withdraw(options: argparse.Namespace) -> int:
     for client_id in withdrawn:
         print(f"withdrawn: {client_id}")
     return 0
-
-
-def _with_store(options: argparse.Namespace, use: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
-    """Opens the store that the running broker uses, for one question."""
-    config = load_config(options)
-
-    async def ask() -> T:
-        store = await open_store(config.store, config.state_dir)
-        try:
-            return await use(store)
-        finally:
-            await store.close()
-
-    try:
-        return asyncio.run(ask())
-    except StoreError as error:
-        raise OperatorError(str(error)) from error
 
 
 def _told(consent: Consent) -> dict[str, Any]:

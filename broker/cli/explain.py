@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -186,22 +185,16 @@ def _login(options: argparse.Namespace) -> int:
 
 
 def _from_store(config: Config, correlation_id: str) -> tuple[Explained | None, Consent | None]:
-    from broker.store import StoreError, open_store  # noqa: PLC0415
+    from broker.cli.stored import with_store  # noqa: PLC0415  (a file of claims needs no store)
+    from broker.store import Store  # noqa: PLC0415
 
-    async def ask() -> tuple[Explained | None, Consent | None]:
-        store = await open_store(config.store, config.state_dir)
-        try:
-            found = await store.read_explained(correlation_id)
-            if found is None or not found.subject:
-                return found, None
-            return found, await store.read_consent(found.subject, found.client_id)
-        finally:
-            await store.close()
+    async def look(store: Store) -> tuple[Explained | None, Consent | None]:
+        found = await store.read_explained(correlation_id)
+        if found is None or not found.subject:
+            return found, None
+        return found, await store.read_consent(found.subject, found.client_id)
 
-    try:
-        return asyncio.run(ask())
-    except StoreError as error:
-        raise OperatorError(str(error)) from error
+    return with_store(config, look)
 
 
 def _consent_now(found: Explained, consent: Consent | None) -> str:

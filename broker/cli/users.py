@@ -8,7 +8,6 @@ them another password ends their sessions and everything that came of those.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import json
 import secrets
@@ -29,11 +28,12 @@ from broker.cli.operator import (
     json_argument,
     load_config,
 )
+from broker.cli.stored import with_store
 from broker.config import Config
 from broker.keys import subject_key_of
 from broker.protocol import subject
 from broker.protocol.usernames import as_typed, canonical
-from broker.store import PoolPerson, Store, StoreError, open_store
+from broker.store import PoolPerson, Store
 from broker.upstreams.passwords import hash_password
 
 T = TypeVar("T")
@@ -235,17 +235,10 @@ def _with_pool(options: argparse.Namespace, use: Callable[[Pool], Coroutine[Any,
     if connector is None or not getattr(connector.module.Connector, "keeps_people", False):
         raise OperatorError(f"{options.connector} is no connector of the type pool")
 
-    async def ask() -> T:
-        store = await open_store(config.store, config.state_dir)
-        try:
-            return await use(Pool(store=store, name=options.connector, config=config))
-        finally:
-            await store.close()
+    def ask(store: Store) -> Coroutine[Any, Any, T]:
+        return use(Pool(store=store, name=options.connector, config=config))
 
-    try:
-        return asyncio.run(ask())
-    except StoreError as error:
-        raise OperatorError(str(error)) from error
+    return with_store(config, ask)
 
 
 def _fresh_password(username: str) -> str:

@@ -1,0 +1,33 @@
+"""A question to the store that the running broker uses, as every command asks it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from broker.cli.operator import OperatorError
+from broker.config import Config
+from broker.store import Store, StoreError, open_store
+
+T = TypeVar("T")
+
+
+def with_store(config: Config, use: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+    """What ``use`` makes of the store, which is opened for it and closed after it.
+
+    Raises:
+        OperatorError: the store cannot be had, or says no.
+    """
+
+    async def ask() -> T:
+        store = await open_store(config.store, config.state_dir)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(ask())
+    except StoreError as error:
+        raise OperatorError(str(error)) from error
