@@ -36,6 +36,7 @@ CLAIMS = claims_map("oidc")
 
 _UNAUTHORIZED = 401
 _NOTHING: Mapping[str, Json] = {}
+_NOT_TOLD: Mapping[str, bool] = {}
 
 
 class Connector:
@@ -299,16 +300,16 @@ class Connector:
         claims: SignedClaims,
         metadata: Metadata,
         *,
-        told: frozenset[str] = frozenset(),
+        told: Mapping[str, bool] = _NOT_TOLD,
     ) -> UpstreamIdentity:
         """The person of these claims, with everything else that is wanted about them.
 
-        ``told`` are those that userinfo told too when they were new: what it tells no more is gone.
+        ``told`` are those of an older ID Token that userinfo told too: what it tells no more is gone.
         """
         pulled = self._settings.get_user_info
         said = await self.userinfo(tokens, claims, metadata) if pulled else {}
-        if pulled and not told <= said.keys():
-            claims = SignedClaims({k: v for k, v in claims.items() if k in said or k not in told})
+        if pulled and told:
+            claims = SignedClaims(oidc_keep.as_of_now(claims, said, told))
         identity = UpstreamIdentity(
             issuer=str(claims["iss"]),
             subject=self.subject(claims),

@@ -17,8 +17,8 @@ from connectors.oauth2 import Tokens
 
 _PASSING = ("aud", "azp", "exp", "iat", "nbf", "jti", "at_hash", "c_hash", "s_hash")
 """Claims about one token, of no use once it was checked."""
-_WHOSE = frozenset({"iss", "sub"})
-"""Claims that say whose all the others are: userinfo need not repeat them."""
+_ITS_OWN = frozenset({"iss", "sub", "nonce", "auth_time", "acr", "amr", "sid"})
+"""Claims that are only the ID Token's to say: whose it is, and how they signed in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,8 @@ class Kept:
 
     claims: Mapping[str, Json]
     """What the last ID Token said."""
-    told: frozenset[str]
-    """Those of its claims that userinfo told too, and so can take back."""
+    told: Mapping[str, bool]
+    """Those of its claims that userinfo told too, and so can take back; and whether in the same words."""
     refresh_token: str | None = field(repr=False)
     access_token: str | None = field(repr=False)
     expires_at: float | None
@@ -53,8 +53,17 @@ def keep(
     lasting = {name: value for name, value in claims.items() if name not in _PASSING}
     kept["claims"] = _written(lasting)
     if userinfo is not None:
-        kept["told"] = _written(sorted(lasting.keys() & userinfo.keys() - _WHOSE))
+        both = sorted(lasting.keys() & userinfo.keys() - _ITS_OWN)
+        kept["told"] = _written({name: lasting[name] == userinfo[name] for name in both})
     return kept
+
+
+def as_of_now(
+    claims: Mapping[str, Json], userinfo: Mapping[str, Json], told: Mapping[str, bool]
+) -> dict[str, Json]:
+    """What an older ID Token says, as far as userinfo, which told that too, has nothing newer to say."""
+    still = {name: value for name, value in claims.items() if name not in told or userinfo.get(name)}
+    return still | {name: userinfo[name] for name, same in told.items() if same and userinfo.get(name)}
 
 
 def _written(value: Json) -> str:
@@ -70,7 +79,7 @@ def read(kept: Mapping[str, str]) -> Kept:
     try:
         claims = json.loads(kept["claims"])
         expires_at = float(kept["expires_at"]) if "expires_at" in kept else None
-        told = frozenset[str](json.loads(kept.get("told", "[]")))
+        told = dict(json.loads(kept.get("told", "{}")))
         sound = isinstance(claims["iss"], str) and isinstance(claims["sub"], str)
     except (KeyError, TypeError, ValueError) as error:
         raise UpstreamInvalid("kept_unreadable", type(error).__name__) from error

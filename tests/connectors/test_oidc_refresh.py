@@ -145,6 +145,18 @@ async def test_what_userinfo_says_no_more_is_not_read_from_the_old_id_token(idp,
             assert (second.id_token["email"], second.subject) == ("ann@example.com", "ann")
 
 
+@pytest.mark.row("UI-19")
+@pytest.mark.parametrize("now", [["staff"], [], None], ids=str)
+async def test_a_map_that_reads_the_id_token_hears_of_what_userinfo_took_away_too(idp, now):
+    idp.person("ann", email_verified=True, groups=["staff", "admins"])
+    async with on_stage(idp, scope=OFFLINE, get_user_info=True) as stage:
+        first = await stage.sign_in()
+        idp.switch(token="no_id_token", userinfo={"groups": now, "email_verified": False})
+        second = await again(stage, first)
+    assert second.id_token.get("groups", []) == (now or [])
+    assert "email_verified" not in second.id_token
+
+
 # ── Without a refresh token ───────────────────────────────────────────────────────────────────
 
 
