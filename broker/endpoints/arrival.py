@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -63,11 +62,14 @@ async def arrive(
         except UpstreamDetour as detour:
             explaining.decided(request, "upstream", "a detour", detour.detour)
             return await _once_more(request, pending, detour)
-        explaining.came_back(request, pending, identity)
-        known_as = recognise(
-            services, pending.connector, identity, correlation_id=pending.asked.correlation_id
+        context = recognise(
+            services,
+            pending.connector,
+            identity,
+            correlation_id=pending.asked.correlation_id,
+            since=since,
+            seen=explaining.sees_the_map(request, pending),
         )
-        context = replace(known_as, since=since)
         if since is not None and await is_over(services, context, since):
             raise LoginRequired(reason="ended_meanwhile")
         sessions.is_whom_was_asked(pending.asked, context)

@@ -22,7 +22,7 @@ from broker.endpoints.forms import csrf_token, from_our_own_page
 from broker.pages import Choice, ChooserView, Forget, OnwardView, Search
 from broker.protocol import routing
 from broker.protocol.errors import InvalidRequest, Shown
-from broker.protocol.flow import AuthorizeRequest
+from broker.protocol.flow import AuthorizeRequest, Session
 from broker.protocol.names import Names
 from broker.protocol.params import Params
 from broker.protocol.searching import MAX_QUERY, fold
@@ -85,15 +85,17 @@ def remembered(request: web.Request, allowed: Names) -> str | None:
     return last if last is not None and last in allowed else None
 
 
-def known(request: web.Request, asked: AuthorizeRequest, allowed: Names) -> routing.Known:
-    """What bears on where this request goes, by the operator's rules; but for the session."""
+def known(
+    request: web.Request, asked: AuthorizeRequest, allowed: Names, session: Session | None
+) -> routing.Known:
+    """What bears on where this request goes, by the operator's rules."""
     services = request.app[SERVICES]
     rules = services.config.routing
     by_domain = of_address(services, asked.login_hint, allowed) if rules.email_domains == "redirect" else ()
     last = remembered(request, allowed) if rules.remembered == "straight" else None
     if last is not None and services.upstreams[last].is_left_alone:
         last = None
-    return routing.Known(domain=by_domain, remembered=last)
+    return routing.Known(session=session, domain=by_domain, remembered=last)
 
 
 def show(request: web.Request, asked: AuthorizeRequest, allowed: Names, visit: Visit) -> web.Response:

@@ -1,90 +1,97 @@
 """What is noted of a login for `broker explain`, and kept with one write when the login ends or fails.
 
-Owns the recorder of a request. With ``lifetimes.explain: 0s`` there is none: nothing is noted or kept. No
-answer depends on it, and a store that does not take it only loses it.
+Owns the recorder of a request, made where a request turns out to be a step of a login. With
+``lifetimes.explain: 0s`` there is none: nothing is noted or kept. No answer depends on it, and a store that
+does not take it only loses it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from broker.config import Config
-from broker.connector import UpstreamIdentity
 from broker.endpoints import about
-from broker.endpoints.recognition import client_facts, told_by
-from broker.mapping import Traced, shape, trace
+from broker.endpoints.recognition import Seen, client_facts
+from broker.mapping import Documents, Mapped, Traced, shape, trace, traced
 from broker.protocol.explained import ClaimTold, Explained
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Decision, PendingLogin
-from broker.services import SERVICES
+from broker.services import SERVICES, Services
 from broker.store import StoreError
 
 HIDDEN = "hidden"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Trace:
     """What one request of a login decided so far."""
 
-    decisions: list[Decision] = field(default_factory=list)
+    asked: AuthorizeRequest
+    decisions: list[Decision]
     claims: tuple[ClaimTold, ...] = ()
-    asked: AuthorizeRequest | None = None
     subject: str = ""
     ends: bool = False
     """Whether this request ends the login, as far as the broker goes without the person."""
     outcome: str = "ok"
     reason: str = ""
     detail: str = ""
-    writing: asyncio.Future[None] | None = None
+    writing: Awaitable[object] | None = field(default=None, repr=False)
+    """The write, under way."""
 
 
 TRACE: web.RequestKey[Trace | None] = web.RequestKey("trace", Trace)
 
 
 def begin(request: web.Request) -> None:
-    """A recorder for this request, where explanations are wanted."""
-    request[TRACE] = Trace() if request.app[SERVICES].config.lifetimes.explain else None
+    """Nothing is known yet of what this request is a step of."""
+    request[TRACE] = None
 
 
 def concerns(request: web.Request, asked: AuthorizeRequest, pending: PendingLogin | None = None) -> None:
-    """Note which login this request is a step of, and what was decided before the person left."""
-    found = request.get(TRACE)
-    if found is not None:
-        found.asked = asked
-        found.decisions[:] = pending.decisions if pending is not None else ()
+    """Begin to note, where that is wanted: of which login, and what was decided before the person left."""
+    if request.app[SERVICES].config.lifetimes.explain:
+        before = pending.decisions if pending is not None else ()
+        request[TRACE] = Trace(asked=asked, decisions=list(before))
 
 
 def decided(request: web.Request, what: str, outcome: str, why: str = "") -> None:
     """Note one decision."""
-    found = request.get(TRACE)
+    found = request[TRACE]
     if found is not None:
         found.decisions.append(Decision(about=what, outcome=outcome, why=why))
 
 
 def so_far(request: web.Request) -> tuple[Decision, ...]:
     """What was decided, to be kept while the person is at the upstream."""
-    found = request.get(TRACE)
+    found = request[TRACE]
     return tuple(found.decisions) if found is not None else ()
 
 
-def came_back(request: web.Request, pending: PendingLogin, identity: UpstreamIdentity) -> None:
-    """Note what the map makes of what the upstream said, also where that refuses the login."""
-    found = request.get(TRACE)
-    if found is None:
-        return
-    services = request.app[SERVICES]
-    upstream, client = services.upstreams[pending.connector], services.clients[pending.asked.client_id]
-    said = replace(told_by(upstream, identity), client=client_facts(client))
-    found.claims = tuple(told(services.config, one) for one in trace(upstream.claims_map, said))
+def sees_the_map(request: web.Request, pending: PendingLogin) -> Seen | None:
+    """What notes how the map is applied to what the upstream said, also where that refuses the login."""
+    found = request[TRACE]
+    return None if found is None else partial(_saw, request.app[SERVICES], found, pending)
+
+
+def _saw(
+    services: Services, found: Trace, pending: PendingLogin, documents: Documents, mapped: Mapped | None
+) -> None:
+    claims_map = services.upstreams[pending.connector].claims_map
+    if mapped is None or claims_map.reads_client:  # it is yet to be applied as this client app sees it
+        facts = client_facts(services.clients[pending.asked.client_id])
+        rules = trace(claims_map, replace(documents, client=facts))
+    else:
+        rules = traced(claims_map, documents, mapped)
+    found.claims = tuple([told(services.config, one) for one in rules])
 
 
 def concludes(request: web.Request, context: AuthenticationContext) -> None:
     """Note that the login is answered now; of a session only the claims are known."""
-    found = request.get(TRACE)
+    found = request[TRACE]
     if found is None:
         return
     found.ends, found.subject = True, context.subject
@@ -96,32 +103,35 @@ def concludes(request: web.Request, context: AuthenticationContext) -> None:
 
 def failed(request: web.Request, reason: str, detail: str, outcome: str) -> None:
     """Note how it failed; the same as the log hears."""
-    found = request.get(TRACE)
+    found = request[TRACE]
     if found is not None:
         found.outcome, found.reason, found.detail, found.ends = outcome, reason, detail, True
 
 
 def ahead(request: web.Request) -> None:
     """Begin the write where all is decided, so that it travels with the login's own last one."""
-    found = request.get(TRACE)
-    if found is not None and found.asked is not None:
-        found.writing = asyncio.ensure_future(_write(request, found, found.asked))
+    found = request[TRACE]
+    if found is not None:
+        found.writing = _write(request, found)
 
 
 async def keep(request: web.Request) -> None:
     """The one write, where this request ended a login; a second only if that went wrong at its last step."""
-    found = request.get(TRACE)
-    if found is None or found.asked is None or not found.ends:
+    found = request[TRACE]
+    if found is None or not found.ends:
         return
-    if found.writing is not None:
-        await found.writing
-    # Who waited for the store in vain does not wait for it again.
-    if (found.writing is None or found.reason) and not found.reason.startswith("store_"):
-        await _write(request, found, found.asked)
+    try:
+        if found.writing is not None:
+            await found.writing
+        # Who waited for the store in vain does not wait for it again.
+        if (found.writing is None or found.reason) and not found.reason.startswith("store_"):
+            await _write(request, found)
+    except StoreError as error:
+        request.app[SERVICES].events.emit("explain", "failed", reason=f"store_{error.reason}")
 
 
-async def _write(request: web.Request, found: Trace, asked: AuthorizeRequest) -> None:
-    services = request.app[SERVICES]
+def _write(request: web.Request, found: Trace) -> Awaitable[object]:
+    services, asked = request.app[SERVICES], found.asked
     record = Explained(
         correlation_id=request[about.CORRELATION],
         at=services.now(),
@@ -136,10 +146,7 @@ async def _write(request: web.Request, found: Trace, asked: AuthorizeRequest) ->
         decisions=tuple(found.decisions),
         claims=found.claims,
     )
-    try:
-        await services.store.put_explained(record, services.config.lifetimes.explain)
-    except StoreError as error:
-        services.events.emit("explain", "failed", reason=f"store_{error.reason}")
+    return services.store.put_explained(record, services.config.lifetimes.explain)
 
 
 def told(config: Config, one: Traced, show: Callable[[Any], str] = shape) -> ClaimTold:
@@ -147,13 +154,10 @@ def told(config: Config, one: Traced, show: Callable[[Any], str] = shape) -> Cla
     declared = config.context.get(one.claim)
     if declared is not None and declared.sensitive:
         show = _hidden
-    return ClaimTold(
-        claim=one.claim,
-        source=one.source,
-        before="" if one.before is None else show(one.before),
-        after="" if one.after is None else show(one.after),
-        why=one.why,
-    )
+    before = "" if one.before is None else show(one.before)
+    unchanged = one.after is one.before
+    after = before if unchanged else "" if one.after is None else show(one.after)
+    return ClaimTold(claim=one.claim, source=one.source, before=before, after=after, why=one.why)
 
 
 def _hidden(_value: Any) -> str:

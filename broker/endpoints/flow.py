@@ -128,7 +128,9 @@ async def current_session(request: web.Request) -> Session | None:
     if await is_over(services, session.context, session.started_at):
         return None
     context = await as_last_heard(services, session.context)
-    return None if context is None else replace(session, context=context)
+    if context is None or context is session.context:
+        return None if context is None else session
+    return replace(session, context=context)
 
 
 async def proceed(
@@ -157,7 +159,7 @@ async def proceed(
         return await conclude(request, asked, SignedIn.by(session))
     if "none" in asked.prompt:  # Core §3.1.2.6; prompt=none never leaves the broker
         raise LoginRequired(reason="no_usable_session")
-    known = replace(choosing.known(request, asked, allowed), session=session)
+    known = choosing.known(request, asked, allowed, session)
     choosing_now = visit is not None and visit.is_choosing
     connector, why = (None, "") if choosing_now else routing.routed(asked, allowed, known)
     if connector is not None:
@@ -231,7 +233,8 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     services = request.app[SERVICES]
     client = services.clients[asked.client_id]
     sessions.is_whom_was_asked(asked, who.context)
-    who = replace(who, context=for_client(services, who.context, client, correlation_id=asked.correlation_id))
+    context = for_client(services, who.context, client, correlation_id=asked.correlation_id)
+    who = who if context is who.context else replace(who, context=context)
     remembered = None
     if not client.trusted or "consent" in asked.prompt:
         remembered = await remembered_consent(services, who.context.subject, client.client_id)

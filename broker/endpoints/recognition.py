@@ -7,7 +7,7 @@ applied anew for each: a session never holds what one of them alone may see. Not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -24,21 +24,35 @@ from broker.upstreams import Upstream
 MAX_KEPT = 32_768
 """Bytes of what a map that reads the client app may want kept with the session."""
 
+Seen = Callable[[Documents, Mapped | None], None]
+"""Sees what a map was applied to, and what it made of that; None where it refused the login."""
+
 
 def recognise(
-    services: Services, connector: str, identity: UpstreamIdentity, *, correlation_id: str = ""
+    services: Services,
+    connector: str,
+    identity: UpstreamIdentity,
+    *,
+    correlation_id: str = "",
+    since: float | None = None,
+    seen: Seen | None = None,
 ) -> AuthenticationContext:
     """Who signed in at ``connector``, in our own words; what is one client app's is left to `for_client`.
 
     A claim that is left out, since what the upstream says of it cannot be passed on, is told to the log.
+    ``since`` is when people of ours began to be looked up.
 
     Raises:
         AccessDenied: the claims map wants something that the upstream did not say.
     """
     upstream = services.upstreams[connector]
-    documents, claims_map = told_by(upstream, identity), upstream.claims_map
-    kept = _kept(claims_map, documents) if claims_map.reads_client else None
-    mapped = mapped_by(claims_map if kept is None else claims_map.for_everybody, documents)
+    documents, claims_map, mapped = told_by(upstream, identity), upstream.claims_map, None
+    try:
+        kept = _kept(claims_map, documents) if claims_map.reads_client else None
+        mapped = mapped_by(claims_map if kept is None else claims_map.for_everybody, documents)
+    finally:
+        if seen is not None:
+            seen(documents, mapped)
     _tell(services, connector, mapped.unfit, correlation_id)
     return AuthenticationContext(
         subject=subject.mint(
@@ -54,6 +68,7 @@ def recognise(
         claims=mapped.claims,
         sources=mapped.sources,
         documents=kept,
+        since=since,
     )
 
 

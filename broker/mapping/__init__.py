@@ -27,7 +27,7 @@ from broker.mapping.facts import upstream_facts
 from broker.mapping.paths import Documents
 from broker.mapping.rules import ClaimsMap, Mapped, MappingRefused, apply
 from broker.mapping.schema import map_file_schema, map_schema
-from broker.mapping.tracing import NOTHING, Traced, in_words, shape, trace
+from broker.mapping.tracing import NOTHING, Traced, in_words, shape, trace, traced
 from broker.mapping.values import CASTS
 
 __all__ = [
@@ -53,5 +53,6 @@ __all__ = [
     "map_schema",
     "shape",
     "trace",
+    "traced",
     "upstream_facts",
 ]

@@ -166,6 +166,8 @@ class Mapped:
     """Claim → why what the upstream said was not passed on, told without values."""
     unfit: dict[str, str] = field(default_factory=dict)
     """Those of which something was said that cannot be passed on, as it is too large or of another type."""
+    found: dict[str, tuple[Any, str]] = field(default_factory=dict, repr=False)
+    """Claim → what stood there before the rule made anything of it, and where; for who asks why."""
 
 
 def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
@@ -175,7 +177,7 @@ def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
         MappingRefused: a required claim is missing.
     """
     mapped = Mapped({}, {}, {})
-    claims, sources, dropped = mapped.claims, mapped.sources, mapped.dropped
+    claims, sources, dropped, found = mapped.claims, mapped.sources, mapped.dropped, mapped.found
     told = documents.all()
     for rule in claims_map.rules:
         if rule.when and look(rule.when, told)[0] is not True:
@@ -188,6 +190,7 @@ def apply(claims_map: ClaimsMap, documents: Documents) -> Mapped:
         else:
             value, label = rule.value, STATIC
         if value is not None and label is not STATIC:
+            found[rule.claim] = value, label
             value = _finished(rule, value, label, mapped)
         if value is None:
             if rule.required:

@@ -1,37 +1,39 @@
 """A map applied for somebody who asks why: per claim the rule, where its value came from, before and after.
 
-Owns how a rule is told in words, and what is shown of a value that must not be shown: its shape. Nothing here
-is on the way of a login that nobody asks about.
+Owns how a rule is told in words, and what is shown of a value that must not be shown: its shape. A map that
+was applied is told of what came of it then; nothing is looked up or computed twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from broker.mapping.paths import All, Documents, look
+from broker.mapping.paths import Documents, look
 from broker.mapping.rules import ClaimsMap, Filter, Mapped, MappingRefused, Rule, apply
 from broker.mapping.values import CASTS, Unfit
 
 _CAST_NAMES = {cast: name for name, cast in CASTS.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traced:
+class Traced(NamedTuple):
     """What one rule made of the documents."""
 
     claim: str
-    source: str
+    source: str = ""
     """The document and the path, ``expression: …``, ``map: value`` or ``map: default``; else empty."""
-    before: Any = field(default=None, repr=False)
+    before: Any = None
     """What was found there; None for nothing."""
-    after: Any = field(default=None, repr=False)
+    after: Any = None
     """The claim; None where it is left out."""
     why: str = ""
     """Why it is left out, or not what was found."""
     refuses: bool = False
     """Whether there is no login without it."""
+
+    def __repr__(self) -> str:
+        """Without values."""
+        return f"Traced({self.claim!r}, {self.source!r}, {self.why!r})"
 
 
 NOTHING = "nothing gives it"
@@ -44,38 +46,47 @@ def trace(claims_map: ClaimsMap, documents: Documents) -> Iterator[Traced]:
     except MappingRefused:  # each rule by itself, so that the one which refuses hides no other
         for rule in claims_map.rules:
             yield from _alone(rule, documents)
-        return
-    told = documents.all()
+    else:
+        yield from traced(claims_map, documents, mapped)
+
+
+def traced(claims_map: ClaimsMap, documents: Documents, mapped: Mapped) -> Iterator[Traced]:
+    """The same, where the map was applied already and refused nothing."""
+    claims, dropped = mapped.claims, mapped.dropped
     for rule in claims_map.rules:
-        found = _traced(rule, documents, told, mapped)
-        if found is not None:
-            yield found
+        claim = rule.claim
+        if claim in claims or claim in dropped or rule.expression is not None:
+            yield _traced(rule, documents, mapped)
 
 
 def _alone(rule: Rule, documents: Documents) -> Iterator[Traced]:
+    by_itself = ClaimsMap((rule,))
     try:
-        found = _traced(rule, documents, documents.all(), apply(ClaimsMap((rule,)), documents))
+        yield from traced(by_itself, documents, apply(by_itself, documents))
     except MappingRefused as refusal:
-        before, source = _found(rule, documents, documents.all())
-        found = Traced(claim=rule.claim, source=source, before=before, why=refusal.detail, refuses=True)
-    if found is not None:
-        yield found
+        before, source = _found(rule, documents)
+        yield Traced(claim=rule.claim, source=source, before=before, why=refusal.detail, refuses=True)
 
 
-def _traced(rule: Rule, documents: Documents, told: All, mapped: Mapped) -> Traced | None:
-    claim = rule.claim
-    after, why = mapped.claims.get(claim), mapped.dropped.get(claim, "")
-    if after is None and not why and rule.expression is None:
-        return None
-    before, source = _found(rule, documents, told)
+def _traced(rule: Rule, documents: Documents, mapped: Mapped) -> Traced:
+    claim, after = rule.claim, mapped.claims.get(rule.claim)
+    before, source = mapped.found.get(claim) or _unseen(rule, documents)
+    why = mapped.dropped.get(claim, "")
     if after is None and not why:
         why = NOTHING
-    return Traced(claim=claim, source=mapped.sources.get(claim, source), before=before, after=after, why=why)
+    return Traced(claim, mapped.sources.get(claim, source), before, after, why)
 
 
-def _found(rule: Rule, documents: Documents, told: All) -> tuple[Any, str]:
+def _unseen(rule: Rule, documents: Documents) -> tuple[Any, str]:
+    """What stands where a rule did not look, as its condition does not hold; else it found nothing."""
+    if rule.when:
+        return _found(rule, documents)
+    return None, "" if rule.expression is None else rule.expression.label
+
+
+def _found(rule: Rule, documents: Documents) -> tuple[Any, str]:
     if rule.expression is None:
-        return look(rule.places, told)
+        return look(rule.places, documents.all())
     try:
         return rule.expression(documents), rule.expression.label
     except Unfit:
