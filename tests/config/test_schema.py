@@ -69,9 +69,9 @@ def keys(value: Any, schema: dict[str, Any], definitions: dict[str, Any], path: 
         known |= part.get("properties", {})
         for branch in part.get("allOf", ()):
             known |= branch["then"]["properties"] | part["properties"]
-    every = next(
-        (o["additionalProperties"] for o in objects if isinstance(o.get("additionalProperties"), dict)), None
-    )
+    open_to = [o.get("additionalProperties") for o in objects]
+    open_to += [below for o in objects for below in o.get("patternProperties", {}).values()]
+    every = next((below for below in open_to if isinstance(below, dict)), None)
     for key, below in value.items() if isinstance(value, dict) else ():
         if key not in known and every is None:
             yield f"{path}.{key}"
