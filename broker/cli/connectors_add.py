@@ -32,6 +32,7 @@ _NAMES = {
     "auth0": "Auth0",
     "azure_b2c": "Customer account",
     "cognito": "Cognito",
+    "custom": "Account",
     "entra": "Microsoft",
     "entrust": "Entrust",
     "github": "GitHub",
@@ -39,8 +40,10 @@ _NAMES = {
     "google": "Google",
     "keycloak": "Keycloak",
     "ldap": "Directory",
+    "oidc": "Single sign-on",
     "okta": "Okta",
     "pool": "Members",
+    "saml": "Single sign-on",
 }
 """What stands on a button where nobody says otherwise."""
 _CREDENTIALS = "our credentials"

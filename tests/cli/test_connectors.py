@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from broker.cli import connectors_add
 from broker.config import load
+from broker.config.connectors import installed
 from tests.cli.conftest import Run
 from tests.fakes.provider import FakeProvider
 
@@ -267,6 +269,10 @@ def test_add_asks_for_what_is_needed_and_tells_the_settings_of_a_type(run: Run, 
     assert "--authorization-server-id" in done.stdout
     done = run("connectors", "add", "otka", "--config", "broker.yaml", SECRET=SECRET)
     assert done.stderr.startswith("broker: otka: unknown type; did you mean okta?")
+
+
+def test_every_kind_of_upstream_has_words_for_its_button() -> None:
+    assert {kind for kind in installed() if kind not in connectors_add._NAMES} == set()
 
 
 def test_add_takes_nested_settings_as_yaml(run: Run, config: Path) -> None:
