@@ -158,7 +158,11 @@ def _check_calls(text: str, tokens: list[_Token]) -> None:
             continue
         place = _place(text, token.at)
         if following == "{" or token.text not in FUNCTIONS:
-            close = get_close_matches(token.text, FUNCTIONS, n=1)
+            # A word that begins alike is meant before a short one that looks alike: `lowr` is not `or`.
+            alike = sorted(name for name in FUNCTIONS if name.startswith(token.text[:3]))
+            close = get_close_matches(token.text, alike, n=1, cutoff=0.5) or get_close_matches(
+                token.text, FUNCTIONS, n=1
+            )
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ExpressionError(f"{token.text} is no function here{hint}", **place)
         loops += token.text in LOOPS and index > 0 and tokens[index - 1].text == "."

@@ -117,6 +117,7 @@ def test_steps_and_shapes_hold_for_a_computed_value_too():
             "upstream.id_token.groups.fliter(g, true)",
             "column 26: fliter is no function here; did you mean filter?",
         ),
+        ("upstream.id_token.email.lowr()", "column 25: lowr is no function here; did you mean lowerAscii?"),
         ("upstream.id_token.email.matches(upstream.id_token.p)", "column 25: matches takes texts in quotes"),
         ("upstream.id_token.email.replace('', upstream.api.x)", "column 25: replace takes texts in quotes"),
         ("google.protobuf.Value{}", "column 17: Value is no function here"),
