@@ -41,7 +41,7 @@ def counted(username: str) -> str:
     """
     bare = username
     for _ in range(2):  # as in `canonical`
-        spread = unicodedata.normalize("NFKD", bare.casefold())
+        spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", bare).casefold())
         bare = "".join(c for c in spread if unicodedata.category(c)[0] not in "MZC")
     return bare
 

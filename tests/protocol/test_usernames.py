@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.protocol.usernames import as_typed, canonical, prepared_password
+from broker.protocol.usernames import as_typed, canonical, counted, prepared_password
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,26 @@ def test_the_canonical_form_is_its_own_and_that_of_every_spelling(name):
         assert canonical(found) == found
         assert canonical(unicodedata.normalize("NFD", found)) == found
         assert canonical(as_typed(name)) == found
+
+
+@pytest.mark.row("DS-15")
+@given(
+    st.text(max_size=40),
+    st.text(alphabet=" \t\u00a0\u00ad\u200b\u200d\u202e\u2028\u3000\ufe0f\ufeff\u0301\0", max_size=6),
+    st.integers(0, 40),
+)
+def test_what_is_one_name_is_counted_as_one_and_so_is_all_that_a_directory_takes_for_it(name, put_in, at):
+    alike = counted(name)
+    assert counted(name[:at] + put_in + name[at:]) == alike
+    assert counted(alike) == alike
+    assert all(
+        counted(other) == alike
+        for other in (
+            unicodedata.normalize("NFD", name),
+            unicodedata.normalize("NFKC", name),
+            canonical(name) or name,
+        )
+    )
 
 
 def test_a_password_is_the_same_from_every_keyboard_and_keeps_its_case_and_spaces():
