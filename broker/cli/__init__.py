@@ -11,10 +11,12 @@ for a mistake.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
+from types import ModuleType
 
 from broker.cli.operator import OperatorError
 
@@ -69,10 +71,21 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, words in COMMANDS.items():
         if name == chosen:
-            import_module(f"broker.cli.{name}").register(commands)
+            _imported(f"broker.cli.{name}").register(commands)
         else:
             commands.add_parser(name, help=words)
     return parser
+
+
+def _imported(module: str) -> ModuleType:
+    """A module, without a look for garbage in between: what an import makes stays."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return import_module(module)
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _version() -> str:

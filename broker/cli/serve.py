@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
 def serve(config: Config, workers: int) -> int:
     """Open what is shared, then let the workers work; the answer is the exit code."""
+    gc.disable()  # until the workers begin: of what is imported and read, nearly all is here to stay
     tls = tls_context(config.tls) if config.tls is not None else None
     with ExitStack() as shared:
         listening = shared.enter_context(open_socket(config.listen))
@@ -76,6 +77,7 @@ def serve(config: Config, workers: int) -> int:
         # What is here now is here for good, so no worker's collector needs to touch (and copy) it.
         gc.collect()
         gc.freeze()
+        gc.enable()
         watch = store.watch if store is not None else None
         return Supervisor(workers, be_a_worker, events, watch).run(when_ready)
 

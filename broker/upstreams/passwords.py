@@ -2,7 +2,8 @@
 
 RFC 9106 §3.1; the parameters are OWASP's for a server that many people sign in at (19 MiB, two passes, one
 lane). A hash carries its own parameters, so old ones go on working and are renewed at the next login. Whoever
-does not exist costs the same work as somebody with another password.
+does not exist costs the same work as somebody with another password. The library is loaded with the first
+password: most brokers never see one.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
-
-from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from typing import TYPE_CHECKING, TypeVar
 
 from broker.connector import Secret, UpstreamUnavailable
 from broker.protocol.usernames import prepared_password
 
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
 T = TypeVar("T")
 
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 _AT_ONCE = max(1, min(4, os.cpu_count() or 1))
 _IN_THE_ROW = 64
 """So many passwords may wait for their turn; whoever comes then hears to come back."""
@@ -38,14 +38,16 @@ def hash_password(password: str) -> str:
     prepared = prepared_password(password)
     if prepared is None:
         raise ValueError("a password has no control characters, and at most 1024 others")
-    return _HASHER.hash(prepared)
+    return _hasher().hash(prepared)
 
 
 def is_right(password: str, kept: str | None) -> bool:
     """Whether this is the password of a hash; without one, False after the same work."""
+    from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415
+
     prepared = prepared_password(password)
     try:
-        right = _HASHER.verify(kept or _nobodys(), prepared or "-")
+        right = _hasher().verify(kept or _nobodys(), prepared or "-")
     except (VerificationError, InvalidHashError):
         return False
     return right and kept is not None and prepared is not None
@@ -53,7 +55,7 @@ def is_right(password: str, kept: str | None) -> bool:
 
 def is_old(kept: str) -> bool:
     """Whether a hash was made with other parameters than one would be now."""
-    return _HASHER.check_needs_rehash(kept)
+    return _hasher().check_needs_rehash(kept)
 
 
 class Hashing:
@@ -88,6 +90,13 @@ def _threads() -> ThreadPoolExecutor:
 
 
 @cache
+def _hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher, Type  # noqa: PLC0415
+
+    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
+
+
+@cache
 def _nobodys() -> str:
     """A hash that nothing matches."""
-    return _HASHER.hash(secrets.token_urlsafe(32))
+    return _hasher().hash(secrets.token_urlsafe(32))

@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from pyotp import TOTP
-
 from broker.connector import Person, Secret, UpstreamUnavailable
 from broker.protocol.usernames import canonical
 from broker.store import PoolPerson, Store, StoreUnavailable
@@ -70,6 +68,8 @@ class StoredPeople:
 
 def matching_step(secret: str, code: str, now: float) -> int | None:
     """The step that the code is of: this one, or one beside it (RFC 6238 §5.2); all are looked at."""
+    from pyotp import TOTP  # noqa: PLC0415  (not many brokers have people of their own)
+
     totp, step = TOTP(secret, interval=STEP), int(now) // STEP
     digits = "".join(code.split())
     found = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -205,3 +206,9 @@ def test_what_is_not_a_socket_is_never_taken_away(tmp_path: Path) -> None:
     with pytest.raises(OperatorError):
         open_socket(Listen(path=path))
     assert path.read_text() == "x"
+
+
+def test_a_start_loads_no_library_that_only_some_configurations_use():
+    asked = "import sys, broker.cli.serve, broker.app, connectors.oidc; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout
+    assert not {"argon2", "pyotp", "lxml", "signxml", "ldap3", "cel_expr_python"} & set(loaded.split())
