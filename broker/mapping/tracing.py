@@ -7,6 +7,7 @@ was applied is told of what came of it then; nothing is looked up or computed tw
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any, NamedTuple
 
 from broker.mapping.paths import Documents, look
@@ -37,6 +38,16 @@ class Traced(NamedTuple):
 
 
 NOTHING = "nothing gives it"
+_KINDS: Mapping[type, str] = {
+    str: "text",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "list",
+    dict: "object",
+    NoneType: "nothing",
+}
+_OTHER = "something else"
 
 
 def trace(claims_map: ClaimsMap, documents: Documents) -> Iterator[Traced]:
@@ -129,16 +140,11 @@ def _filter(step: Filter) -> Iterator[str]:
 
 def shape(value: Any) -> str:
     """What a value looks like, without what it says."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
         return f"text of {len(value)}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, list):
-        kinds = sorted({_kind(entry) for entry in value})
+        kinds = sorted({_KINDS.get(kind, _OTHER) for kind in set(map(type, value))})
         return f"list of {len(value)}" + (f" ({', '.join(kinds)})" if kinds else "")
-    return f"object of {len(value)}" if isinstance(value, Mapping) else _kind(value)
-
-
-def _kind(value: Any) -> str:
-    kinds = {str: "text", bool: "boolean", int: "number", float: "number", list: "list", dict: "object"}
-    return kinds.get(type(value), "nothing" if value is None else "something else")
+    return f"object of {len(value)}" if isinstance(value, Mapping) else _KINDS.get(type(value), _OTHER)
