@@ -229,6 +229,24 @@ class OAuth2Kit(PeopleTests):
                 await self.sign_in(stage, stage.login())
 
     @pytest.mark.row("CB-19")
+    async def test_a_token_of_a_type_that_we_cannot_use_is_refused(self, stage: Stage) -> None:
+        """Sent as a bearer it would tell what must be proved otherwise (RFC 6749 §7.1)."""
+        await self.sign_in(stage, stage.login())
+        if "access_token" not in stage.idp.told[-1]:
+            return  # there is none to be sent
+        for said in ("no_token_type", {"token_type": "mac"}, {"token_type": ""}, {"token_type": ["Bearer"]}):
+            stage.idp.switch(token=said)
+            await self.refused(stage, f"token {said}")
+
+    @pytest.mark.row("LG-02")
+    async def test_the_token_endpoints_own_words_are_cut_down(self, stage: Stage) -> None:
+        """They go to the log, which they must neither fill nor break."""
+        for words in ("x" * 10_000, "a\r\nb\u202e\x1b[31m", "{" * 2000):
+            said = {"access_token": None, "error": "invalid_grant", "error_description": words}
+            stage.idp.switch(token=said)
+            await self.refused(stage, "an error of many words")
+
+    @pytest.mark.row("CB-19")
     async def test_an_access_token_that_no_header_takes_is_refused(self, stage: Stage) -> None:
         """No text, or not one that is sent on without harm."""
         for said in (["x"], 7, {"a": 1}):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
 
+from broker.kit.facts import FactTests
 from broker.kit.oauth2 import MOVED
 from broker.kit.saying import all_of, must, naming, refusal
-from broker.kit.signatures import SignatureTests
 from broker.kit.stage import Clock, Stage
 from broker.protocol.errors import OAuthError
 
@@ -36,11 +36,9 @@ FOLDED = ("ann", "Ann", "ANN", "ann ", "ann\u200b", "\u00e4nn", "a\u0308nn", "an
 """Subjects that a careless comparison takes for one."""
 
 
-class OpenIDKit(SignatureTests):
+class OpenIDKit(FactTests):
     """The contract, OAuth 2.0, and OpenID Connect."""
 
-    userinfo: ClassVar[Mapping[str, Any] | None] = {"get_user_info": True}
-    """The keys of the entry with which userinfo is pulled at each login; None for an upstream without it."""
     subject_claim: ClassVar[str] = "sub"
     """The claim of the ID Token that the subject is made of, where it is not ``sub``."""
 
@@ -248,6 +246,18 @@ class OpenIDKit(SignatureTests):
                 stage.idp.switch(discovery={"issuer": wrong})
                 told = await refusal(stage.login().begin(), f"metadata of {wrong!r}")
                 must(told.error == "temporarily_unavailable", f"metadata of {wrong!r}: {told}")
+
+    @pytest.mark.row("CB-10")
+    async def test_an_issuer_that_is_promised_on_the_callback_is_not_missed(self, stage: Stage) -> None:
+        """Where metadata says that answers name it, one without is somebody else's (RFC 9207 §2.4)."""
+        promised = stage.idp.metadata().get("authorization_response_iss_parameter_supported")
+        await self.sign_in(stage, stage.login())
+        if not self.names_issuer or promised is not True or "discovery" not in self.asked(stage):
+            return
+        before = len(stage.idp.seen("token"))
+        stage.idp.switch(callback={"iss": None})
+        await self.refused(stage, "no iss")
+        must(len(stage.idp.seen("token")) == before, "no iss: the code was sent to the token endpoint")
 
     @pytest.mark.row("UP-02")
     async def test_metadata_that_names_no_real_endpoint_is_not_believed(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -98,7 +99,63 @@ class AnybodysUserinfo(oidc.Connector):
         return answer.json()
 
 
+class MissesThePromisedIssuer(oidc.Connector):
+    def _code(self, answer: Mapping[str, str], metadata: Any) -> str:
+        return oauth2.read_code(answer, issuer=self.callback_issuer)
+
+
+class TakesATokenForOthersToo(oidc.Connector):
+    def _expected(self, *args: Any, **how: Any) -> Any:
+        return replace(
+            super()._expected(*args, **how), trusted_audiences=frozenset({"evil", "another-client"})
+        )
+
+
+class SaysTheLoginIsFresh(oidc.Connector):
+    async def finish(self, login: Login, answer: Any, memory: Any) -> UpstreamIdentity:
+        found = await super().finish(login, answer, memory)
+        return replace(found, auth_time=found.auth_time or int(self._tools.now()))
+
+
+class SaysWhatWasAskedFor(oidc.Connector):
+    async def finish(self, login: Login, answer: Any, memory: Any) -> UpstreamIdentity:
+        found = await super().finish(login, answer, memory)
+        return replace(found, acr=next(iter(login.acr_values), found.acr))
+
+
+class BelievesUserinfoOfTheLogin(oidc.Connector):
+    async def finish(self, login: Login, answer: Any, memory: Any) -> UpstreamIdentity:
+        found = await super().finish(login, answer, memory)
+        acr = found.userinfo.get("acr")
+        return replace(found, acr=acr if isinstance(acr, str) else found.acr)
+
+
+class TakesAnyTypeOfToken(oidc.Connector):
+    async def _redeemed(self, login: Login, code: str, metadata: Any, *, pkce: bool) -> oauth2.Tokens:
+        form = oauth2.code_grant(login, code, pkce=pkce)
+        basic = oauth2._authenticate(self._tools, self.client(metadata), form)
+        answer = await self._tools.http.post(metadata.token_endpoint, form, basic=basic)
+        said = answer.json()
+        answer = replace(answer, body=json.dumps({**said, "token_type": "Bearer"}).encode())
+        return oauth2.read_tokens(answer)
+
+
+class TellsAllThatItWasTold(oidc.Connector):
+    async def _redeemed(self, *args: Any, **how: Any) -> oauth2.Tokens:
+        try:
+            return await super()._redeemed(*args, **how)
+        except oauth2.TokenRefused as error:
+            raise UpstreamInvalid("token_error", str(error.members["error_description"])) from error
+
+
 CAUGHT = {
+    MissesThePromisedIssuer: ["test_an_issuer_that_is_promised_on_the_callback_is_not_missed"],
+    TakesATokenForOthersToo: ["test_a_token_that_is_for_others_too_is_refused"],
+    SaysTheLoginIsFresh: ["test_what_the_id_token_does_not_say_of_the_login_is_not_known"],
+    SaysWhatWasAskedFor: ["test_what_the_id_token_says_of_the_login_is_what_is_known"],
+    BelievesUserinfoOfTheLogin: ["test_userinfo_says_nothing_of_the_login"],
+    TakesAnyTypeOfToken: ["test_a_token_of_a_type_that_we_cannot_use_is_refused"],
+    TellsAllThatItWasTold: ["test_the_token_endpoints_own_words_are_cut_down"],
     WithoutPKCE: ["test_the_way_out_says_state_and_challenge"],
     WithoutState: ["test_the_way_out_says_state_and_challenge"],
     KeepsTheVerifier: ["test_memory_is_small_and_holds_nothing_secret"],
