@@ -56,9 +56,10 @@ class Connector(oidc.Connector):
     async def further(
         self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
     ) -> Mapping[str, Json]:
-        """The roles in the access token: a JWT for us only because the same realm signed it for us."""
+        """The realm, and the roles in the access token: for us only because that realm signed it for us."""
+        realm = {"realm": self._own.realm}
         if not self._own.roles_from_access_token:
-            return {}
+            return realm
         if tokens.access_token is None:
             raise UpstreamInvalid("access_token_missing")
         algorithms = self._own.id_token_signing_algs
@@ -66,7 +67,7 @@ class Connector(oidc.Connector):
             tokens.access_token, jwks_uri=metadata.jwks_uri, algorithms=algorithms
         )
         self._check_access_token(token, claims)
-        return {name: token[name] for name in ROLE_CLAIMS if name in token}
+        return realm | {name: token[name] for name in ROLE_CLAIMS if name in token}
 
     def _check_access_token(self, token: Mapping[str, Any], claims: SignedClaims) -> None:
         """Ours and this person's. Its ``aud`` is often ``account``; ``azp`` is whom it was given to."""

@@ -1,16 +1,17 @@
 """Okta: an org's own authorization server, or a custom one of it, each an issuer of its own.
 
 A custom authorization server may leave profile and groups out of the ID Token when it also gives an access
-token; there an operator wants `get_user_info: true`. Client assertions are for the token endpoint.
+token, so there userinfo is pulled unless the operator says otherwise. Client assertions are for the token
+endpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import AfterValidator, StrictBool
+from pydantic import AfterValidator, StrictBool, model_validator
 
 from broker.connector import Finding, Login, Tools
 from connectors import claims_map, oidc
@@ -36,8 +37,14 @@ class Settings(oidc.Common):
     idp: Text | None = None
     """Sends people straight to this identity provider of the org."""
     get_user_info: StrictBool = False
-    """Pulls the userinfo answer at each login. A custom authorization server may tell name, e-mail and groups
-    only there."""
+    """Pulls the userinfo answer at each login; with an `authorization_server_id` the default is `true`, since
+    a custom authorization server may tell name, e-mail and groups only there."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _thin_tokens(cls, written: Any) -> Any:
+        custom = isinstance(written, Mapping) and written.get("authorization_server_id") is not None
+        return {"get_user_info": True, **written} if custom else written
 
     @property
     def issuer(self) -> str:

@@ -31,6 +31,7 @@ from broker.cli.operator import (
 from broker.cli.stored import with_store
 from broker.config import Config
 from broker.keys import subject_key_of
+from broker.mapping import PROTOCOL_CLAIMS
 from broker.protocol import subject
 from broker.protocol.usernames import as_typed, canonical
 from broker.store import PoolPerson, Store
@@ -120,6 +121,8 @@ def _claim(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError("expected NAME=VALUE")
+    if name in PROTOCOL_CLAIMS:
+        raise argparse.ArgumentTypeError(f"{name} is minted by the broker")
     try:
         return name, json.loads(value)
     except ValueError:

@@ -255,6 +255,8 @@ class Upstream:
             if error.error in {"temporarily_unavailable", "server_error"}:
                 raise UpstreamUnavailable(error.detail) from error
             raise UpstreamRefused("access_denied", f"{error.error}: {error.detail}") from error
+        except UpstreamDetour as detour:  # only the person themselves could go that way
+            raise UpstreamRefused("access_denied", f"{detour.detour}: {detour.detail}") from detour
         finally:
             into.update(checked_keep(own))
 

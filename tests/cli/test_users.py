@@ -69,6 +69,12 @@ def told(done):
     return json.loads(done.stdout)
 
 
+def test_nobody_is_given_a_claim_that_only_the_broker_mints(users):
+    done = users("add", "ada", "--claim", "sub=1", typed=f"{PASSWORD}\n")
+    assert done.returncode == 2
+    assert "sub is minted by the broker" in done.stderr
+
+
 @pytest.mark.proves("pool", "`broker users`: add, list, disable, enable, passwd, totp, remove")
 def test_somebody_is_added_listed_disabled_enabled_and_removed(users):
     claims = (

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from broker.protocol.errors import OAuthError, TemporarilyUnavailable
+from broker.protocol.errors import AccessDenied, OAuthError, TemporarilyUnavailable
 from broker.upstreams import Upstreams
 from tests.connectors.stage import on_stage, opened
 from tests.fakes.provider import FakeProvider
@@ -33,12 +33,16 @@ class Connector:
 
     async def ping(self):
         {ping}
+
+    async def refresh(self, keep):
+        {refresh}
 """
 GOOD = {
     "begin": 'url = f"https://{self.settings.door}/?state={login.state}"\n'
     'return Departure(url=url, memory={"seen": "1"})',
     "finish": 'return UpstreamIdentity(issuer="urn:door", subject=answer["who"] + memory["seen"])',
     "ping": "return None",
+    "refresh": 'return UpstreamIdentity(issuer="urn:door", subject="somebody")',
 }
 
 
@@ -156,6 +160,13 @@ async def test_a_connector_that_hangs_is_given_up(outside, idp):
 
 
 @pytest.mark.row("CF-07")
+async def test_an_upstream_that_wants_the_person_at_a_refresh_refuses_it(outside, idp):
+    name = outside(refresh='from broker.connector import UpstreamDetour\nraise UpstreamDetour("again")')
+    async with opened(idp, {"up": {"type": name, "door": "door.example"}}) as stage:
+        with pytest.raises(AccessDenied):
+            await stage.upstream.refresh({"token": "t"})
+
+
 async def test_one_that_fails_leaves_the_others_alone(outside, idp):
     connectors = {
         "bad": {"type": outside(begin="raise RuntimeError"), "door": "door.example"},

@@ -79,7 +79,7 @@ async def test_a_thin_id_token_is_filled_by_userinfo(okta, pulled):
 
 @pytest.mark.proves("okta", "the probe: userinfo that a custom authorization server may need")
 async def test_the_probe_tells_what_a_thin_token_lacks(okta):
-    async with at(okta) as stage:
+    async with at(okta, get_user_info=False) as stage:
         found = {finding.what: finding.good for finding in await stage.upstream.probe()}
     assert False not in found.values()
     assert ("userinfo" in found) is not isinstance(okta, FakeOktaOrg)
