@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from broker.config import Config, ConnectorConfig
     from broker.mapping import Documents
     from broker.protocol.client import Client
-    from broker.protocol.explained import ClaimTold, Explained
+    from broker.protocol.explained import ClaimKept, ClaimTold, Explained
     from broker.protocol.flow import Consent
 
 _DOCUMENTS = ("id_token", "userinfo", "api")
@@ -168,9 +168,10 @@ def _login(options: argparse.Namespace) -> int:
         raise OperatorError("nothing is kept of this login: too long ago, not ended yet, or another broker's")
     now = _consent_now(found, consent)
     connector, client = config.connectors.get(found.connector), config.clients_by_id.get(found.client_id)
-    found = replace(found, claims=tuple(_whole(found.claims, config, connector, client, found)))
+    claims = _whole(found.claims, config, connector, client, found)
     if options.json:
-        answer({**asdict(found), "consent_now": now})
+        told = [asdict(one) for one in claims]
+        answer({**asdict(replace(found, claims=())), "claims": told, "consent_now": now})
         return 0
     when = datetime.fromtimestamp(found.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
     print(f"login {found.correlation_id} of {found.client_id}, {when} UTC")
@@ -180,7 +181,7 @@ def _login(options: argparse.Namespace) -> int:
         print(f"{one.about}: {one.outcome}" + (f", {one.why}" if one.why else ""))
     if now:
         print(f"consent now: {now}")
-    _print_claims(found.claims)
+    _print_claims(claims)
     return 0
 
 
@@ -211,7 +212,7 @@ def _consent_now(found: Explained, consent: Consent | None) -> str:
 
 
 def _whole(
-    claims: Sequence[ClaimTold],
+    claims: Sequence[ClaimKept],
     config: Config,
     connector: ConnectorConfig | None,
     client: Client | None,
@@ -219,17 +220,17 @@ def _whole(
 ) -> list[ClaimTold]:
     """With the rule of each claim, the tokens where it is, and the claims of which nothing came."""
     from broker.mapping import NOTHING, in_words  # noqa: PLC0415
-    from broker.protocol.explained import ClaimTold, released  # noqa: PLC0415
+    from broker.protocol.explained import ClaimKept, ClaimTold, released  # noqa: PLC0415
 
     rules = {rule.claim: in_words(rule) for rule in connector.claims.rules} if connector is not None else {}
     known = {one.claim: one for one in claims}
     if not claims and asked is not None:  # it never came to a map
         return []
     names = [*rules, *(name for name in known if name not in rules)]
-    whole = (known.get(name) or ClaimTold(claim=name, why=NOTHING) for name in names)
+    whole = (known.get(name) or ClaimKept(claim=name, why=NOTHING) for name in names)
     return [
-        replace(
-            one,
+        ClaimTold(
+            **one._asdict(),
             rule=rules.get(one.claim, ""),
             released=released(one.claim, client, config.scope_rules, asked) if one.after and client else "",
         )

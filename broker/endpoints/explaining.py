@@ -18,7 +18,7 @@ from broker.config import Config
 from broker.endpoints import about
 from broker.endpoints.recognition import Seen, client_facts
 from broker.mapping import Documents, Mapped, Traced, shape, trace, traced
-from broker.protocol.explained import ClaimTold, Explained
+from broker.protocol.explained import ClaimKept, Explained
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Decision, PendingLogin
 from broker.services import SERVICES, Services
 from broker.store import StoreError
@@ -32,7 +32,7 @@ class Trace:
 
     asked: AuthorizeRequest
     decisions: list[Decision]
-    claims: tuple[ClaimTold, ...] = ()
+    claims: tuple[ClaimKept, ...] = ()
     subject: str = ""
     ends: bool = False
     """Whether this request ends the login, as far as the broker goes without the person."""
@@ -149,7 +149,7 @@ def _write(request: web.Request, found: Trace) -> Awaitable[object]:
     return services.store.put_explained(record, services.config.lifetimes.explain)
 
 
-def told(config: Config, one: Traced, show: Callable[[Any], str] = shape) -> ClaimTold:
+def told(config: Config, one: Traced, show: Callable[[Any], str] = shape) -> ClaimKept:
     """A traced claim, its values only as ``show`` tells them; of a sensitive one nothing."""
     declared = config.context.get(one.claim)
     if declared is not None and declared.sensitive:
@@ -157,7 +157,7 @@ def told(config: Config, one: Traced, show: Callable[[Any], str] = shape) -> Cla
     before = "" if one.before is None else show(one.before)
     unchanged = one.after is one.before
     after = before if unchanged else "" if one.after is None else show(one.after)
-    return ClaimTold(claim=one.claim, source=one.source, before=before, after=after, why=one.why)
+    return ClaimKept(one.claim, one.source, before, after, one.why)
 
 
 def _hidden(_value: Any) -> str:

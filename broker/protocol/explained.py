@@ -8,23 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from broker.protocol import scopes
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.flow import ClaimsRequest, Decision
 
 
+class ClaimKept(NamedTuple):
+    """What is kept of one claim of a login, in a few words: there are many of them."""
+
+    claim: str
+    source: str = ""
+    before: str = ""
+    """The shape of what was found."""
+    after: str = ""
+    """The shape of the claim; empty where it is left out."""
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimTold:
-    """One claim of a login. The rule and the tokens follow from the configuration, and are not kept."""
+    """The same with what follows from the configuration."""
 
     claim: str
     source: str = ""
     rule: str = ""
     before: str = ""
-    """The shape of what was found."""
     after: str = ""
-    """The shape of the claim; empty where it is left out."""
     why: str = ""
     released: str = ""
     """In which tokens it is, and by which scope."""
@@ -47,7 +58,7 @@ class Explained:
     reason: str = ""
     detail: str = ""
     decisions: tuple[Decision, ...] = ()
-    claims: tuple[ClaimTold, ...] = field(default=(), repr=False)
+    claims: tuple[ClaimKept, ...] = field(default=(), repr=False)
 
 
 def released(
