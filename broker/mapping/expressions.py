@@ -95,17 +95,11 @@ class Expression:
         except ExpressionError:
             raise Unfit("its expression does not compile; broker check says why") from None
         try:
-            value = program.eval(data=data)
-            if self.seen.optionals:
-                _refuse_errors_in(value)
-            plain, kind = value.plain_value(), value.type().name()
+            return _plain(program.eval(data=data))
         except Unfit:
             raise
         except Exception as error:  # noqa: BLE001  (the library raises what it likes; the login goes on)
             raise _unfit(str(error)) from None
-        if kind in {"ERROR", "UNKNOWN"}:
-            raise _unfit(str(plain))
-        return _json(plain)
 
     def _affords(self, data: Mapping[str, Any]) -> bool:
         """Whether what it reads is little enough for what it does with it."""
@@ -224,17 +218,6 @@ def _letters(value: Any) -> int:
     return sum(map(_letters, value)) if isinstance(value, list) else 0
 
 
-def _refuse_errors_in(value: Any) -> None:
-    """An optional inside of an object: the library breaks the process off, asked to write that out."""
-    kind = value.type().name()
-    if kind == "ERROR":
-        raise Unfit("it holds an optional; {?key: upstream.…} is how an object takes one")
-    if kind.startswith(("MAP", "LIST")):
-        entries = value.value()
-        for entry in entries.values() if isinstance(entries, dict) else entries:
-            _refuse_errors_in(entry)
-
-
 def _unfit(said: str) -> Unfit:
     """Why there is no result, without what the library quotes of the values."""
     if "NOT_FOUND" in said or "SELECT to non-message" in said:
@@ -247,10 +230,26 @@ def _unfit(said: str) -> Unfit:
     return Unfit(next((reason for sign, reason in reasons.items() if sign in said), "it cannot be computed"))
 
 
-def _json(value: Any) -> Any:
-    """A result as JSON has it; a time becomes seconds since the epoch."""
-    if isinstance(value, datetime):
-        return int(value.timestamp())
-    if isinstance(value, dict):
-        return {str(key): _json(entry) for key, entry in value.items()}
-    return [_json(entry) for entry in value] if isinstance(value, list) else value
+def _plain(value: Any) -> Any:
+    """A result as JSON has it; a time becomes seconds since the epoch.
+
+    The library is never asked to write out a null, which it gives without owning it, so that after some
+    thousands the process ends; nor an optional within an object, at which it ends at once.
+    """
+    kind = value.type().name()
+    if kind == "NULL":
+        return None
+    if kind in {"ERROR", "UNKNOWN"}:
+        raise _unfit(str(value))
+    if kind.startswith("LIST"):
+        return [_entry(entry) for entry in value.value()]
+    if kind.startswith("MAP"):
+        return {str(key): _entry(entry) for key, entry in value.value().items()}
+    plain = value.plain_value()
+    return int(plain.timestamp()) if isinstance(plain, datetime) else plain
+
+
+def _entry(value: Any) -> Any:
+    if value.type().name() == "ERROR":
+        raise Unfit("it holds an optional; [?upstream.…] and {?key: upstream.…} take one")
+    return _plain(value)

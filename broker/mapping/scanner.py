@@ -89,8 +89,6 @@ class Seen:
     """Whether a text may become a list in a loop, so that each character of it counts."""
     growth: int
     """How many times as long as all that is read a text or a list may get on the way."""
-    optionals: bool
-    """Whether a result may hold an optional, which no claim can be."""
     patterns: tuple[tuple[str, Mapping[str, int]], ...]
     """The texts in quotes that are patterns, and the place of each."""
 
@@ -126,7 +124,6 @@ def see_through(text: object) -> Seen:
         degree,
         splits=degree > 0 and any(token.text == "split" for token in tokens),
         growth=_growth(tokens),
-        optionals=any(token.text in {"?", "optional"} for token in tokens),
         patterns=tuple(_patterns(text, tokens)),
     )
 

@@ -327,6 +327,32 @@ def test_an_optional_inside_of_an_object_ends_no_process(text):
     assert "optional" in done.stdout
 
 
+@pytest.mark.row("DS-14")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("upstream.id_token.?email.optMap(address, address.split('@')[1])", "{}"),
+        ("upstream.id_token.?nick", "{}"),
+        ("client.client_id == 'billing' ? optional.of('x') : optional.none()", "{}"),
+        ("upstream.id_token.x", "{'x': [None] * 50}"),
+        ("upstream.id_token", "{'x': {'a': None, 'b': [None]}}"),
+        ("[null, {'a': null}]", "{}"),
+    ],
+)
+def test_a_claim_that_is_not_there_ends_no_process_however_often(text, said):
+    """The library gives a null that it does not own; after some thousands there would be none left."""
+    code = (
+        "import sys; from broker.mapping import *;"
+        "claims_map = compile_map({'found': {'expression': sys.argv[1]}});"
+        f"said = Documents({said}); apply(claims_map, said);"
+        "before = sys.getrefcount(None);"
+        "[apply(claims_map, said) for _ in range(10_000)];"
+        "print('lost', before - sys.getrefcount(None) > 1000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, text], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "lost False"), done.stderr
+
+
 @pytest.mark.row("UI-06")
 @pytest.mark.row("UI-08")
 @pytest.mark.parametrize(
