@@ -201,7 +201,8 @@ class ConnectorKit:
             await refusal(failed.finish({"code": "canary-code", "state": failed.state}), "a made-up code")
         # What the server of a fake logs is the upstream's.
         lines = [record.getMessage() for record in caplog.records if record.name != "aiohttp.access"]
-        for secret in (*secrets_of(stage), login.verifier, login.state, login.nonce, "canary-code"):
+        known = (*secrets_of(stage), login.verifier, login.state, login.nonce, "canary-code")
+        for secret in (*known, *given_by(stage)):
             must(not any(secret in line for line in lines), "a secret stands in the log")
 
     # ── Whether it is well ────────────────────────────────────────────────────────────────────
@@ -230,6 +231,14 @@ def secrets_of(stage: Stage) -> tuple[str, ...]:
     """The secrets of the connector's settings."""
     said = vars(stage.config.settings).values()
     return tuple(value.reveal() for value in said if isinstance(value, Secret))
+
+
+def given_by(stage: Stage) -> tuple[str, ...]:
+    """The tokens that a fake provider has given, of every kind."""
+    if not isinstance(stage.idp, FakeProvider):
+        return ()
+    members = ("access_token", "refresh_token", "id_token")
+    return tuple(str(told[name]) for told in stage.idp.told for name in members if told.get(name))
 
 
 def _filled(value: Any, known: Mapping[str, str]) -> Any:

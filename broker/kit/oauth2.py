@@ -15,6 +15,7 @@ from broker.kit.contract import secrets_of
 from broker.kit.people import PeopleTests
 from broker.kit.saying import Refusal, all_of, must, naming, refusal
 from broker.kit.stage import Stage
+from broker.protocol.errors import OAuthError
 
 DEADLINE = 0.25
 """Seconds for one call where a test waits for it to pass; an operator's is at least one."""
@@ -237,6 +238,17 @@ class OAuth2Kit(PeopleTests):
         for said in ("no_token_type", {"token_type": "mac"}, {"token_type": ""}, {"token_type": ["Bearer"]}):
             stage.idp.switch(token=said)
             await self.refused(stage, f"token {said}")
+
+    @pytest.mark.row("CB-18")
+    async def test_who_signs_in_without_an_access_token_has_a_signed_one(self, stage: Stage) -> None:
+        """An answer with neither is about nobody (RFC 6749 §5.1)."""
+        stage.idp.switch(token={"access_token": None})
+        try:
+            identity = await self.sign_in(stage, stage.login())
+        except OAuthError as error:
+            must(error.reason != "connector_failed", f"no access_token: {error.detail}")
+            return
+        must(identity.id_token, "somebody signed in of whom no token speaks")
 
     @pytest.mark.row("LG-02")
     async def test_the_token_endpoints_own_words_are_cut_down(self, stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -148,7 +149,24 @@ class TellsAllThatItWasTold(oidc.Connector):
             raise UpstreamInvalid("token_error", str(error.members["error_description"])) from error
 
 
+class LogsWhatItIsGiven(oidc.Connector):
+    async def _redeemed(self, *args: Any, **how: Any) -> oauth2.Tokens:
+        tokens = await super()._redeemed(*args, **how)
+        logging.getLogger("careless").debug("got %s", tokens.access_token)
+        return tokens
+
+
+class FallsOverWithoutAToken(oidc.Connector):
+    async def _redeemed(self, *args: Any, **how: Any) -> oauth2.Tokens:
+        tokens = await super()._redeemed(*args, **how)
+        if tokens.access_token is None:
+            raise KeyError("access_token")
+        return tokens
+
+
 CAUGHT = {
+    LogsWhatItIsGiven: ["test_nothing_secret_is_logged"],
+    FallsOverWithoutAToken: ["test_who_signs_in_without_an_access_token_has_a_signed_one"],
     MissesThePromisedIssuer: ["test_an_issuer_that_is_promised_on_the_callback_is_not_missed"],
     TakesATokenForOthersToo: ["test_a_token_that_is_for_others_too_is_refused"],
     SaysTheLoginIsFresh: ["test_what_the_id_token_does_not_say_of_the_login_is_not_known"],
@@ -196,23 +214,25 @@ def careless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 CASES = [pytest.param(kind, test, id=f"{kind.__name__}") for kind, tests in CAUGHT.items() for test in tests]
 
 
-async def passed(name: str) -> None:
+async def passed(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """Run this test of the kit over the connector of this case."""
     kit, test = Careless(), getattr(OpenIDKit, name)
-    if "stage" not in signature(test).parameters:
-        await test(kit)
+    wanted = signature(test).parameters
+    given = {"caplog": caplog} if "caplog" in wanted else {}
+    if "stage" not in wanted:
+        await test(kit, **given)
         return
     async with kit.on_stage() as stage:
-        await test(kit, stage)
+        await test(kit, stage, **given)
 
 
 @pytest.mark.parametrize(("careless", "test"), CASES, indirect=["careless"])
-async def test_carelessness_is_caught(careless: None, test: str) -> None:
+async def test_carelessness_is_caught(careless: None, test: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(AssertionError):
-        await passed(test)
+        await passed(test, caplog)
 
 
 @pytest.mark.parametrize("careless", [oidc.Connector], indirect=True)
-async def test_care_is_not_caught(careless: None) -> None:
+async def test_care_is_not_caught(careless: None, caplog: pytest.LogCaptureFixture) -> None:
     for test in {test for tests in CAUGHT.values() for test in tests}:
-        await passed(test)
+        await passed(test, caplog)
