@@ -19,6 +19,9 @@ from broker.kit.saying import must
 from broker.kit.stage import Login, Stage
 from broker.protocol.errors import OAuthError
 
+RENAMED = ("login", "username", "preferred_username", "nickname", "upn", "unique_name", "cognito:username")
+"""What else a vendor may call somebody by, and let them change."""
+
 
 class PeopleTests(AskedAgainTests):
     """Several people at one upstream."""
@@ -27,9 +30,7 @@ class PeopleTests(AskedAgainTests):
     async def test_a_new_name_is_the_same_person(self, stage: Stage) -> None:
         """A name and an address are somebody's today and another's tomorrow."""
         before = await self.sign_in(stage, stage.login())
-        person = stage.idp.current
-        known = stage.idp.people[person]
-        stage.idp.people[person] = {**known, "name": "A New Name", "email": "new@example.com"}
+        self.rename(stage.idp)
         after = await self.sign_in(stage, stage.login())
         must(before.subject == after.subject, "a new name makes a new person")
         must("new@example.com" not in after.subject, "the subject is an address")
@@ -80,6 +81,12 @@ class PeopleTests(AskedAgainTests):
         must(len(set.union(*subjects.values())) == len(people), "two people are one subject")
 
     # ── For the tests ─────────────────────────────────────────────────────────────────────────
+
+    def rename(self, idp: FakeProvider) -> None:
+        """Let the provider call the person otherwise in every place where it names them."""
+        known = idp.people[idp.current]
+        renamed = {name: "a-new-name" for name in RENAMED if name in known}
+        idp.people[idp.current] = {**known, **renamed, "name": "A New Name", "email": "new@example.com"}
 
     def say_address_verified(self, idp: FakeProvider, said: Any) -> None:
         """Let the provider say this of the person's address, in every place where it speaks of it."""

@@ -104,6 +104,10 @@ class TestGitHub(OAuth2Kit):
     def revoke(self, idp: FakeGitHub) -> None:
         idp.revoke()
 
+    def rename(self, idp: FakeProvider) -> None:
+        super().rename(idp)
+        idp.switch(login_renamed_same_id="a-new-name")
+
     def say_address_verified(self, idp: FakeProvider, said: Any) -> None:
         listed = idp.people[idp.current]["emails"]
         idp.switch(emails=[{**one, "verified": said} for one in listed])
