@@ -133,7 +133,6 @@ def _documents(said: Mapping[str, Any], connector: ConnectorConfig, client: Clie
     acr, amr = id_token.get("acr"), id_token.get("amr")
     known = upstream_facts(
         issuer=str(id_token.get("iss") or getattr(connector.settings, "issuer", "") or ""),
-        connector=connector.id,
         documents=(userinfo, id_token, api),
         auth_time=id_token.get("auth_time"),
         acr=ours(acr, connector.acr) if isinstance(acr, str) else None,

@@ -100,7 +100,6 @@ def told_by(upstream: Upstream, identity: UpstreamIdentity) -> Documents:
         api=identity.api,
         upstream=upstream_facts(
             issuer=identity.issuer,
-            connector=upstream.id,
             documents=(identity.userinfo, identity.id_token, identity.api),
             auth_time=identity.auth_time,
             acr=identity.acr,

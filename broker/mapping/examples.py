@@ -92,7 +92,6 @@ def _documents(entry: Mapping[str, Any]) -> Documents:
     said, connector = entry.get("upstream") or {}, entry.get("connector") or {}
     known = upstream_facts(
         issuer=str(said.get("issuer", "")),
-        connector=str(connector.get("id", "")),
         documents=(userinfo, id_token, api),
     )
     return Documents(

@@ -1,8 +1,8 @@
 """What is known of a login beside the documents: provenance, by the names that a map may read.
 
 Owns the facts under ``upstream.``, ``connector.`` and ``client.``, and who vouches for an e-mail address.
-All of them are told by the broker, none is taken from a document that an upstream fills as it likes:
-the facts of the protocol are what the verified answer said (OpenID Connect Core §2).
+Those of the protocol are what the verified answer said (OpenID Connect Core §2), and no better than who said
+it: which upstream that was is ``connector.id``, which no upstream can choose.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ EMPTY: Mapping[str, Any] = {"string": "", "list<string>": [], "int": 0, "bool": 
 def upstream_facts(
     *,
     issuer: str,
-    connector: str,
     documents: tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]],
     auth_time: int | None = None,
     acr: str | None = None,
@@ -46,12 +45,13 @@ def upstream_facts(
     """What stands under ``upstream.``; what is not known is left out.
 
     ``documents`` are userinfo, ID Token and API, best first. ``idp`` is the provider behind an upstream
-    that is a broker itself, where its ID Token names one so (Okta, Azure); else it is our connector.
+    that is a broker itself, where its ID Token names one so (Okta, Azure). It never says our own connector:
+    an upstream could then pass for another one.
     """
     behind = documents[1].get("idp")
     facts = {
         "issuer": issuer,
-        "idp": behind if isinstance(behind, str) and behind else connector,
+        "idp": behind if isinstance(behind, str) else None,
         "acr": acr,
         "amr": list(amr),
         "auth_time": auth_time,

@@ -154,7 +154,13 @@ def test_one_proved_address_vouches_for_nothing_that_counts_before_it(counts):
         }
     )
     assert apply(claims_map, said).claims == {"email_verified": False}
-    facts = upstream_facts(
-        issuer="https://idp.example", connector="staff", documents=(said.userinfo, said.id_token, said.api)
-    )
+    facts = upstream_facts(issuer="https://idp.example", documents=(said.userinfo, said.id_token, said.api))
     assert "email_vouched_by" not in facts
+
+
+def test_the_provider_behind_is_the_upstreams_own_word_and_never_our_connector() -> None:
+    def behind(**id_token: object) -> object:
+        return upstream_facts(issuer="https://idp.example", documents=({}, id_token, {})).get("idp")
+
+    assert behind(idp="00oknr1CHlWaAwwgo0g3") == "00oknr1CHlWaAwwgo0g3"
+    assert behind() is behind(idp="") is behind(idp=["staff"]) is None
