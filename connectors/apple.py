@@ -67,6 +67,11 @@ class Settings(ConnectorSettings):
         """The one issuer of Apple."""
         return ISSUER
 
+    @property
+    def cannot_log_out(self) -> str | None:
+        """Apple ends no session for anybody else."""
+        return "there is no logout at Apple"
+
 
 class Connector(oidc.Connector):
     """Sign in with Apple."""

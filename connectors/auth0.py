@@ -6,12 +6,14 @@ Roles and groups are claims under a URL of the operator's choice, so only a map 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from broker.connector import Login, SignedClaims, Tools, UpstreamError, UpstreamRefused
-from connectors import claims_map, oidc
+from connectors import claims_map, oauth2, oidc, oidc_logout
 from connectors.oidc_settings import Algorithm, Domain, Text, origin_of
+from connectors.strictly import word
 
 CLAIMS = claims_map("auth0")
 
@@ -26,6 +28,11 @@ class Settings(oidc.Common):
     """Sends people straight to this connection."""
     organization: Text | None = None
     """The organization (its id, or its name where the tenant allows names) that people must sign in to."""
+    logout_endpoint: Literal["auto", "oidc", "v2"] = "auto"
+    """For `upstream_logout`: `oidc` is `/oidc/logout`, `v2` the older `/v2/logout`. `auto` takes the first
+    where the tenant's metadata tells of it."""
+    federated_logout: StrictBool = False
+    """For `upstream_logout`: also ends the session at the identity provider behind Auth0, where it can."""
     id_token_signing_algs: tuple[Algorithm, ...] = Field(default=("RS256", "PS256"), min_length=1)
     """The algorithms that its ID Tokens may be signed with."""
 
@@ -48,6 +55,23 @@ class Connector(oidc.Connector):
         """Which connection, which organization."""
         asked = {"connection": self._own.connection, "organization": self._own.organization}
         return {name: value for name, value in asked.items() if value is not None}
+
+    def logout_by(self, tokens: oauth2.Tokens, claims: SignedClaims) -> Mapping[str, str]:
+        """The session, by which Auth0 asks nothing; where it was not told, the ID Token."""
+        sid = word(claims.get("sid"))
+        return super().logout_by(tokens, claims) if sid is None else {"logout_hint": sid}
+
+    async def logout_url(self, by: Mapping[str, str], back: str) -> str | None:
+        """Of the tenant's two, the one that it has."""
+        choice, federated = self._own.logout_endpoint, {"federated": ""} if self._own.federated_logout else {}
+        told = None
+        if choice == "auto":
+            told = oidc_logout.endpoint(await self._discover(), self._settings)
+        if choice == "v2" or (choice == "auto" and told is None):
+            asked = {"client_id": self._own.client_id, "returnTo": back, **federated}
+            return oauth2.authorization_url(f"{self._own.issuer}v2/logout", asked)
+        asked = {**by, "client_id": self._own.client_id, "post_logout_redirect_uri": back, **federated}
+        return oauth2.authorization_url(told or f"{self._own.issuer}oidc/logout", asked)
 
     def refused(self, refused: UpstreamRefused) -> UpstreamError:
         """Rules, which Actions replaced, say ``unauthorized`` where they mean ``access_denied``."""

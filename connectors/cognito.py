@@ -142,6 +142,16 @@ class Connector(oidc.Connector):
             raise UpstreamInvalid("metadata_pool_without_domain", detail)
         return metadata
 
+    async def logout_url(self, by: Mapping[str, str], back: str) -> str | None:  # noqa: ARG002
+        """The pool's own way out. Its metadata calls it by OpenID Connect's name, but it is not that."""
+        pool = await self._discover()
+        where = urlsplit(pool.authorization_endpoint)._replace(path="/logout", query="").geturl()
+        return oauth2.authorization_url(where, {"client_id": self._own.client_id, "logout_uri": back})
+
+    def logout_by(self, tokens: oauth2.Tokens, claims: SignedClaims) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing: it ends the session of whoever is in the browser."""
+        return {}
+
     def refused(self, refused: UpstreamRefused) -> UpstreamError:
         """What Cognito calls ``invalid_request`` is often something else."""
         if refused.error == "invalid_request":

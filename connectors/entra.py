@@ -32,6 +32,7 @@ from connectors import claims_map, oauth2, oidc
 from connectors.entra_graph import Graph
 from connectors.entra_settings import CONSUMERS, GUID, Settings, thumbprint
 from connectors.oidc_metadata import Metadata, read_metadata
+from connectors.strictly import word
 
 __all__ = ["CLAIMS", "Connector", "Settings"]
 
@@ -134,6 +135,11 @@ class Connector(oidc.Connector):
     def client(self, metadata: Metadata) -> oauth2.Client:
         """With a private key: the certificate that it belongs to, by its thumbprint."""
         return replace(super().client(metadata), x5t=self._x5t)
+
+    def logout_by(self, tokens: oauth2.Tokens, claims: SignedClaims) -> Mapping[str, str]:  # noqa: ARG002
+        """Which account, by the optional claim for that; without it Entra asks where there are several."""
+        account = word(claims.get("login_hint"))
+        return {"logout_hint": account} if account is not None else {}
 
     # ── Metadata ──────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 
 from broker.connector import Finding, Login, SignedClaims, Tools, UpstreamInvalid
-from connectors import claims_map, oidc
+from connectors import claims_map, oauth2, oidc
 from connectors.oidc_settings import Domain, Text, origin_of
 
 CLAIMS = claims_map("entrust")
@@ -60,6 +60,10 @@ class Connector(oidc.Connector):
         if "offline_access" in self._own.scope.split():
             said["prompt"] = "login consent" if login.prompt else "consent"  # Core §11
         return said
+
+    def logout_by(self, tokens: oauth2.Tokens, claims: SignedClaims) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing: Entrust knows no hint of an ID Token."""
+        return {}
 
     def check(self, claims: SignedClaims) -> None:
         """That the account knows this way of signing in; and a word where people have no fixed name."""

@@ -41,6 +41,11 @@ class Settings(oidc.Common):
         """GitLab's name for itself: its address."""
         return self.base_url
 
+    @property
+    def cannot_log_out(self) -> str | None:
+        """GitLab ends no session for anybody else."""
+        return "there is no logout at GitLab"
+
 
 class Connector(oidc.Connector):
     """A GitLab."""

@@ -70,6 +70,11 @@ class Settings(oidc.Common):
         return "it wants access_type: offline" if self.access_type == "online" else None
 
     @property
+    def cannot_log_out(self) -> str | None:
+        """Google ends no session for anybody else."""
+        return "there is no logout at Google"
+
+    @property
     def issuer(self) -> str:
         """The one issuer of Google."""
         return ISSUER

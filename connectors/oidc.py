@@ -24,11 +24,13 @@ from broker.connector import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from connectors import claims_map, oauth2, oidc_keep
-from connectors.oidc_metadata import Metadata, audience_of, read_metadata
+from connectors import claims_map, oauth2, oidc_keep, oidc_logout
+from connectors.oidc_encrypted import opened
+from connectors.oidc_metadata import Metadata, audience_of, prompts_taken, read_metadata
 from connectors.oidc_probe import Probe
-from connectors.oidc_settings import ENCODINGS, Common, Settings
+from connectors.oidc_settings import Common, Settings
 from connectors.oidc_userinfo import UserinfoRefused, read_userinfo
+from connectors.strictly import word, words
 
 __all__ = ["CLAIMS", "Common", "Connector", "Settings"]
 
@@ -79,7 +81,7 @@ class Connector:
         """From the callback to a person: the code, the ID Token, and userinfo if it is wanted."""
         metadata = await self._discover()
         code = self._code(answer, metadata)
-        tokens = await self._redeemed(login, code, metadata, pkce="pkce" in memory)
+        tokens = self._opened(await self._redeemed(login, code, metadata, pkce="pkce" in memory))
         expected = self._expected(tokens, nonce=login.nonce, code=code)
         claims = await self._verified(tokens, expected, metadata)
         self.check(claims)
@@ -94,7 +96,8 @@ class Connector:
         keep["refresh_token"] = tokens.refresh_token or kept.refresh_token
         if tokens.id_token is None:
             return await self._identity(tokens, SignedClaims(kept.claims), metadata, told=kept.told)
-        expected = self._expected(tokens, nonce=_word(kept.claims.get("nonce")), refreshed=True)
+        tokens = self._opened(tokens)
+        expected = self._expected(tokens, nonce=word(kept.claims.get("nonce")), refreshed=True)
         claims = await self._verified(tokens, expected, metadata)
         self.check(claims)
         if (claims["iss"], claims["sub"]) != (kept.claims["iss"], kept.claims["sub"]):
@@ -102,6 +105,12 @@ class Connector:
         # The nonce is of the login, and is looked for again at the next refresh.
         same = {name: kept.claims[name] for name in ("nonce", "auth_time") if name in kept.claims}
         return await self._identity(tokens, SignedClaims({**claims, **same}), metadata)
+
+    async def logout_url(self, by: Mapping[str, str], back: str) -> str | None:
+        """Its end session endpoint, where it has one (RP-Initiated Logout 1.0 §2)."""
+        endpoint = oidc_logout.endpoint(await self._discover(), self._settings)
+        asked = self.logout_parameters(by, back)
+        return None if endpoint is None or asked is None else oauth2.authorization_url(endpoint, asked)
 
     async def ping(self) -> None:
         """Whether its metadata and keys can be had."""
@@ -164,6 +173,14 @@ class Connector:
         """The subject key: what never changes of a person, and is never somebody else's."""
         return str(claims["sub"])
 
+    def logout_by(self, tokens: oauth2.Tokens, claims: SignedClaims) -> Mapping[str, str]:  # noqa: ARG002
+        """What of a login goes with its end: parameters of the logout request."""
+        return oidc_logout.hint(tokens)
+
+    def logout_parameters(self, by: Mapping[str, str], back: str) -> Mapping[str, str] | None:
+        """The parameters of the logout request; None where it would do nothing without what was not kept."""
+        return {**by, "client_id": self._settings.client_id, "post_logout_redirect_uri": back}
+
     async def userinfo(
         self, tokens: oauth2.Tokens, claims: SignedClaims, metadata: Metadata
     ) -> Mapping[str, Json]:
@@ -216,7 +233,7 @@ class Connector:
     def _passed_on(self, login: Login, metadata: Metadata) -> dict[str, str]:
         """The parameters of the client app's request that go on to the upstream."""
         passed = {
-            "prompt": " ".join(_prompts(login.prompt, self.prompts or metadata.prompts)),
+            "prompt": " ".join(prompts_taken(login.prompt, self.prompts or metadata.prompts)),
             "max_age": "" if login.max_age is None else str(login.max_age),
             "login_hint": login.login_hint or "",
             "acr_values": " ".join(login.acr_values),
@@ -280,19 +297,17 @@ class Connector:
             refreshed=refreshed,
         )
 
+    def _opened(self, tokens: oauth2.Tokens) -> oauth2.Tokens:
+        """The tokens with the ID Token that is inside an encrypted one, where that was agreed on."""
+        settings, token = self._settings, tokens.id_token
+        how, enc = settings.id_token_encrypted_response_alg, settings.id_token_encrypted_response_enc
+        return tokens if token is None else replace(tokens, id_token=opened(self._tools, token, how, enc))
+
     async def _verified(self, tokens: oauth2.Tokens, expected: Expected, metadata: Metadata) -> SignedClaims:
-        token, settings = tokens.id_token, self._settings
-        if token is None:
+        if tokens.id_token is None:
             # Never userinfo instead: an access token does not say for whom it was made (Core §3.1.3.3).
             raise UpstreamInvalid("id_token_missing")
-        if settings.id_token_encrypted_response_alg is not None:
-            enc = settings.id_token_encrypted_response_enc
-            token = self._tools.verify.opened(
-                token,
-                algorithm=settings.id_token_encrypted_response_alg,
-                encodings=ENCODINGS if enc is None else (enc,),
-            )
-        return await self._tools.verify(token, jwks_uri=metadata.jwks_uri, expected=expected)
+        return await self._tools.verify(tokens.id_token, jwks_uri=metadata.jwks_uri, expected=expected)
 
     async def _identity(
         self,
@@ -317,10 +332,11 @@ class Connector:
             userinfo=said,
             api=await self.further(tokens, claims, metadata),
             auth_time=int(claims.get("auth_time") or 0) or None,
-            acr=_word(claims.get("acr")),
-            amr=_words(claims.get("amr")),
-            sid=_word(claims.get("sid")),
+            acr=word(claims.get("acr")),
+            amr=words(claims.get("amr")),
+            sid=word(claims.get("sid")),
             keep=oidc_keep.keep(tokens, claims, said if pulled else None, now=self._tools.now()),
+            logout_by=self.logout_by(tokens, claims),
         )
         return self.settled(identity)
 
@@ -330,21 +346,3 @@ def is_too_old(identity: UpstreamIdentity, login: Login, now: float) -> bool:
     if login.max_age is None or identity.auth_time is None:
         return False
     return now - identity.auth_time > login.max_age
-
-
-def _prompts(asked: tuple[str, ...], taken: frozenset[str] | None) -> list[str]:
-    """What of ``prompt`` goes on. An upstream that cannot let an account be chosen can let one sign in."""
-    if taken is None:
-        return list(asked)
-    known = ["login" if prompt == "select_account" and prompt not in taken else prompt for prompt in asked]
-    return [prompt for prompt in dict.fromkeys(known) if prompt in taken or prompt == "login"]
-
-
-def _word(value: Json) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _words(value: Json) -> tuple[str, ...]:
-    """Some send a single ``amr`` as a bare string."""
-    listed = [value] if isinstance(value, str) else value
-    return tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()

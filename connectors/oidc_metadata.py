@@ -64,7 +64,7 @@ def read_metadata(document: Mapping[str, Json], settings: Settings, known: Metad
         authorization_endpoint=_needed(document, "authorization_endpoint", settings.authorization_endpoint),
         token_endpoint=_needed(by_us, "token_endpoint", settings.token_endpoint),
         jwks_uri=_needed(document, "jwks_uri", settings.jwks_uri),
-        userinfo_endpoint=_endpoint(by_us, "userinfo_endpoint", settings.userinfo_endpoint),
+        userinfo_endpoint=endpoint(by_us, "userinfo_endpoint", settings.userinfo_endpoint),
         auth_methods=_set(document, "token_endpoint_auth_methods_supported"),
         pkce_methods=_set(document, "code_challenge_methods_supported"),
         prompts=_set(document, "prompt_values_supported"),
@@ -91,6 +91,14 @@ def audience_of(metadata: Metadata, settings: Settings) -> str:
     return metadata.token_endpoint
 
 
+def prompts_taken(asked: tuple[str, ...], taken: frozenset[str] | None) -> list[str]:
+    """What of ``prompt`` goes on. An upstream that cannot let an account be chosen can let one sign in."""
+    if taken is None:
+        return list(asked)
+    known = ["login" if prompt == "select_account" and prompt not in taken else prompt for prompt in asked]
+    return [prompt for prompt in dict.fromkeys(known) if prompt in taken or prompt == "login"]
+
+
 def _origin(url: str) -> str:
     return "://".join(urlsplit(url)[:2])
 
@@ -102,13 +110,18 @@ def _for_certificates(document: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 def _needed(document: Mapping[str, Json], name: str, given: str | None) -> str:
-    found = _endpoint(document, name, given)
+    found = endpoint(document, name, given)
     if found is None:
         raise UpstreamInvalid("metadata_endpoint_missing", f"no {name}")
     return found
 
 
-def _endpoint(document: Mapping[str, Json], name: str, given: str | None) -> str | None:
+def endpoint(document: Mapping[str, Json], name: str, given: str | None) -> str | None:
+    """The endpoint of this name, what is ``given`` having priority; None where there is none.
+
+    Raises:
+        UpstreamInvalid: it is no https URL.
+    """
     url = document.get(name) if given is None else given
     if url is None:
         return None

@@ -256,6 +256,15 @@ class Settings(Common):
     """Instead of what the metadata says."""
     jwks_uri: Url | None = None
     """Instead of what the metadata says."""
+    end_session_endpoint: Url | None = None
+    """Instead of what the metadata says; for `upstream_logout`."""
+
+    @property
+    def cannot_log_out(self) -> str | None:
+        """Why nobody can be signed out there; None where the metadata may say how."""
+        if self.needs_discovery or self.end_session_endpoint is not None:
+            return None
+        return "without metadata, say end_session_endpoint"
 
     @property
     def wants_plain_userinfo(self) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 
 from broker.connector import Answer, Json, Tools, UpstreamInvalid
 from connectors.oauth2 import printable
+from connectors.oidc_encrypted import opened
 from connectors.oidc_metadata import Metadata
-from connectors.oidc_settings import ENCODINGS, Settings
+from connectors.oidc_settings import Settings
 
 _OK = 200
 _JWT = "application/jwt"
@@ -61,19 +62,14 @@ async def _said(
         if not settings.wants_plain_userinfo:
             raise UpstreamInvalid("userinfo_not_signed", f"it came as {answer.content_type[:50]}")
         return _read_json(answer)
-    token = _opened(tools, settings, answer.body.decode("ascii", "replace").strip())
+    text = answer.body.decode("ascii", "replace").strip()
+    how, enc = settings.userinfo_encrypted_response_alg, settings.userinfo_encrypted_response_enc
+    token = opened(tools, text, how, enc)
     wanted = settings.userinfo_signed_response_alg
     algorithms = settings.id_token_signing_algs if wanted is None else (wanted,)
     said = await tools.verify.signed(token, jwks_uri=metadata.jwks_uri, algorithms=algorithms, types=_TYPES)
     _check(said, claims, settings.client_id, tools.now())
     return said
-
-
-def _opened(tools: Tools, settings: Settings, token: str) -> str:
-    algorithm, enc = settings.userinfo_encrypted_response_alg, settings.userinfo_encrypted_response_enc
-    if algorithm is None:
-        return token
-    return tools.verify.opened(token, algorithm=algorithm, encodings=ENCODINGS if enc is None else (enc,))
 
 
 def _check(said: Mapping[str, Json], claims: Mapping[str, Any], client_id: str, now: float) -> None:

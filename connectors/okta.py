@@ -75,3 +75,7 @@ class Connector(oidc.Connector):
     def parameters(self, login: Login) -> Mapping[str, str]:  # noqa: ARG002
         """Which identity provider behind Okta."""
         return {"idp": self._own.idp} if self._own.idp is not None else {}
+
+    def logout_parameters(self, by: Mapping[str, str], back: str) -> Mapping[str, str] | None:
+        """Without the ID Token Okta answers with an error, and nobody is signed out."""
+        return {**by, "post_logout_redirect_uri": back} if by else None

@@ -112,6 +112,7 @@ class ConnectorReader:
             freshness=entry.freshness,
             acr=MappingProxyType(entry.acr),
             refresh=_refresh(entry),
+            offers_logout=entry.upstream_logout == "offer",
             outbound=entry.outbound,
             settings=settings,
             module=module,
@@ -121,13 +122,18 @@ class ConnectorReader:
         self, entry: ConnectorEntry, module: ModuleType, settings: ConnectorSettings, node: Node, path: Path
     ) -> None:
         """What the entry asks of the connector, it must be able to do."""
+        refused = {}
         if entry.upstream_refresh != "never":
-            why = getattr(settings, "cannot_refresh", None)
+            refused["upstream_refresh"] = getattr(settings, "cannot_refresh", None)
             if not hasattr(module.Connector, "refresh"):
-                why = f"an upstream of type {entry.type} cannot be asked again"
+                refused["upstream_refresh"] = f"an upstream of type {entry.type} cannot be asked again"
+        if entry.upstream_logout != "never":
+            refused["upstream_logout"] = getattr(settings, "cannot_log_out", None)
+            if not hasattr(module.Connector, "logout_url"):
+                refused["upstream_logout"] = f"nobody can be signed out at an upstream of type {entry.type}"
+        for key, why in refused.items():
             if why is not None:
-                where = node.child("upstream_refresh") or node
-                self._report.add(where.place, (*path, "upstream_refresh"), why)
+                self._report.add((node.child(key) or node).place, (*path, key), why)
         own = node.child("outbound")
         if own is not None and not getattr(module.Connector, "speaks_http", True):
             message = f"the broker asks an upstream of type {entry.type} nothing over HTTP"

@@ -173,6 +173,8 @@ class ConnectorConfig:
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Ours → theirs."""
     refresh: UpstreamRefresh = field(default_factory=UpstreamRefresh)
+    offers_logout: bool = False
+    """Whether who signs out here may end their session there too."""
     outbound: OwnOutbound = field(default_factory=OwnOutbound)
     settings: ConnectorSettings
     module: ModuleType

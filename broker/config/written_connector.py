@@ -192,5 +192,8 @@ class ConnectorEntry(Written):
     login; `refuse` only refuses this one refresh."""
     on_unreachable: Unreachable = "refuse"
     """When it then cannot be reached: `refuse` until it can, or `{ allow_until: 1h }`."""
+    upstream_logout: Literal["offer", "never"] = "never"
+    """`offer`: who signs out here is shown a link that ends their session there too, and comes back to
+    `/signed-out`, an address to register there."""
     outbound: OwnOutbound = OwnOutbound()
     """How the broker speaks to it, where that is not as to the others."""

@@ -12,6 +12,7 @@ A connector is a module with three names:
 What only some upstreams can do is a separate small protocol, found with ``isinstance``:
 
     CanRefresh    asks the upstream again when a client app refreshes its tokens
+    CanLogOut     says where the browser ends its session at the upstream
     CanProbe      says what works and what does not, for the operator
     Asks          has no page elsewhere: the person answers on a login page of ours
     Publishes     has a document of its own for the upstream to read, such as SAML metadata
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 from broker.connector.abilities import (
     Asks,
+    CanLogOut,
     CanProbe,
     CanRefresh,
     Connector,
@@ -76,6 +78,7 @@ __all__ = [
     "Answer",
     "Asks",
     "Assert",
+    "CanLogOut",
     "CanProbe",
     "CanRefresh",
     "Connector",

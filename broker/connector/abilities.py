@@ -52,6 +52,21 @@ class CanRefresh(Protocol):
         ...
 
 
+@runtime_checkable
+class CanLogOut(Protocol):
+    """An upstream where the browser can end its session too (RP-Initiated Logout 1.0 §2).
+
+    Its settings may have a property ``cannot_log_out`` that says why not with them; None where it can be.
+    """
+
+    async def logout_url(self, by: Mapping[str, str], back: str) -> str | None:
+        """Where the browser goes for that, to come ``back`` afterwards; None where there is no such place.
+
+        ``by`` is `UpstreamIdentity.logout_by` of the login, and empty where nothing was kept of it.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that was looked at."""

@@ -76,3 +76,6 @@ class UpstreamIdentity:
     keep: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What `CanRefresh.refresh` wants to find again, such as a refresh token. Kept sealed, and only where
     the operator wants the upstream asked again."""
+    logout_by: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What `CanLogOut.logout_url` wants to find again, such as the ID Token as a hint. Kept sealed with the
+    session, and only where the operator offers people to sign out there."""

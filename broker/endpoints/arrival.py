@@ -74,7 +74,7 @@ async def arrive(
             raise LoginRequired(reason="ended_meanwhile")
         sessions.is_whom_was_asked(pending.asked, context)
         context = await hold(services, context, identity)
-        known, cookie = await _begin_session(request, context, identity.session_ends)
+        known, cookie = await _begin_session(request, context, identity)
         response = await flow.conclude(request, pending.asked, known)
     _settle_cookies(request, response, state, cookie, pending.connector)
     return response
@@ -94,14 +94,20 @@ def still_allowed(services: Services, pending: PendingLogin) -> None:
 
 
 async def _begin_session(
-    request: web.Request, context: AuthenticationContext, no_later: float | None
+    request: web.Request, context: AuthenticationContext, identity: UpstreamIdentity
 ) -> tuple[flow.SignedIn, str]:
     """A new session under a new cookie; whatever cookie the browser brought is never adopted."""
     services = request.app[SERVICES]
     lifetimes, now = services.config.lifetimes.session, services.now()
     sid = await _replace_old_session(request, context) or services.fresh_name()
-    ends_at = min(now + lifetimes.absolute, no_later if no_later is not None else math.inf)
-    session = Session(sid=sid, context=context, started_at=now, ends_at=ends_at)
+    no_later = math.inf if identity.session_ends is None else identity.session_ends
+    session = Session(
+        sid=sid,
+        context=context,
+        started_at=now,
+        ends_at=min(now + lifetimes.absolute, no_later),
+        logout_by=dict(identity.logout_by) if services.upstreams[context.connector].offers_logout else {},
+    )
     cookie = cookies.session_cookie(sid, services.fresh())
     await services.store.put_session(cookie, session, min(lifetimes.idle, lifetimes.absolute))
     services.events.emit(

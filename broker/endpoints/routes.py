@@ -53,6 +53,7 @@ ROUTES = (
     web.post(account.WITHDRAW, account.withdraw),
     web.post(account.FORGET, account.forget),
     web.post(account.SIGN_OUT, account.sign_out),
+    web.get(metadata.SIGNED_OUT, account.signed_out),
     web.get("/static/{name:.+}", static.handle),
     web.get(health.HEALTHZ, health.healthz),
     web.get(health.READYZ, health.readyz),

@@ -205,6 +205,12 @@ class SignedOutView:
     template: ClassVar[str] = "signed_out.html"
     upstream: str | None = None
     """The way of signing in whose own session goes on."""
+    upstream_url: str | None = None
+    """Where that session ends too. It is a link, since `form-action` would stop a form there."""
+    there: bool = False
+    """They come back from there: nothing of that goes on."""
+    account_url: str | None = None
+    """Where they sign out here, if they have not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

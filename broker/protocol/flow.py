@@ -150,6 +150,8 @@ class Session:
     started_at: float
     ends_at: float
     """The absolute end; the idle end is the key's TTL in the store."""
+    logout_by: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By what the browser's session at the upstream can be ended too; empty unless the operator offers it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

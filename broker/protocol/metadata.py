@@ -13,6 +13,8 @@ from broker.protocol.client import Client, ScopeRule
 
 AUTHORIZE, TOKEN, USERINFO = "/authorize", "/token", "/userinfo"
 INTROSPECT, REVOKE, JWKS = "/introspect", "/revoke", "/jwks"
+SIGNED_OUT = "/signed-out"
+"""Where an upstream sends the browser that was signed out there; what operators register with it."""
 OPENID_CONFIGURATION = "/.well-known/openid-configuration"
 OAUTH_METADATA = "/.well-known/oauth-authorization-server"
 

@@ -14,55 +14,67 @@ _MAX_FACT, _MAX_METHODS = 255, 32
 """Characters of an `acr`, a `sid`, one `amr`; and how many of the last."""
 _MAX_MEMORY = 4096
 """Characters that a connector may want to find again; it is kept for every login under way."""
+_MAX_LOGOUT = 8192
+"""Characters of what a logout wants to know again; it goes into a URL, and is kept with every session."""
 _MAX_KEEP = 256 * 1024
 """Characters that a connector may keep of a login; an ID Token's claims are among them."""
 
 
-def checked_departure(departure: object) -> Departure:
+def departure(begun: object) -> Departure:
     """What ``begin`` returned, if it is what it promised to."""
-    if not isinstance(departure, Departure) or not isinstance(departure.url, str):
+    if not isinstance(begun, Departure) or not isinstance(begun.url, str):
         raise TypeError("begin returned no Departure")
-    if not departure.url.startswith(("https://", "http://")) or not departure.url.isprintable():
+    if not begun.url.startswith(("https://", "http://")) or not begun.url.isprintable():
         raise ValueError("begin sent the browser to something that is no URL")
-    memory = _memory(departure.memory)
-    return Departure(url=departure.url, memory=memory, form=departure.form)
+    memory = _memory(begun.memory)
+    return Departure(url=begun.url, memory=memory, form=begun.form)
 
 
-def checked_identity(identity: object) -> UpstreamIdentity:
+def identity(found: object) -> UpstreamIdentity:
     """What ``finish`` returned, if it is what it promised to."""
-    if not isinstance(identity, UpstreamIdentity):
+    if not isinstance(found, UpstreamIdentity):
         raise TypeError("finish returned no UpstreamIdentity")
-    named = (identity.issuer, identity.subject)
+    named = (found.issuer, found.subject)
     if not all(isinstance(text, str) and text for text in named):
         raise TypeError("finish names no issuer or no subject")
-    optional = (identity.acr, identity.sid)
-    if not all(text is None or isinstance(text, str) for text in (*optional, *identity.amr)):
+    optional = (found.acr, found.sid)
+    if not all(text is None or isinstance(text, str) for text in (*optional, *found.amr)):
         raise TypeError("finish says acr, amr or sid that is not text")
     if any(len(text) > _MAX_FACT or not text.isprintable() for text in optional if text is not None):
         raise ValueError("finish says an acr or sid that is too long, or not plain text")
-    plain = all(len(method) <= _MAX_FACT and method.isprintable() for method in identity.amr)
-    if len(identity.amr) > _MAX_METHODS or not plain:
+    plain = all(len(method) <= _MAX_FACT and method.isprintable() for method in found.amr)
+    if len(found.amr) > _MAX_METHODS or not plain:
         raise ValueError("finish says too many ways of signing in, or some that are not plain text")
-    times = (identity.auth_time, identity.session_ends)
+    times = (found.auth_time, found.session_ends)
     if any(isinstance(time, bool) or not isinstance(time, int | None) for time in times):
         raise TypeError("finish says an auth_time or session_ends that is no whole number")
-    if not all(isinstance(told, Mapping) for told in (identity.id_token, identity.userinfo, identity.api)):
+    if not all(isinstance(told, Mapping) for told in (found.id_token, found.userinfo, found.api)):
         raise TypeError("finish returned claims that are no mapping")
-    checked_keep(identity.keep)
-    return identity
+    keep(found.keep)
+    _texts(found.logout_by, _MAX_LOGOUT)
+    return found
 
 
-def checked_keep(keep: Mapping[str, str]) -> dict[str, str]:
+def keep(kept: Mapping[str, str]) -> dict[str, str]:
     """What a connector keeps of a login, if it is text of some measure."""
-    return _texts(keep, _MAX_KEEP)
+    return _texts(kept, _MAX_KEEP)
 
 
-def checked_question(question: Question) -> Question:
+def logout(url: object) -> str | None:
+    """What ``logout_url`` returned, if a link may lead there."""
+    if url is None:
+        return None
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")) or not url.isprintable():
+        raise ValueError("logout_url returned something that is no URL")
+    return url
+
+
+def question(asked: Question) -> Question:
     """What ``question`` or ``answer`` returned, if it is what it promised to."""
-    if question.kind not in ("password", "one_time_code"):
+    if asked.kind not in ("password", "one_time_code"):
         raise ValueError("it asks what our page does not know")
-    _memory(question.memory)
-    return question
+    _memory(asked.memory)
+    return asked
 
 
 def _memory(wanted: Mapping[str, str]) -> dict[str, str]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 from broker.config import ConnectorConfig
 from broker.connector import (
     Asks,
+    CanLogOut,
     CanProbe,
     CanRefresh,
     Connector,
@@ -32,9 +32,7 @@ from broker.connector import (
     UpstreamError,
     UpstreamIdentity,
     UpstreamRefused,
-    UpstreamStale,
     UpstreamUnavailable,
-    UpstreamUnmet,
 )
 from broker.mapping import ClaimsMap
 from broker.outbound import Circuit
@@ -42,10 +40,10 @@ from broker.protocol.asking import UpstreamRefresh
 from broker.protocol.claims_request import essential_acr
 from broker.protocol.errors import OAuthError, ServerError, TemporarilyUnavailable
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
-from broker.protocol.freshness import Stale, resolve_auth_time
+from broker.upstreams import checked
 from broker.upstreams.answers import as_protocol_error
-from broker.upstreams.checked import checked_departure, checked_identity, checked_keep, checked_question
-from broker.upstreams.passing import Started, login_for, ours
+from broker.upstreams.enough import good_enough
+from broker.upstreams.passing import Started, login_for
 from broker.upstreams.tools import ClientKey
 
 T = TypeVar("T")
@@ -190,6 +188,20 @@ class Upstream:
         await self._is_there()
         return await self._isolated(self._refresh(keep, {} if into is None else into))
 
+    @property
+    def offers_logout(self) -> bool:
+        """Whether people may end their session there too, as the operator decided."""
+        return self._config.offers_logout
+
+    async def logout_url(self, by: Mapping[str, str], back: str) -> str | None:
+        """Where the browser ends its session there and then comes ``back``; None where there is no such way.
+
+        Raises:
+            OAuthError: that cannot be told now.
+        """
+        is_there = self.offers_logout and not self.is_left_alone
+        return await self._isolated(self._logout_url(by, back)) if is_there else None
+
     async def ping(self) -> None:
         """Whether it could serve a login now.
 
@@ -222,18 +234,18 @@ class Upstream:
         return connector
 
     async def _begin(self, login: Login) -> Departure:
-        return checked_departure(await self._connector.begin(login))
+        return checked.departure(await self._connector.begin(login))
 
     async def _finish(
         self, login: Login, pending: PendingLogin, answer: Mapping[str, str]
     ) -> UpstreamIdentity:
-        identity = checked_identity(await self._connector.finish(login, answer, pending.memory))
-        return self._good_enough(identity, pending)
+        identity = checked.identity(await self._connector.finish(login, answer, pending.memory))
+        return self._enough(identity, pending)
 
     async def _question(self, login: Login, pending: PendingLogin) -> Question:
         if not isinstance(self._connector, Asks):
             raise TypeError("it asks nothing")
-        return checked_question(self._connector.question(login, pending.memory))
+        return checked.question(self._connector.question(login, pending.memory))
 
     async def _answer(
         self, login: Login, pending: PendingLogin, fields: Mapping[str, Secret]
@@ -242,15 +254,15 @@ class Upstream:
             raise TypeError("it asks nothing")
         said = await self._connector.answer(login, fields, pending.memory)
         if isinstance(said, Question):
-            return checked_question(said)
-        return self._good_enough(checked_identity(said), pending)
+            return checked.question(said)
+        return self._enough(checked.identity(said), pending)
 
     async def _refresh(self, keep: Mapping[str, str], into: MutableMapping[str, str]) -> UpstreamIdentity:
         if not isinstance(self._connector, CanRefresh) or not keep:
             raise UpstreamUnavailable("nothing was kept by which it could be asked")
         own = dict(keep)
         try:
-            return checked_identity(await self._connector.refresh(own))
+            return checked.identity(await self._connector.refresh(own))
         except UpstreamRefused as error:
             if error.error in {"temporarily_unavailable", "server_error"}:
                 raise UpstreamUnavailable(error.detail) from error
@@ -258,7 +270,13 @@ class Upstream:
         except UpstreamDetour as detour:  # only the person themselves could go that way
             raise UpstreamRefused("access_denied", f"{detour.detour}: {detour.detail}") from detour
         finally:
-            into.update(checked_keep(own))
+            into.update(checked.keep(own))
+
+    async def _logout_url(self, by: Mapping[str, str], back: str) -> str | None:
+        connector = self._connector
+        return (
+            checked.logout(await connector.logout_url(by, back)) if isinstance(connector, CanLogOut) else None
+        )
 
     async def _published(self) -> Published | None:
         connector = self._connector
@@ -321,27 +339,9 @@ class Upstream:
         except Exception as error:  # its code is not ours, and one login is all that it may cost
             raise ServerError(reason="connector_failed", detail=type(error).__name__) from error
 
-    def _good_enough(self, identity: UpstreamIdentity, pending: PendingLogin) -> UpstreamIdentity:
-        """The identity, if it is as fresh and as strong as the client app asked (Core §3.1.2.1, §5.5.1.1)."""
-        asked = pending.asked
-        try:
-            auth_time = resolve_auth_time(
-                identity.auth_time,
-                login_prompted="login" in asked.prompt,
-                max_age=asked.max_age,
-                started_at=pending.started_at,
-                now=self._tools.now(),
-                freshness=self._config.freshness,
-            )
-        except Stale as error:
-            raise UpstreamStale(error.reason, error.detail) from error
-        acr = ours(identity.acr, self._config.acr)
-        wanted = essential_acr(asked.claims) or self.steps_up(asked)
-        if wanted and acr not in wanted:
-            raise UpstreamUnmet("acr_unmet", f"acr {str(identity.acr)[:100]!r}")
-        if (auth_time, acr) == (identity.auth_time, identity.acr):
-            return identity
-        return replace(identity, auth_time=auth_time, acr=acr)
+    def _enough(self, identity: UpstreamIdentity, pending: PendingLogin) -> UpstreamIdentity:
+        wanted = essential_acr(pending.asked.claims) or self.steps_up(pending.asked)
+        return good_enough(identity, pending, self._config, wanted=wanted, now=self._tools.now())
 
     def steps_up(self, asked: AuthorizeRequest) -> tuple[str, ...]:
         """Those of the ``acr_values`` asked for that the operator says this upstream can reach (RFC 9470)."""

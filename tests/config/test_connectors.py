@@ -228,6 +228,22 @@ def test_a_secret_that_is_none_is_refused(desk: Desk, data: bytes, said: str) ->
             "connectors.own.upstream_refresh: it wants access_type: offline",
         ),
         (
+            "{ type: github, name: G, client_id: a, client_secret: file:s, upstream_logout: offer }",
+            "connectors.own.upstream_logout: nobody can be signed out at an upstream of type github",
+        ),
+        (
+            "{ type: google, name: G, client_id: a, client_secret: file:s, upstream_logout: offer }",
+            "connectors.own.upstream_logout: there is no logout at Google",
+        ),
+        (
+            (
+                "{ type: oidc, name: O, issuer: 'https://o', client_id: a, client_secret: file:s,"
+                " authorization_endpoint: 'https://o/a', token_endpoint: 'https://o/t', jwks_uri: 'https://o/k',"
+                " upstream_logout: offer }"
+            ),
+            "connectors.own.upstream_logout: without metadata, say end_session_endpoint",
+        ),
+        (
             "{ type: pool, name: Members, outbound: { timeout: 3s } }",
             "connectors.own.outbound: the broker asks an upstream of type pool nothing over HTTP",
         ),

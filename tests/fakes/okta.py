@@ -103,6 +103,11 @@ class FakeOkta(FakeProvider):
             return 400, {"error": "invalid_request", "error_description": _ONE_WAY}
         return super().refusal(error)
 
+    async def _end_session(self, request: web.Request) -> web.Response:
+        if "id_token_hint" not in request.query:
+            return web.Response(status=400, text="The 'id_token_hint' parameter is required.")
+        return await super()._end_session(request)
+
     async def _token(self, request: web.Request) -> web.Response:
         if self.on("errorCode_429"):
             summary = "API call exceeded rate limit due to too many requests."

@@ -133,6 +133,10 @@ LOGIN = LoginView(
 )
 CODE = replace(LOGIN, kind="one_time_code")
 
+LOGOUT = (
+    "https://sso.acme.example/logout?client_id=broker&post_logout_redirect_uri=https%3A%2F%2Fx%2Fsigned-out"
+)
+
 ORDINARY: Mapping[str, View] = {
     "chooser": ChooserView(client_name="Billing", choices=CHOICES),
     "chooser-many": ChooserView(client_name="Billing", choices=MANY, search=SEARCH),
@@ -169,6 +173,9 @@ ORDINARY: Mapping[str, View] = {
     "grants-none": replace(GRANTS, grants=()),
     "signed-out": SignedOutView(upstream="Acme staff"),
     "signed-out-bare": SignedOutView(),
+    "signed-out-offered": SignedOutView(upstream="Acme staff", upstream_url=LOGOUT),
+    "signed-out-there": SignedOutView(there=True),
+    "signed-out-not-here": SignedOutView(there=True, account_url="/account"),
     "bounce": BounceView(action="/callback/staff", fields=FIELDS),
     "form-post": FormPostView(
         action="https://billing.acme.example/callback", fields=FIELDS, client_name="Billing"
@@ -211,7 +218,7 @@ WORST: Mapping[str, View] = {
             for line, name in zip(GRANTS.grants, (LONG_NAME, LONG_WORD), strict=True)
         ),
     ),
-    "worst-signed-out": SignedOutView(upstream=LONG_WORD),
+    "worst-signed-out": SignedOutView(upstream=LONG_WORD, upstream_url=LOGOUT),
     "worst-leaving": LeavingView(url="https://billing.acme.example/", client_name=LONG_WORD),
 }
 

@@ -18,6 +18,7 @@ from broker.pages import (
     FormPostView,
     LeavingView,
     Pages,
+    SignedOutView,
     UnsafeAddressError,
     View,
 )
@@ -81,6 +82,7 @@ _ADDRESSES = {
     "not_you_url",
     "other_url",
     "sign_out_action",
+    "upstream_url",
     "url",
     "withdraw_action",
 }
@@ -170,6 +172,7 @@ def test_a_dangerous_address_stops_the_page(url):
         replace(CONSENT, action=url),
         replace(CONSENT, not_you_url=url),
         replace(ERROR, back_url=url),
+        SignedOutView(upstream="x", upstream_url=url),
     ):
         with pytest.raises(UnsafeAddressError):
             PAGES.render(view)
