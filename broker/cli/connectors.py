@@ -16,6 +16,7 @@ from broker.cli import connectors_add
 from broker.cli.operator import OperatorError, answer, command, config_argument, json_argument, load_config
 from broker.config import Config
 from broker.connector import Finding
+from broker.protocol.metadata import SIGNED_OUT
 from broker.upstreams import Upstreams
 
 _SIGNS = {True: "✓", False: "✗", None: "·"}
@@ -49,6 +50,7 @@ def _list(options: argparse.Namespace) -> int:
             "name": connector.name,
             "enabled": connector.enabled,
             "redirect_uri": connectors_add.redirect_uri(config, connector.id),
+            "post_logout_redirect_uri": config.issuer + SIGNED_OUT if connector.offers_logout else None,
         }
         for connector in config.connectors.values()
     ]
@@ -57,8 +59,9 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     for row in rows:
         off = "" if row["enabled"] else " (disabled)"
-        uri = f", {row['redirect_uri']}" if row["redirect_uri"] is not None else ""
-        print(f"{row['id']}: {row['type']}, {row['name']}{off}{uri}")
+        uris = (row["redirect_uri"], row["post_logout_redirect_uri"])
+        told = "".join(f", {uri}" for uri in uris if uri is not None)
+        print(f"{row['id']}: {row['type']}, {row['name']}{off}{told}")
     return 0
 
 

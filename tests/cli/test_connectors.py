@@ -96,7 +96,11 @@ def test_list_says_what_there_is_and_what_to_register(run: Run, config: Path) ->
         "name": "Staff login",
         "enabled": True,
         "redirect_uri": "http://127.0.0.1:8999/callback/staff",
+        "post_logout_redirect_uri": None,
     }
+    config.write_text(config.read_text().replace("type: oidc", "type: oidc\n    upstream_logout: offer", 1))
+    done = run("connectors", "list", "--config", "broker.yaml", SECRET=SECRET)
+    assert done.stdout.splitlines()[0].endswith("/callback/staff, http://127.0.0.1:8999/signed-out")
 
 
 def test_probe_says_what_works_and_what_does_not(run: Run, config: Path, idp: FakeProvider) -> None:

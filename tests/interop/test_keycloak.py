@@ -47,6 +47,7 @@ async def served(acme, tmp_path_factory):
             "name": "Staff",
             "get_user_info": True,
             "pass_through": {"login_hint": "pass"},
+            "upstream_logout": "offer",
         },
         "thin": {**common, "name": "Staff, ID Token only"},
         "deep": {**common, "name": "Staff, with the access token", "roles_from_access_token": True},
@@ -253,3 +254,34 @@ async def test_a_callback_that_was_used_is_used_up(served, app, browser):
     again = await browser.open(url)
     assert isinstance(again, Page)
     assert again.status >= 400
+
+
+# ── The way out ───────────────────────────────────────────────────────────────────────────────
+
+
+async def signed_out(served, browser: Browser) -> Page:
+    """The page that says so, after the button on the account page."""
+    account = await browser.page(f"{served.issuer}/account")
+    (form,) = [form for form in account.forms if form.action.endswith("/sign-out")]
+    page = await browser.post(account, f"{served.issuer}{form.action}", dict(form.fields))
+    assert isinstance(page, Page)
+    return page
+
+
+@pytest.mark.proves(
+    "keycloak", "signed out here and there, without a question; the next login asks again", against=KEYCLOAK
+)
+async def test_who_wants_it_is_signed_out_of_the_realm_too(served, app, browser):
+    await sign_in(browser, await to_keycloak(app, browser))
+    await signed_out(served, browser)
+    begun = await app.do("begin", scope=SCOPE, connector="staff")
+    # Signed out here alone: the realm still knows her, and lets her in without a word.
+    assert isinstance(await browser.open(begun["url"]), Arrival)
+
+    page = await signed_out(served, browser)
+    (link,) = [link for link in page.links if "/protocol/openid-connect/logout?" in link]
+    back = await browser.page(link)
+    assert (back.url, back.status) == (f"{served.issuer}/signed-out", 200)
+    assert "You are signed out" in back.text
+    asked_again = await to_keycloak(app, browser)
+    assert any("username" in dict(form.fields) for form in asked_again.forms)
