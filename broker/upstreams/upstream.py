@@ -115,7 +115,8 @@ class Upstream:
             UpstreamDetour: the login begins once more.
         """
         await self._is_there()
-        return await self._isolated(self._finish(self._login(Started.of(pending, state)), pending, answer))
+        login = self._login(Started.of(pending, state))
+        return await self._isolated(self._finish(login, pending, answer), detours=True)
 
     @property
     def asks(self) -> bool:
@@ -317,14 +318,14 @@ class Upstream:
             return True
         return True
 
-    async def _isolated(self, call: Awaitable[T]) -> T:
-        """The one gate for everything that a connector may do wrong."""
+    async def _isolated(self, call: Awaitable[T], *, detours: bool = False) -> T:
+        """The one gate for everything that a connector may do wrong. Only a login can begin once more."""
         try:
             async with asyncio.timeout(self._deadline):
                 return await call
-        except UpstreamDetour:
-            raise
         except UpstreamError as error:
+            if detours and isinstance(error, UpstreamDetour):
+                raise
             raise as_protocol_error(error) from error
         except TimeoutError as error:
             detail = f"no end after {self._deadline:.0f} s"

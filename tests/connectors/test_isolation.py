@@ -167,6 +167,13 @@ async def test_an_upstream_that_wants_the_person_at_a_refresh_refuses_it(outside
             await stage.upstream.refresh({"token": "t"})
 
 
+async def test_only_a_login_can_begin_once_more(outside, idp):
+    name = outside(begin='from broker.connector import UpstreamDetour\nraise UpstreamDetour("again")')
+    async with opened(idp, {"up": {"type": name, "door": "door.example"}}) as stage:
+        with pytest.raises(OAuthError):
+            await stage.login().begin()
+
+
 async def test_one_that_fails_leaves_the_others_alone(outside, idp):
     connectors = {
         "bad": {"type": outside(begin="raise RuntimeError"), "door": "door.example"},
