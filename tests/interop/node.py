@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.interop import broker
 from tests.interop.processes import Talking, running
 
 HERE = Path(__file__).parent
@@ -123,3 +124,14 @@ async def client_app(
         known = {"client_id": client_id, "secret": secret, "method": method, "redirect_uri": redirect_uri}
         await app.do("discover", issuer=issuer, metadata=metadata, **known)
         yield app
+
+
+def billing(issuer: str) -> contextlib.AbstractAsyncContextManager[ClientApp]:
+    """The app of `tests.interop.broker.TRUSTED_APP`, at the broker."""
+    return client_app(
+        issuer,
+        client_id="billing",
+        secret=broker.APP_SECRET,
+        method="client_secret_basic",
+        redirect_uri=broker.APP,
+    )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.flow.broker import CHALLENGE
 from tests.interop import broker, emulated
 from tests.interop.browser import Arrival, Browser, Page
-from tests.interop.test_strangers import redeem
+from tests.interop.by_hand import authorize_url, redeem
 
 EMULATE = "emulate 0.12"
 
@@ -107,22 +106,11 @@ def _hers(page: Page) -> dict[str, str]:
 async def login(met, name: str) -> tuple[dict, dict]:
     """A whole login by Ada."""
     served, known = met
-    query = {
-        "client_id": "billing",
-        "redirect_uri": broker.APP,
-        "response_type": "code",
-        "scope": "openid profile email staff",
-        "nonce": "n",
-        "state": "s",
-        "code_challenge": CHALLENGE,
-        "code_challenge_method": "S256",
-        "connector": name,
-    }
     browser = Browser(
         apps=[broker.APP], sites=[served.issuer], tls=known.authority.client(), proxy=known.proxy
     )
     async with browser:
-        landed = await browser.open(f"{served.issuer}/authorize?{urlencode(query)}")
+        landed = await browser.open(authorize_url(served.issuer, name))
         assert isinstance(landed, Page), landed
         landed = await (_at_auth0 if name == "auth0" else _at_emulate)(browser, landed)
         while isinstance(landed, Page) and landed.forms:  # a form_post leaves by itself where there is script

@@ -86,13 +86,7 @@ async def served(acme, tmp_path_factory):
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def app(served):
     """The client app that every test here uses."""
-    async with node.client_app(
-        served.issuer,
-        client_id="billing",
-        secret=broker.APP_SECRET,
-        method="client_secret_basic",
-        redirect_uri=broker.APP,
-    ) as speaking:
+    async with node.billing(served.issuer) as speaking:
         yield speaking
 
 

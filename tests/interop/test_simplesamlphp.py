@@ -109,13 +109,7 @@ async def _registered(issuer: str, name: str) -> dict[str, Any]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def app(served):
-    async with node.client_app(
-        served.issuer,
-        client_id="billing",
-        secret=broker.APP_SECRET,
-        method="client_secret_basic",
-        redirect_uri=broker.APP,
-    ) as speaking:
+    async with node.billing(served.issuer) as speaking:
         yield speaking
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.flow.broker import CHALLENGE, VERIFIER, claims
 from tests.interop import broker, strangers
 from tests.interop.browser import Arrival, Browser
+from tests.interop.by_hand import authorize_url, redeem
 
 pytestmark = [
     pytest.mark.interop,
@@ -56,40 +55,12 @@ async def met(tmp_path_factory):
 async def login(met, name: str, **asked: str) -> tuple[dict, dict]:
     """A whole login at this one: our ID Token's claims, and our userinfo answer."""
     served, known = met
-    query = {
-        "client_id": "billing",
-        "redirect_uri": broker.APP,
-        "response_type": "code",
-        "scope": "openid profile email",
-        "nonce": "n",
-        "state": "s",
-        "code_challenge": CHALLENGE,
-        "code_challenge_method": "S256",
-        "connector": name,
-        **asked,
-    }
     site = "://".join(urlsplit(known[name].issuer)[:2])
     async with Browser(apps=[broker.APP], sites=[site, served.issuer]) as browser:
-        landed = await known[name].sign_in(browser, f"{served.issuer}/authorize?{urlencode(query)}")
+        landed = await known[name].sign_in(browser, authorize_url(served.issuer, name, **asked))
     assert isinstance(landed, Arrival), landed
     assert "code" in landed.answer, (landed.answer, served.process.lines[-5:])
     return await redeem(served.issuer, landed.answer["code"])
-
-
-async def redeem(issuer: str, code: str) -> tuple[dict, dict]:
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": broker.APP,
-        "code_verifier": VERIFIER,
-    }
-    headers = {"Authorization": aiohttp.encode_basic_auth("billing", broker.APP_SECRET)}
-    async with aiohttp.ClientSession() as app:
-        async with app.post(f"{issuer}/token", data=form, headers=headers) as answer:
-            tokens = await answer.json()
-        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-        async with app.get(f"{issuer}/userinfo", headers=bearer) as answer:
-            return claims(tokens["id_token"]), await answer.json()
 
 
 @pytest.mark.proves("oidc", "a whole login, with userinfo", against="django-oauth-toolkit 3.4")
