@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 MARKERS = (
     "row(id): the row of the attack catalogue that this test proves",
+    "standard(name, rule): the standard's rule that this test proves, as its section and some words",
     "proves(connector, what, against): what this test shows of a connector, in an operator's words",
 )
 
