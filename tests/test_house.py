@@ -37,6 +37,8 @@ FLOORS = {
     "broker.config": 1,
     "broker.events": 1,
     "broker.domains": 1,
+    "broker.client_keys": 1,
+    "broker.clients": 1,
     # the ground
     "broker.protocol": 0,
     "broker.mapping": 0,

@@ -85,3 +85,13 @@ class Circuit:
             self._breaker.probed(self._clock(), answered=answered)
             if answered:
                 self._told(False, "")
+
+
+class NeverOpen(Circuit):
+    """For those of whom nobody asks whether they answer again: each call finds out by itself."""
+
+    def __init__(self, clock: Callable[[], float], now: Callable[[], float]) -> None:
+        super().__init__(clock, now, lambda _opened, _why: None)
+
+    def unanswered(self, why: str, *, asks_for: str = "") -> None:
+        """It is not held against them."""

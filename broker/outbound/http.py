@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from urllib.parse import quote_plus
@@ -21,13 +22,15 @@ from yarl import URL
 
 from broker.config import OutboundConfig
 from broker.connector import Answer, Json, Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
-from broker.outbound.circuit import Circuit
+from broker.outbound.circuit import Circuit, NeverOpen
 from broker.outbound.documents import Documents
 from broker.outbound.sessions import NOT_ALLOWED, Sessions, Way
 
 MAX_BODY = 1 << 20
 """Bytes of an answer; none is compressed, so these are all the bytes there are."""
 MAX_URL = 4096
+MAX_STRANGERS = 512
+"""Those of whom connections and documents are kept."""
 MAX_WAITING = 1024
 """Calls to one upstream under way or waiting for a connection."""
 
@@ -61,6 +64,8 @@ class Outbound:
         """``told`` hears which upstream is left alone, or asked again, and why."""
         self._config, self._clock, self._now, self._told = config, clock, now, told
         self._clients: dict[str, UpstreamClient] = {}
+        self._strangers: OrderedDict[str, UpstreamClient] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
 
     def client(self, name: str, way: Way = _USUAL) -> UpstreamClient:
         """The share of the upstream called ``name``: connections, limits and documents of its own."""
@@ -69,10 +74,28 @@ class Outbound:
             self._clients[name] = UpstreamClient(self._config, self._clock, circuit, way)
         return self._clients[name]
 
+    def stranger(self, name: str) -> UpstreamClient:
+        """The share of somebody who may be anybody, such as a client app that registered itself.
+
+        Of those only so many are kept, and the one that was asked for longest ago goes.
+        """
+        known = self._strangers.pop(name, None)
+        if known is None:
+            known = UpstreamClient(self._config, self._clock, NeverOpen(self._clock, self._now))
+        self._strangers[name] = known
+        if len(self._strangers) > MAX_STRANGERS:
+            _, oldest = self._strangers.popitem(last=False)
+            closing = asyncio.get_running_loop().create_task(oldest.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        return known
+
     async def close(self) -> None:
         """Close every connection."""
-        await asyncio.gather(*(client.close() for client in self._clients.values()))
+        everybody = [*self._clients.values(), *self._strangers.values()]
+        await asyncio.gather(*(client.close() for client in everybody), *self._closing)
         self._clients.clear()
+        self._strangers.clear()
 
 
 class UpstreamClient:

@@ -1,0 +1,115 @@
+"""The public keys of client apps, and of whoever else signs for them: given in an entry, or fetched.
+
+Owns `Keyholder` and `PublicKeys`. RFC 7517 §5; RFC 7591 §2 (``jwks``, ``jwks_uri``); OpenID Connect Core
+§10.1.1 and §10.2.1 (rotation). What a client names is fetched through the guard of `broker.outbound`,
+is kept as long as a document is, and is asked for anew only when a token names a key that is not in it, at
+most once a minute. The keys of one are never tried for another (RFC 8725 §3.10).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from broker.connector import UpstreamError, UpstreamInvalid
+from broker.jose import EncryptionKey, JoseError, KeySet, Signed, UnknownKid, read
+from broker.outbound import Outbound
+from broker.protocol.client import Client
+
+_MAX_READ = 1024
+"""Sets that stay read; a client app takes one for each of its two uses."""
+
+
+class KeysUnavailable(Exception):
+    """The keys could not be had now, which says nothing of what they would have said."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyholder:
+    """Somebody with public keys: exactly one of ``jwks`` and ``jwks_uri`` says which."""
+
+    name: str
+    """Whom caches know it by: no two are the same."""
+    jwks: Mapping[str, Any] | None = field(default=None, repr=False)
+    jwks_uri: str | None = None
+
+    @classmethod
+    def of(cls, client: Client) -> Self:
+        """The client app, as its entry or registration says."""
+        return cls(name=f"client {client.client_id}", jwks=client.jwks, jwks_uri=client.jwks_uri)
+
+
+class PublicKeys:
+    """What others sign with and are encrypted to, by who they are."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+        self._read: OrderedDict[tuple[str, str], tuple[Mapping[str, Any], Any]] = OrderedDict()
+
+    async def verified(
+        self, holder: Keyholder, token: str, *, algorithms: Collection[str], typ: Collection[str] | None
+    ) -> Signed:
+        """What ``holder`` signed; see `broker.jose.read`.
+
+        Raises:
+            JoseError: it did not sign this.
+            KeysUnavailable: its keys cannot be had now.
+        """
+        keys = self._key_set(holder, await self._document(holder))
+        try:
+            return read(token, keys, algorithms=algorithms, typ=typ)
+        except UnknownKid:
+            if holder.jwks_uri is None:
+                raise
+        # Perhaps rotated (Core §10.1.1). A minute passes before another stranger's kid is looked up.
+        newer = self._key_set(holder, await self._document(holder, newer=True))
+        return read(token, newer, algorithms=algorithms, typ=typ)
+
+    async def encryption(self, holder: Keyholder, alg: str) -> EncryptionKey:
+        """What is encrypted to for ``holder`` by ``alg``.
+
+        Raises:
+            JoseError: it has no such key.
+            KeysUnavailable: its keys cannot be had now.
+        """
+        document = await self._document(holder)
+        found: EncryptionKey = self._kept(
+            (holder.name, alg), document, lambda: EncryptionKey.from_jwks(document, alg)
+        )
+        return found
+
+    def _key_set(self, holder: Keyholder, document: Mapping[str, Any]) -> KeySet:
+        found: KeySet = self._kept((holder.name, "sig"), document, lambda: KeySet.from_jwks(document))
+        return found
+
+    def _kept(self, name: tuple[str, str], document: Mapping[str, Any], make: Any) -> Any:
+        """What was read of this very edition, or is read now."""
+        held = self._read.get(name)
+        if held is not None and held[0] is document:
+            self._read.move_to_end(name)
+            return held[1]
+        made = make()
+        self._read[name] = (document, made)
+        if len(self._read) > _MAX_READ:
+            self._read.popitem(last=False)
+        return made
+
+    async def _document(self, holder: Keyholder, *, newer: bool = False) -> Mapping[str, Any]:
+        if holder.jwks is not None:
+            return holder.jwks
+        if holder.jwks_uri is None:
+            raise JoseError("no_keys", f"{holder.name} has no keys")
+        http = self._outbound.stranger(holder.name)
+        try:
+            return await (http.newer_document if newer else http.document)(holder.jwks_uri)
+        except UpstreamInvalid as error:
+            raise JoseError(f"jwks_{error.reason}", error.detail) from error
+        except UpstreamError as error:
+            raise KeysUnavailable("jwks_unavailable", error.detail) from error
