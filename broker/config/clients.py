@@ -15,10 +15,10 @@ from broker.config.images import Images
 from broker.config.partly import Partly, read_partly
 from broker.config.problems import Path, Report, did_you_mean
 from broker.config.tree import Node
-from broker.config.uris import ApplicationType, check_own_query, check_redirect_uri
 from broker.config.written import ClientEntry
 from broker.protocol.client import Client, SigningAlg, secret_digest
 from broker.protocol.names import Names
+from broker.protocol.uris import ApplicationType, check_own_query, check_redirect_uri
 
 # Visible, so that it can be read aloud; without the colon that ends it in HTTP Basic (RFC 7617 §2).
 OWN = "broker."

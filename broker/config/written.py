@@ -18,7 +18,6 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from broker.config.uris import ApplicationType, check_issuer
 from broker.config.words import (
     DurationOrNone,
     Line,
@@ -34,6 +33,7 @@ from broker.config.written_connector import ConnectorEntry
 from broker.connector import Duration, Secret
 from broker.protocol.client import AuthMethod, GrantType, SigningAlg
 from broker.protocol.routing import ByDomain, Remembered
+from broker.protocol.uris import ApplicationType, check_issuer
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 

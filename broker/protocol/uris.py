@@ -1,12 +1,14 @@
-"""Which URIs an operator may write: our issuer, and where client apps are answered.
+"""Which URIs may be written: our issuer, and where client apps are answered.
 
 RFC 8414 §2 (issuer); RFC 6749 §3.1.2, RFC 9700 §2.1 and §4.1 (redirect_uri); RFC 8252 §7 and §8.4
-(native apps). Each check raises ValueError with a sentence that says what is wrong.
+(native apps). Each check raises ValueError with a sentence that says what is wrong. What a stranger writes when it
+registers is held against a little more than what an operator writes.
 """
 
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -95,3 +97,36 @@ def check_redirect_uri(text: str, application_type: ApplicationType) -> None:
         raise ValueError("needs a scheme that is a domain name backwards, such as com.example.app")
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password")
+
+
+def is_loopback(text: str) -> bool:
+    """Whether an http URI stays on the machine of the browser (RFC 8252 §7.3)."""
+    parts = urlsplit(text)
+    return parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
+
+
+def check_stranger_redirect_uri(text: str, application_type: ApplicationType) -> None:
+    """The same for an app that registers itself: beside that, no address of somebody's inner network."""
+    check_redirect_uri(text, application_type)
+    check_own_query(text, application_type)
+    parts = urlsplit(text)
+    if parts.scheme == "https" and not _is_public(parts.hostname or ""):
+        raise ValueError("must not name an address that is not public")
+
+
+def check_stranger_page(text: str) -> None:
+    """A page or a document of a stranger's: an https URL, which nothing here fetches by itself."""
+    parts = _split(text)
+    if parts.scheme != "https":
+        raise ValueError("must be an https URL")
+    _host(parts)
+
+
+def _is_public(host: str) -> bool:
+    """Whether an address written out is one of the whole Internet; a name is for DNS to tell."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        # The last label of a name is never a number: what looks so is an address in an odd spelling.
+        return host != "localhost" and re.fullmatch(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?", host) is None
+    return address.is_global and not address.is_multicast
