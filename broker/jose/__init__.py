@@ -7,24 +7,41 @@ Owns everything JOSE: `keys` (RFC 7517, RFC 7638), `compact` (RFC 7515, RFC 8725
 from broker.jose.compact import ABSENT, Signed, read, sign, sign_with_secret, verify
 from broker.jose.encrypted import ENCODINGS, DecryptionKey
 from broker.jose.encrypting import DEFAULT_ENCODING, WRAPPINGS, EncryptionKey
-from broker.jose.keys import ASYMMETRIC, JoseError, KeySet, SigningKey, UnknownKid, VerificationKey
+from broker.jose.keys import (
+    ASYMMETRIC,
+    JoseError,
+    KeySet,
+    SigningKey,
+    UnknownKid,
+    VerificationKey,
+    thumbprint,
+)
+from broker.jose.proofs import PROOF_ALGORITHMS, Proof, read_proof
+from broker.jose.shared import HMAC, SHORTEST, read_with_secret
 
 __all__ = [
     "ABSENT",
     "ASYMMETRIC",
     "DEFAULT_ENCODING",
     "ENCODINGS",
+    "HMAC",
+    "PROOF_ALGORITHMS",
+    "SHORTEST",
     "WRAPPINGS",
     "DecryptionKey",
     "EncryptionKey",
     "JoseError",
     "KeySet",
+    "Proof",
     "Signed",
     "SigningKey",
     "UnknownKid",
     "VerificationKey",
     "read",
+    "read_proof",
+    "read_with_secret",
     "sign",
     "sign_with_secret",
+    "thumbprint",
     "verify",
 ]

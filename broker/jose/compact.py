@@ -92,10 +92,10 @@ def read(token: str, keys: KeySet, *, algorithms: Collection[str], typ: Collecti
         UnknownKid: the key is not in this set.
         JoseError: everything else that is wrong with it.
     """
-    head, payload, signature, message = _take_apart(token)
-    alg, kid = _check_header(_read_json(head, "bad_header"), algorithms, typ)
+    head, payload, signature, message = take_apart(token)
+    alg, kid = check_header(read_json(head, "bad_header"), algorithms, typ, known=ASYMMETRIC)
     candidates = keys.candidates(kid, alg)
-    claims = _read_json(payload, "bad_payload")
+    claims = read_json(payload, "bad_payload")
     candidates = [key for key in candidates if key.speaks_for(claims)]
     if not candidates:
         raise JoseError("key_issuer_mismatch", "the key that is named belongs to another issuer")
@@ -106,7 +106,7 @@ def read(token: str, keys: KeySet, *, algorithms: Collection[str], typ: Collecti
     return Signed(alg, claims)
 
 
-def _take_apart(token: str) -> tuple[bytes, bytes, bytes, bytes]:
+def take_apart(token: str) -> tuple[bytes, bytes, bytes, bytes]:
     """Header, payload, signature, and what the signature covers. Size and shape come before all else."""
     if len(token) > MAX_TOKEN:
         raise JoseError("token_too_large")
@@ -122,19 +122,28 @@ def _take_apart(token: str) -> tuple[bytes, bytes, bytes, bytes]:
         raise JoseError("not_base64url") from error
 
 
-def _read_json(data: bytes, reason: str) -> dict[str, Any]:
+def read_json(data: bytes, reason: str) -> dict[str, Any]:
+    """The JSON object that a part of a token holds; ``reason`` is what to say where it is none."""
     try:
         return strictjson.parse_object(data)
     except strictjson.StrictJSONError as error:
         raise JoseError(reason, str(error)) from error
 
 
-def _check_header(
-    header: Mapping[str, Any], algorithms: Collection[str], typ: Collection[str] | None
+def check_header(
+    header: Mapping[str, Any],
+    algorithms: Collection[str],
+    typ: Collection[str] | None,
+    *,
+    known: Collection[str],
 ) -> tuple[str, str | None]:
-    """The token's ``alg`` and ``kid``; everything that would change its meaning is refused."""
+    """The token's ``alg`` and ``kid``; everything that would change its meaning is refused.
+
+    ``known`` are the algorithms of the kind of key that the caller has, whatever ``algorithms`` says: a
+    public key is never taken for a secret (RFC 8725 §2.1).
+    """
     alg, kid = header.get("alg"), header.get("kid")
-    if not isinstance(alg, str) or alg not in ASYMMETRIC or alg not in algorithms:
+    if not isinstance(alg, str) or alg not in known or alg not in algorithms:
         raise JoseError("bad_algorithm", f"alg {str(alg)[:20]!r} is not allowed here")
     if "crit" in header or "b64" in header:  # RFC 7515 §4.1.11: we understand no extension; RFC 7797
         raise JoseError("critical_header")

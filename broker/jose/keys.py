@@ -11,6 +11,7 @@ import warnings
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Self
 
 import msgspec
@@ -45,6 +46,8 @@ _MEMBERS: Mapping[str, tuple[type[RSAKey | ECKey | OKPKey], tuple[str, ...]]] = 
     "OKP": (OKPKey, ("crv", "x")),
 }
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
+PRIVATE = frozenset({*_PRIVATE, "oth", "k"})
+"""Members that no public key has (RFC 7518 §6)."""
 _GENERATE: Mapping[str, Mapping[str, Any]] = {
     "RS256": {"kty": "RSA", "size": 2048},
     "PS256": {"kty": "RSA", "size": 2048},
@@ -212,13 +215,13 @@ class KeySet:
         listed = document.get("keys") if isinstance(document, Mapping) else None
         if not isinstance(listed, list):
             raise JoseError("bad_key_set", "no list of keys")
-        read = (_read_key(entry) for entry in listed[:MAX_KEYS])
+        read = (read_key(entry) for entry in listed[:MAX_KEYS])
         return cls(tuple(key for key in read if key is not None))
 
     @classmethod
     def of(cls, keys: Iterable[SigningKey]) -> Self:
         """The public halves of keys of our own."""
-        read = (_read_key(key.public_jwk()) for key in keys)
+        read = (read_key(key.public_jwk()) for key in keys)
         return cls(tuple(key for key in read if key is not None))
 
     def candidates(self, kid: str | None, alg: str) -> list[VerificationKey]:
@@ -258,7 +261,7 @@ def _allowed(entry: Mapping[str, Any]) -> frozenset[str]:
     return able & {alg} if isinstance(alg, str) else frozenset()
 
 
-def _read_key(entry: object) -> VerificationKey | None:
+def read_key(entry: object) -> VerificationKey | None:
     """One key of a set, or None when it is not one that verifies our tokens."""
     if not isinstance(entry, Mapping) or not (algorithms := _allowed(entry)):
         return None
@@ -276,6 +279,27 @@ def _read_key(entry: object) -> VerificationKey | None:
     if issuer is not None and not (isinstance(issuer, str) and issuer):
         return None  # it belongs to somebody who cannot be told
     return VerificationKey(kid if isinstance(kid, str) and kid else None, algorithms, key, issuer)
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The name that a key has by itself: SHA-256 over its required members (RFC 7638 §3).
+
+    Raises:
+        JoseError: it is no public key that we know, or a member has not its one spelling.
+    """
+    kind = jwk.get("kty")
+    _, names = _MEMBERS.get(kind, (None, ())) if isinstance(kind, str) else (None, ())
+    members = {name: jwk.get(name) for name in ("kty", *names)}
+    if not names or not all(isinstance(value, str) for value in members.values()):
+        raise JoseError("bad_key", "not a public key")
+    try:
+        for name in names:
+            if name != "crv":
+                b64decode(str(members[name]).encode())
+    except ValueError as error:
+        raise JoseError("bad_key", f"{name} is not base64url in its one spelling") from error
+    canonical = msgspec.json.encode(dict(sorted(members.items())))
+    return b64encode(sha256(canonical).digest()).decode()
 
 
 def _sound_rsa(modulus: str, exponent: str) -> bool:
