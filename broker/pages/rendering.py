@@ -24,6 +24,8 @@ ICONS: Final = frozenset(path.stem for path in (_HERE / "static" / "icons").glob
 """The names of the icons that a `Choice` may have."""
 
 LOCALE: Final = _HERE / "locale"
+_SHEETS: Final = ("page", "choose", "ask", "account")
+"""The style sheets: what every page needs, and what only some do."""
 SEARCH_FROM: Final = 9
 """From how many choices on there is a field to search them."""
 
@@ -46,14 +48,14 @@ class Pages:
             path.stem: self._files.add(path.stem, ".svg", path.read_bytes())
             for path in sorted((_HERE / "static" / "icons").glob("*.svg"))
         }
-        style = stylesheet_head() + _without_comments((_HERE / "static" / "page.css").read_text("utf-8"))
         shared = {
-            "style_url": self._files.add("page", ".css", style.encode()),
+            "styles": {name: self._sheet(name) for name in _SHEETS},
             "script_url": self._files.add("page", ".js", _without_remarks(_HERE / "static" / "page.js")),
             "favicon_url": self._icons["door"],
             "search_from": SEARCH_FROM,
             "person_limit": safety.PERSON_LIMIT,
             "messages": words.MESSAGES,
+            "house": "",
         }
         self._languages = words.load_languages(locale)
         self._templates = {
@@ -73,8 +75,10 @@ class Pages:
         if isinstance(view, views.FormPostView):
             headers = safety.page_headers(_form_sources(view))
         elif isinstance(view, views.DepartureView):
-            headers = safety.page_headers(safety.form_sources(view.action))
-        elif isinstance(view, views.ErrorView | views.LoginView):
+            headers = safety.page_headers(safety.sources(view.action))
+        elif isinstance(view, views.SignedOutView) and view.frames:
+            headers = safety.page_headers(frames=safety.sources(*view.frames))
+        elif isinstance(view, views.ErrorView | views.LoginView | views.DeviceCodeView):
             status = view.status
         return Page(html.encode("utf-8", "replace"), headers, status)
 
@@ -116,6 +120,11 @@ class Pages:
         names = environment.list_templates(filter_func=lambda name: not name.startswith("_"))
         return {name: environment.get_template(name) for name in names}
 
+    def _sheet(self, name: str) -> str:
+        """The path of a style sheet: the page's own has the colours before it."""
+        style = _without_comments((_HERE / "static" / f"{name}.css").read_text("utf-8"))
+        return self._files.add(name, ".css", ((stylesheet_head() if name == "page" else "") + style).encode())
+
     def _image(self, name: str | None) -> str | None:
         """The path of an icon by its name or of a file we serve; anything else is no image."""
         if name is None:
@@ -125,7 +134,7 @@ class Pages:
 
 def _form_sources(view: views.FormPostView) -> str:
     web = (address for address in view.onward if address.startswith(("https://", "http://")))
-    return safety.form_sources(view.action, *web)
+    return safety.sources(view.action, *web)
 
 
 def _date(instant: float, language: words.Language) -> Markup:

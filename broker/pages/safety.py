@@ -76,8 +76,8 @@ def _hostname(url: str) -> str:
         return ""
 
 
-def form_sources(*addresses: str) -> str:
-    """The CSP sources that allow a form to these addresses: their exact origins (CSP 3 §6.7.2.7)."""
+def sources(*addresses: str) -> str:
+    """The CSP sources for a form or a frame at these addresses: their exact origins (CSP 3 §6.7.2.7)."""
     return " ".join(dict.fromkeys(_source(address) for address in addresses))
 
 
@@ -89,13 +89,14 @@ def _source(address: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
-def page_headers(form_action: str = "'self'") -> Mapping[str, str]:
-    """The headers of a page, with what it may load and where its form may go."""
+def page_headers(form_action: str = "'self'", *, frames: str = "") -> Mapping[str, str]:
+    """The headers of a page, with what it may load, where its form may go, and whom it may frame."""
+    framed = f"frame-src {frames}; " if frames else ""
     return {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": (
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-            f"form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
+            f"{framed}form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
         ),
         "Cache-Control": "no-store",
         "Pragma": "no-cache",

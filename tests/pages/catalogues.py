@@ -24,7 +24,9 @@ def write_catalogue(folder: Path, tag: str, translate: Callable[[str], str]) -> 
     catalogue = Catalog(locale=None)
     for message in template_catalogue():
         if message.id:
-            catalogue.add(message.id, translate(message.id))
+            many = isinstance(message.id, tuple)
+            said = tuple(map(translate, message.id)) if many else translate(message.id)
+            catalogue.add(message.id, said)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     target = folder / tag / "LC_MESSAGES" / "pages.mo"

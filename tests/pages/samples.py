@@ -11,6 +11,10 @@ from broker.pages import (
     ChooserView,
     ConsentView,
     DepartureView,
+    Detail,
+    DeviceCodeView,
+    DeviceConfirmView,
+    DeviceDoneView,
     ErrorView,
     Forget,
     FormPostView,
@@ -22,6 +26,7 @@ from broker.pages import (
     ScopeLine,
     Search,
     SignedOutView,
+    SignOutView,
     View,
 )
 
@@ -133,6 +138,49 @@ LOGIN = LoginView(
 )
 CODE = replace(LOGIN, kind="one_time_code")
 
+DETAILS = (
+    Detail(title="Send 30.00 EUR", lines=("To Merchant Ltd, DE02 1001 0010 9307 1182 03", "Once, on 12 May")),
+    Detail(title="See the balance of your account"),
+)
+DEVICE_CODE = DeviceCodeView(action="/device", csrf=HANDLE)
+DEVICE = DeviceConfirmView(
+    client_name="Television",
+    client_host="tv.acme.example",
+    user_code="WDJB-MJHT",
+    asked_from="192.0.2.17",
+    minutes_ago=2,
+    person="ada@acme.example",
+    not_you_url="/device/not-you?flow=x",
+    action="/device/confirm",
+    csrf=HANDLE,
+    fields=(("flow", HANDLE),),
+    scopes=SCOPES,
+    account_url="/account",
+)
+SIGN_OUT = SignOutView(
+    client_name="Billing",
+    person="ada@acme.example",
+    action="/logout",
+    csrf=HANDLE,
+    fields=(("flow", HANDLE),),
+)
+SIGNED_OUT_OF = SignedOutView(
+    client_name="Billing",
+    upstream="Acme staff",
+    ended=("Billing", "Field maps"),
+    open=("Wiki",),
+    onward_url="https://billing.acme.example/bye?state=x",
+)
+FRAMED = replace(
+    SIGNED_OUT_OF,
+    frames=(
+        "https://billing.acme.example/out?sid=x",
+        "http://127.0.0.1:8081/out",
+        "https://billing.acme.example/2",
+    ),
+)
+"""Not among the others: it asks other hosts."""
+
 LOGOUT = (
     "https://sso.acme.example/logout?client_id=broker&post_logout_redirect_uri=https%3A%2F%2Fx%2Fsigned-out"
 )
@@ -163,6 +211,17 @@ ORDINARY: Mapping[str, View] = {
     "code-incomplete": replace(CODE, problem="incomplete", status=422),
     "consent": CONSENT,
     "consent-device": replace(CONSENT, client_host="com.acme.billing", on_this_device=True, already=()),
+    "consent-details": replace(CONSENT, details=DETAILS, registered_itself=True),
+    "device-code": DEVICE_CODE,
+    "device-code-wrong": replace(DEVICE_CODE, user_code="WDJB-MJHX", problem="wrong", status=422),
+    "device-code-incomplete": replace(DEVICE_CODE, problem="incomplete", status=422),
+    "device-code-too-many": replace(DEVICE_CODE, problem="too_many", minutes=3, status=429),
+    "device-confirm": DEVICE,
+    "device-confirm-link": replace(
+        DEVICE, from_link=True, minutes_ago=0, details=DETAILS, registered_itself=True, client_host=None
+    ),
+    "device-allowed": DeviceDoneView(client_name="Television", allowed=True, account_url="/account"),
+    "device-denied": DeviceDoneView(client_name="Television", allowed=False),
     "error": ERROR,
     "error-bare": ErrorView(message="unknown_client", correlation_id="7KQ4-M2XP-9TBD"),
     "grants": GRANTS,
@@ -171,6 +230,14 @@ ORDINARY: Mapping[str, View] = {
         GRANTS, remembered="Acme staff", forget=Forget(action="/account/forget", csrf=HANDLE)
     ),
     "grants-none": replace(GRANTS, grants=()),
+    "sign-out": SIGN_OUT,
+    "sign-out-nobody-known": replace(SIGN_OUT, client_name=None),
+    "signed-out-stayed": SignedOutView(stayed=True, account_url="/account"),
+    "signed-out-stayed-app": replace(SIGNED_OUT_OF, stayed=True),
+    "signed-out-of": SIGNED_OUT_OF,
+    "signed-out-everywhere": replace(
+        SIGNED_OUT_OF, everywhere=True, upstream_url="https://sso.acme.example/logout", open=()
+    ),
     "signed-out": SignedOutView(upstream="Acme staff"),
     "signed-out-bare": SignedOutView(),
     "signed-out-offered": SignedOutView(upstream="Acme staff", upstream_url=LOGOUT),
@@ -217,6 +284,21 @@ WORST: Mapping[str, View] = {
             replace(line, client_name=name, sentences=(LONG_WORD, LONG_NAME))
             for line, name in zip(GRANTS.grants, (LONG_NAME, LONG_WORD), strict=True)
         ),
+    ),
+    "worst-device": replace(
+        DEVICE,
+        client_name=LONG_WORD,
+        client_host="purchase-orders.reconciliation.subsidiary.research.acme.example",
+        person=LONG_EMAIL,
+        asked_from="2001:db8:1234:5678:9abc:def0:1234:5678, " + LONG_NAME,
+        minutes_ago=1,
+        scopes=TWELVE,
+        details=(Detail(title=LONG_WORD, lines=(LONG_NAME, LONG_EMAIL)),),
+        registered_itself=True,
+    ),
+    "worst-sign-out": replace(SIGN_OUT, client_name=LONG_WORD, person=LONG_EMAIL),
+    "worst-signed-out-of": replace(
+        SIGNED_OUT_OF, client_name=LONG_WORD, ended=(LONG_WORD, LONG_NAME), open=(LONG_WORD, LONG_EMAIL)
     ),
     "worst-signed-out": SignedOutView(upstream=LONG_WORD, upstream_url=LOGOUT),
     "worst-leaving": LeavingView(url="https://billing.acme.example/", client_name=LONG_WORD),

@@ -24,7 +24,7 @@ from broker.pages import (
 )
 from broker.pages.safety import app_address, isolated, own_address, plain, web_address
 from tests.pages.reading import read
-from tests.pages.samples import CONSENT, ERROR, ORDINARY
+from tests.pages.samples import CONSENT, ERROR, FRAMED, ORDINARY
 
 POLYGLOTS = (
     "<script>alert(1)</script>",
@@ -65,7 +65,7 @@ def with_text(value: Any, path: tuple[str | int, ...], text: str) -> Any:
 
 PLACES = [
     pytest.param(view, path, id=f"{name}:{'.'.join(map(str, path))}")
-    for name, view in ORDINARY.items()
+    for name, view in {**ORDINARY, "signed-out-framed": FRAMED}.items()
     for path in text_fields(view)
     # Where nothing was allowed, nothing can be withdrawn, and the address is not on the page.
     if (name, path) != ("grants-none", ("withdraw_action",))
@@ -79,7 +79,9 @@ _ADDRESSES = {
     "account_url",
     "action",
     "back_url",
+    "frames",
     "not_you_url",
+    "onward_url",
     "other_url",
     "sign_out_action",
     "upstream_url",
@@ -98,7 +100,7 @@ def test_a_polyglot_in_any_place_adds_no_element_and_no_attribute(view: View, pa
     expected = read(PAGES.render(view).html).skeleton
     for polyglot in POLYGLOTS:
         hostile = with_text(view, path, polyglot)
-        if path[-1] in _ADDRESSES:
+        if path[-1] in _ADDRESSES or (len(path) > 1 and path[-2] in _ADDRESSES):
             with pytest.raises(UnsafeAddressError):
                 PAGES.render(hostile)
         else:
@@ -173,6 +175,8 @@ def test_a_dangerous_address_stops_the_page(url):
         replace(CONSENT, not_you_url=url),
         replace(ERROR, back_url=url),
         SignedOutView(upstream="x", upstream_url=url),
+        SignedOutView(onward_url=url),
+        SignedOutView(frames=(url,)),
     ):
         with pytest.raises(UnsafeAddressError):
             PAGES.render(view)
@@ -235,6 +239,18 @@ def test_the_headers_of_a_page_let_nothing_in_and_nothing_out(name):
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert "camera=()" in headers["Permissions-Policy"]
+
+
+@pytest.mark.row("WB-05")
+@pytest.mark.standard("OpenID Front-Channel Logout", "§2 the page may frame the apps it is for, and no other")
+def test_a_page_frames_the_exact_origins_of_its_frames_and_keeps_them_in_a_sandbox():
+    page = PAGES.render(FRAMED)
+    policy = page.headers["Content-Security-Policy"]
+    assert "; frame-src https://billing.acme.example http://127.0.0.1:8081;" in policy
+    frames = read(page.html).all("iframe")
+    assert [frame.attributes["src"] for frame in frames] == list(FRAMED.frames)
+    assert {frame.attributes["sandbox"] for frame in frames} == {"allow-same-origin allow-scripts"}
+    assert all(frame.attributes["title"] for frame in frames)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,14 @@
   // Not form.submit(): a field may be named "submit".
   if (form && !(came && came.type === "back_forward")) HTMLFormElement.prototype.submit.call(form);
 
+  // Back to the app as soon as all frames have had their time, and after three seconds whatever they do.
+  const onward = document.querySelector("[data-onward]");
+  if (onward && !(came && came.type === "back_forward")) {
+    const frames = [...all("iframe")].map((f) => new Promise((done) => f.addEventListener("load", done)));
+    const late = new Promise((done) => setTimeout(done, 3000));
+    Promise.race([Promise.all(frames), late]).then(() => location.assign(onward.href));
+  }
+
   for (const button of all("[data-copy]")) {
     const text = document.querySelector("[data-reference]");
     const label = button.textContent;
