@@ -74,7 +74,7 @@ class Between:
         return (self.issuer, *self.upstreams.values())
 
     def browser(self, *apps: str, sites: tuple[str, ...] = ()) -> Browser:
-        """One that has been nowhere. It stops at these redirect URIs; the sites are the apps' own, that serve."""
+        """One that has been nowhere. It stops at these redirect URIs; ``sites`` are apps that serve."""
         return Browser(apps=apps, sites=[*self.sites, *sites])
 
     def is_ours(self, page: Page) -> bool:
@@ -147,6 +147,8 @@ async def _act(browser: Browser, page: Page, person: Person) -> Page | Arrival:
         names = {name for name, _ in form.fields}
         if names >= set(person.fields):
             return await browser.submit(page, person.fields)
+        if form.action in browser.apps:  # the broker's page that posts itself to the app
+            return await browser.submit(page, dict(form.fields))
         if ("prompt", "consent") in form.fields:  # oidc-provider's own question
             return await browser.submit(page)
         for button in form.buttons:

@@ -1,0 +1,78 @@
+"""Client apps made of the Nimbus SDK: the driver under `java/nimbus`, one process with as many apps as one wants.
+
+Owns how it is spoken to; the deeds are those of `Driver.java`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.interop import jvm
+from tests.interop.processes import Talking
+
+SDK = "Nimbus oauth2-oidc-sdk 11.38"
+
+
+@dataclass
+class Refused(Exception):
+    """What the SDK threw, or the error that it read in an answer."""
+
+    name: str
+    message: str
+    error: str | None = None
+    status: int | None = None
+    cause: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message} ({self.error or self.cause})"
+
+
+class Nimbus:
+    """The driver, one deed after the other."""
+
+    def __init__(self, program: Talking) -> None:
+        self._program = program
+        self._answers = 0
+
+    async def do(self, deed: str, **said: Any) -> Any:
+        """Its answer to one deed.
+
+        Raises:
+            Refused: the SDK did not accept what it got, or it got an error.
+        """
+        self._answers += 1
+        asked = {"do": deed, "no": self._answers} | {k: v for k, v in said.items() if v is not None}
+        await self._program.tell(json.dumps(asked))
+        answer = json.loads(await self._program.says(f'{{"no":{self._answers},', within=30))
+        if "error" in answer:
+            raise Refused(**answer["error"])
+        return answer["ok"]
+
+    async def app(self, name: str, **known: Any) -> NimbusApp:
+        """An app that has read the issuer's metadata; what it can know is in `App.java`."""
+        await self.do("app", app=name, **known)
+        return NimbusApp(self, name)
+
+
+@dataclass(frozen=True)
+class NimbusApp:
+    """One client app of the driver's."""
+
+    nimbus: Nimbus
+    name: str
+
+    async def do(self, deed: str, **said: Any) -> Any:
+        """Its answer to one deed, or `Refused`."""
+        return await self.nimbus.do(deed, app=self.name, **said)
+
+
+@contextlib.asynccontextmanager
+async def driver() -> AsyncIterator[Nimbus]:
+    """A driver that waits for its first deed."""
+    async with jvm.started(jvm.NIMBUS) as program:
+        await program.says('{"ready":true}', within=30)
+        yield Nimbus(program)
