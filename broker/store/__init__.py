@@ -11,6 +11,13 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
         connector>
     consent-page:<hash of id, browser>  string  lifetimes.login, or when taken   waits for an answer
     session:{<sid>}:<hash of cookie>    string  lifetimes.session.idle           single sign-on
+    listed:{<sid>}                      hash    the session's end, a week later  it is shown and ended without
+                                                where a client app is told       its cookie, and told of
+    sessions-of:<subject>               zset    the last of them to end          a person sees and ends them
+    sessions-from:<hash of connector,   zset    the last of them to end          an upstream ends them
+        issuer, its sid or sub>
+    due:{<shard>}                       zset    a week after the last of them    a session that runs out is
+                                                                                 told of
     ended:{<sid>}                       string  the longest life of its tokens   they die with the session
     grant:{<grant id>}                  hash    lifetimes.code, then the         a code and its tokens
                                                 longest life of its tokens
@@ -59,21 +66,26 @@ from broker.store.grants import FirstRefresh, Grants, GrantState, OpaqueAccess, 
 from broker.store.hand_offs import HandOff, HandOffRoom
 from broker.store.helds import Helds
 from broker.store.kept import kept_secret
+from broker.store.listing import SHARDS, Listed, Origin
 from broker.store.once import Onces
 from broker.store.people import PoolPerson, Pools
-from broker.store.sessions import Sessions
+from broker.store.sessions import KnownSession, Sessions
 from broker.store.signing import Signing
 from broker.store.vault import Vault
 from broker.store.wire import Wire
 
 __all__ = [
+    "SHARDS",
     "Embedded",
     "EmbeddedInUse",
     "FirstRefresh",
     "GrantState",
     "HandOff",
+    "KnownSession",
     "Limit",
+    "Listed",
     "OpaqueAccess",
+    "Origin",
     "PoolPerson",
     "Rotation",
     "Spent",

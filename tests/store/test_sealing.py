@@ -14,7 +14,15 @@ import pytest
 
 from broker.config.settings import StoreConfig
 from broker.connector import Secret
-from broker.store import FirstRefresh, OpaqueAccess, Store, StoreCorrupt, StoreMisconfigured, open_store
+from broker.store import (
+    FirstRefresh,
+    OpaqueAccess,
+    Origin,
+    Store,
+    StoreCorrupt,
+    StoreMisconfigured,
+    open_store,
+)
 from broker.store.vault import Vault
 from broker.store.wire import Wire
 from tests.store.proxy import Proxy
@@ -41,8 +49,8 @@ async def wire(store_config: StoreConfig) -> AsyncIterator[Wire]:
     await opened.close()
 
 
-async def _keys(wire: Wire, config: StoreConfig) -> list[str]:
-    return sorted(key.decode() for key in await wire.call("KEYS", f"{config.prefix}*"))
+async def _keys(wire: Wire, config: StoreConfig, family: str = "") -> list[str]:
+    return sorted(key.decode() for key in await wire.call("KEYS", f"{config.prefix}{family}*"))
 
 
 async def _fill(store: Store) -> list[str]:
@@ -50,8 +58,11 @@ async def _fill(store: Store) -> list[str]:
     await store.put_request("request-id", "browser-cookie", pending_request(), 60)
     await store.put_login("the-state", "browser-cookie", pending_login(), 60)
     await store.put_consent_page("page-id", "browser-cookie", pending_consent(), 60)
-    await store.put_session("our-sid.session-cookie", session(), 60)
-    await store.end_session("another-sid.session-cookie", 60)
+    origin = Origin(device="A browser", issuer="https://idp.example", sid="upstream sid", subject="their sub")
+    await store.put_session("our-sid.session-cookie", session(), 60, origin=origin)
+    await store.join_session("our-sid", "billing", now=NOW, known_for=600)
+    await store.note_due("our-sid", NOW + 60, now=NOW)
+    await store.end_session("another-sid", 60)
     mine = grant()
     code, refresh, opaque = (
         handle(store, "code", mine),
@@ -81,6 +92,8 @@ async def _fill(store: Store) -> list[str]:
         "the app's nonce",
         "private part",
         "upstream sid",
+        "their sub",
+        "https://idp.example",
     ]
 
 
@@ -90,7 +103,7 @@ async def test_a_dump_of_redis_holds_no_handle_cookie_address_or_key(
 ) -> None:
     hidden = await _fill(store)
     names = await _keys(wire, store_config)
-    assert len(names) == 8
+    assert len(names) == 13
     dump = b"".join([name.encode() + await wire.call("DUMP", name) for name in names])
     assert [secret for secret in hidden if secret.encode() in dump] == []
 
@@ -121,9 +134,9 @@ async def test_a_value_that_was_copied_to_another_name_does_not_open(
     store: Store, store_config: StoreConfig, wire: Wire
 ) -> None:
     await store.put_session("sid-one.cookie", session(), 60)
-    (one,) = await _keys(wire, store_config)
+    (one,) = await _keys(wire, store_config, "session:")
     await store.put_session("sid-two.cookie", replace(session(), sid="sid-two"), 60)
-    (two,) = set(await _keys(wire, store_config)) - {one}
+    (two,) = set(await _keys(wire, store_config, "session:")) - {one}
     await wire.call("COPY", one, two, "REPLACE")
     with pytest.raises(StoreCorrupt) as refused:
         await store.read_session("sid-two.cookie", 60)
@@ -157,7 +170,7 @@ async def test_a_value_that_we_did_not_write_is_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     await store.put_session("sid.cookie", session(), 60)
-    (name,) = await _keys(wire, store_config)
+    (name,) = await _keys(wire, store_config, "session:")
     await wire.call("SET", name, value)
     with pytest.raises(StoreCorrupt):
         await store.read_session("sid.cookie", 60)

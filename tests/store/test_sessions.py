@@ -37,32 +37,36 @@ async def test_reading_a_session_starts_its_idle_time_anew(
 ) -> None:
     await store.put_session(COOKIE, session(), 60)
     await store.read_session(COOKIE, 3600)
-    (name,) = await wire.call("KEYS", f"{store_config.prefix}*")
+    (name,) = await wire.call("KEYS", f"{store_config.prefix}session:*")
     assert await wire.call("PTTL", name) > 3_500_000
 
 
 async def test_an_ended_session_is_gone_and_its_tokens_know(store: Store) -> None:
     await store.put_session(COOKIE, session(), 60)
     assert not await store.session_ended("our-sid")
-    assert await store.end_session(COOKIE, 300)
+    ended = await store.end_session("our-sid", 300)
+    assert ended is not None
+    assert ended.was_live
     assert await store.session_ended("our-sid")
     assert await store.read_session(COOKIE, 60) is None
-    assert not await store.end_session(COOKIE, 300)
+    again = await store.end_session("our-sid", 300)
+    assert again is not None
+    assert not again.was_live
 
 
 async def test_a_session_that_is_read_while_it_ends_does_not_come_back(store: Store) -> None:
     await store.put_session(COOKIE, session(), 60)
     reads = [store.read_session(COOKIE, 60) for _ in range(50)]
-    await asyncio.gather(*reads[:25], store.end_session(COOKIE, 300), *reads[25:])
+    await asyncio.gather(*reads[:25], store.end_session("our-sid", 300), *reads[25:])
     assert await store.read_session(COOKIE, 60) is None
 
 
-async def test_a_replaced_cookie_finds_nothing_and_ends_nothing(store: Store) -> None:
+async def test_a_replaced_cookie_opens_nothing_from_that_moment_on(store: Store) -> None:
     await store.put_session(COOKIE, session(), 60)
-    assert await store.drop_session(COOKIE)
+    assert await store.put_session("our-sid.another", session(), 60, replaces=COOKIE)
     assert await store.read_session(COOKIE, 60) is None
+    assert await store.read_session("our-sid.another", 60) == session()
     assert not await store.session_ended("our-sid")
-    assert not await store.drop_session(COOKIE)
 
 
 async def test_consent_is_remembered_for_each_person_and_app(store: Store) -> None:
