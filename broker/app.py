@@ -14,9 +14,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from aiohttp import web, web_response
 
+from broker.clients import Clients
 from broker.config import Config
 from broker.endpoints import account, cors, discovery, flow
 from broker.endpoints.cookies import Jar
@@ -125,18 +127,18 @@ def _services(
         config=config,
         rules=Rules(
             issuer=config.issuer,
-            clients=clients,
             scopes=config.scope_rules,
             connectors=upstreams.enabled,
             read_hint=lambda hint: keys.verify_own(hint, typ="JWT"),
         ),
-        clients=clients,
+        clients=Clients(clients),
         scopes=config.scope_rules,
         upstreams=upstreams,
         store=store,
         keys=keys,
         pages=pages,
         events=events,
+        base=urlsplit(config.issuer).path,
         now=around.now,
         chance=around.chance,
     )

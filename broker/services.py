@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from broker.clients import Clients
 from broker.config import Config
 from broker.events import Events
 from broker.keys import KeyRing
@@ -25,13 +26,15 @@ class Services:
 
     config: Config
     rules: Rules
-    clients: Mapping[str, Client]
+    clients: Clients
     scopes: Mapping[str, ScopeRule]
     upstreams: Upstreams
     store: Store
     keys: KeyRing
     pages: Pages
     events: Events
+    base: str = ""
+    """The path of the issuer, without a slash at its end; what our own paths stand behind."""
     now: Callable[[], float]
     """Seconds since the epoch."""
     chance: Callable[[int], bytes] = secrets.token_bytes
@@ -49,6 +52,14 @@ class Services:
     def issuer(self) -> str:
         """Our issuer identifier."""
         return self.config.issuer
+
+    def picture(self, client: Client) -> str | None:
+        """Where a browser finds the logo of a client app, if there is one."""
+        return None if client.logo is None else self.at(client.logo)
+
+    def at(self, path: str) -> str:
+        """A path of ours as a browser must ask for it: behind the path of the issuer, if it has one."""
+        return self.base + path
 
 
 def _text(chance: bytes) -> str:

@@ -37,6 +37,7 @@ FLOORS = {
     "broker.config": 1,
     "broker.events": 1,
     "broker.domains": 1,
+    "broker.certificates": 1,
     "broker.client_keys": 1,
     "broker.clients": 1,
     # the ground

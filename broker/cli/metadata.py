@@ -19,5 +19,5 @@ def register(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print it."""
     config = load_config(options)
-    answer(openid_document(config.issuer, config.scope_rules, config.clients_by_id.values()))
+    answer(openid_document(config.offer))
     return 0

@@ -19,6 +19,7 @@ from broker.domains import DomainIndex
 from broker.mapping import ClaimsMap
 from broker.protocol.asking import UpstreamRefresh
 from broker.protocol.client import Client, ScopeRule, SigningAlg
+from broker.protocol.metadata import Offer
 from broker.protocol.names import Names
 from broker.protocol.routing import ByDomain, Remembered, Routes
 
@@ -216,3 +217,8 @@ class Config:
     """The claims that the operator declared; empty where none were."""
     notes: tuple[Problem, ...] = ()
     """What is allowed but worth telling the operator."""
+
+    @property
+    def offer(self) -> Offer:
+        """What the metadata is made from."""
+        return Offer(issuer=self.issuer, scopes=self.scope_rules, clients=self.clients_by_id)

@@ -18,6 +18,11 @@ CONCERNS: web.RequestKey[dict[str, str]] = web.RequestKey("concerns", dict[str, 
 """Whom and what the request turned out to be about, for its line in the log should it be refused."""
 
 
+def path(request: web.Request) -> str:
+    """What of ours was asked for, whatever path the issuer itself stands at."""
+    return request.path.removeprefix(request.app[SERVICES].base)
+
+
 def from_client(request: web.Request, client: Client) -> None:
     """Note which client app this request is from."""
     request[CONCERNS]["client_id"] = client.client_id

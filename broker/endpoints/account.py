@@ -50,10 +50,10 @@ async def show(request: web.Request) -> web.Response:
 
 async def back(request: web.Request) -> web.Response:
     """GET /account/back: signed in. The session is what counts; the code is left to expire."""
-    refused = http.read_query(request).get("error")
+    refused, page = http.read_query(request).get("error"), request.app[SERVICES].at(ACCOUNT)
     if refused is not None:  # not to /account again, which would only ask once more
-        raise Shown("upstream_refused", detail="the sign-in for the account page failed", back_url=ACCOUNT)
-    return http.see_other(ACCOUNT)
+        raise Shown("upstream_refused", detail="the sign-in for the account page failed", back_url=page)
+    return http.see_other(page)
 
 
 def _sign_in(services: Services) -> str:
@@ -65,7 +65,7 @@ def _sign_in(services: Services) -> str:
         "code_challenge": challenge_of(services.fresh()),
         "code_challenge_method": "S256",
     }
-    return f"{AUTHORIZE}?{urlencode(asked)}"
+    return services.at(f"{AUTHORIZE}?{urlencode(asked)}")
 
 
 async def withdraw(request: web.Request) -> web.Response:
@@ -80,7 +80,7 @@ async def withdraw(request: web.Request) -> web.Response:
         subject=session.context.subject,
         correlation_id=request[about.CORRELATION],
     )
-    known = services.clients.get(client_id)
+    known = await services.clients.find(client_id)
     return await _page(request, session, withdrawn=known.client_name if withdrawn and known else None)
 
 
@@ -138,7 +138,7 @@ async def signed_out(request: web.Request) -> web.Response:
     Anybody may send a browser here, so that somebody is signed out is said only where nobody is signed in.
     """
     still = await flow.current_session(request)
-    view = SignedOutView(there=True, account_url=None if still is None else ACCOUNT)
+    view = SignedOutView(there=True, account_url=None if still is None else request.app[SERVICES].at(ACCOUNT))
     return http.page(request, view)
 
 
@@ -165,24 +165,24 @@ async def _page(
     csrf = csrf_token(cookie or "")
     view = GrantsView(
         person=person_in_words(session.context),
-        grants=tuple(_line(services, consent) for consent in live),
+        grants=tuple([await _line(services, consent) for consent in live]),
         csrf=csrf,
-        withdraw_action=WITHDRAW,
-        sign_out_action=SIGN_OUT,
+        withdraw_action=services.at(WITHDRAW),
+        sign_out_action=services.at(SIGN_OUT),
         withdrawn=withdrawn,
         remembered=remembered,
-        forget=Forget(action=FORGET, csrf=csrf) if remembered is not None else None,
+        forget=Forget(action=services.at(FORGET), csrf=csrf) if remembered is not None else None,
     )
     return http.page(request, view)
 
 
-def _line(services: Services, consent: Consent) -> GrantLine:
-    known = services.clients.get(consent.client_id)
+async def _line(services: Services, consent: Consent) -> GrantLine:
+    known = await services.clients.find(consent.client_id)
     return GrantLine(
         client_id=consent.client_id,
         client_name=known.client_name if known is not None else consent.client_id,
         sentences=tuple(scopes.in_words(name, services.scopes) for name in consent.granted),
         since=consent.since,
         last_used=consent.last_used,
-        client_logo=known.logo if known is not None else None,
+        client_logo=services.picture(known) if known is not None else None,
     )

@@ -17,6 +17,7 @@ from broker.endpoints.asking import hold
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import recognise
 from broker.protocol import routing, sessions
+from broker.protocol.client import Client
 from broker.protocol.errors import LoginRequired, ServerError, Shown
 from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
 from broker.services import SERVICES, Services
@@ -36,7 +37,7 @@ async def take(request: web.Request, state: str, secret: str | None, connector: 
     pending = await services.store.take_login(state, secret, connector)
     if pending is None:
         raise Shown("login_expired", detail="used before, expired, or another connector's")
-    flow.client_of(services, pending.asked)
+    await flow.client_of(services, pending.asked)
     return pending
 
 
@@ -56,7 +57,7 @@ async def arrive(
     request[about.CORRELATION] = pending.asked.correlation_id
     explaining.concerns(request, pending.asked, pending)
     with flow.told_to(pending.asked):
-        still_allowed(services, pending)
+        client = await still_allowed(services, pending)
         try:
             identity = await who()
         except UpstreamDetour as detour:
@@ -68,7 +69,7 @@ async def arrive(
             identity,
             correlation_id=pending.asked.correlation_id,
             since=since,
-            seen=explaining.sees_the_map(request, pending),
+            seen=explaining.sees_the_map(request, pending, client),
         )
         if since is not None and await is_over(services, context, since):
             raise LoginRequired(reason="ended_meanwhile")
@@ -87,10 +88,11 @@ async def _once_more(request: web.Request, pending: PendingLogin, detour: Upstre
     return await flow.depart(request, pending.asked, pending.connector, detour=detour.detour, detours=detours)
 
 
-def still_allowed(services: Services, pending: PendingLogin) -> None:
-    """That the client app still allows the connector that the login went to."""
-    client = services.clients[pending.asked.client_id]
+async def still_allowed(services: Services, pending: PendingLogin) -> Client:
+    """The client app, which must still allow the connector that the login went to."""
+    client = await flow.client_of(services, pending.asked)
     routing.picked(pending.connector, services.config.routing.routes.allowed(client))
+    return client
 
 
 async def _begin_session(

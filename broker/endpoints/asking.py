@@ -75,8 +75,11 @@ async def asked_again(services: Services, grant: Grant) -> Grant:
             raise InvalidGrant(reason="upstream_denied")
         if mine and is_due(held, upstream.refresh_rule, now=services.now()):
             held = await _ask(services, grant, held_id, held)
+    client = await services.clients.find(grant.client_id)
+    if client is None:
+        raise InvalidGrant(reason="client_gone")
     try:
-        context = for_client(services, as_it_is(grant.context, held), services.clients[grant.client_id])
+        context = for_client(services, as_it_is(grant.context, held), client)
     except AccessDenied as error:
         raise InvalidGrant(reason=error.reason, detail=error.detail) from error
     return replace(grant, context=context)

@@ -16,8 +16,9 @@ from broker.services import SERVICES
 
 async def handle(request: web.Request) -> web.Response:
     """GET and POST /authorize."""
-    params = await http.read_params(request)
-    asked = authorize.validate(params, request.app[SERVICES].rules, request[about.CORRELATION])
+    services, params = request.app[SERVICES], await http.read_params(request)
+    client = await services.clients.find(params.get("client_id") or "")
+    asked = authorize.validate(params, client, services.rules, request[about.CORRELATION])
     with flow.told_to(asked):
         if request.method == "POST":
             # A POST from another site brings no Lax cookie; a GET of our own does.
@@ -42,5 +43,5 @@ async def _kept(request: web.Request, flow_id: str) -> AuthorizeRequest:
     pending = await services.store.read_request(flow_id, secret)
     if pending is None:
         raise Shown("login_expired", detail="no request is kept under this id")
-    flow.client_of(services, pending.asked)
+    await flow.client_of(services, pending.asked)
     return pending.asked

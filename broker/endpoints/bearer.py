@@ -77,7 +77,8 @@ def _signed(services: Services, text: str) -> AccessToken:
         grant_id=claims["jti"].partition(".")[0],
         jti=claims["jti"],
         scopes=tuple(claims["scope"].split()),
-        audience=claims["aud"],
+        audience=tuple(claims["aud"]) if isinstance(claims["aud"], list) else claims["aud"],
         issued_at=claims["iat"],
         expires_at=claims["exp"],
+        cnf=claims.get("cnf", {}),
     )

@@ -50,4 +50,6 @@ async def _answer(request: web.Request) -> dict[str, str]:
 def _bounce(request: web.Request, connector: str, answer: dict[str, str]) -> web.Response:
     """A form_post from the upstream's site brings no Lax cookie; the same post from ours does."""
     fields = (*answer.items(), (BOUNCED, "1"))
-    return http.page(request, BounceView(action=f"/callback/{connector}", fields=fields))
+    return http.page(
+        request, BounceView(action=request.app[SERVICES].at(f"/callback/{connector}"), fields=fields)
+    )

@@ -21,6 +21,7 @@ from broker.endpoints.cookies import JAR
 from broker.endpoints.forms import csrf_token, from_our_own_page
 from broker.pages import Choice, ChooserView, Forget, OnwardView, Search
 from broker.protocol import routing
+from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, Shown
 from broker.protocol.flow import AuthorizeRequest, Session
 from broker.protocol.names import Names
@@ -98,16 +99,18 @@ def known(
     return routing.Known(session=session, domain=by_domain, remembered=last)
 
 
-def show(request: web.Request, asked: AuthorizeRequest, allowed: Names, visit: Visit) -> web.Response:
+def show(
+    request: web.Request, asked: AuthorizeRequest, client: Client, allowed: Names, visit: Visit
+) -> web.Response:
     """The page, or the way on to the only one that was found."""
     services = request.app[SERVICES]
     if visit.query:
         found, by_address = _found(services, visit.query, allowed)
         if _goes_on(services, found, visit.query, by_address=by_address):
             return _onward(request, asked, found[0], visit, hint=visit.query if by_address else None)
-        return _page(request, asked, allowed, visit, found, narrowed=True)
+        return _page(request, asked, client, allowed, visit, found, narrowed=True)
     narrowed = () if visit.everything else of_address(services, asked.login_hint, allowed)
-    return _page(request, asked, allowed, visit, narrowed or allowed, narrowed=bool(narrowed))
+    return _page(request, asked, client, allowed, visit, narrowed or allowed, narrowed=bool(narrowed))
 
 
 async def forget(request: web.Request) -> web.Response:
@@ -121,7 +124,7 @@ async def forget(request: web.Request) -> web.Response:
     if secret is None:
         raise Shown("browser_mismatch", status=403, detail="no flow cookie in this browser")
     from_our_own_page(request, form, secret)
-    response = http.see_other(_url(flow_id, show="all"))
+    response = http.see_other(request.app[SERVICES].at(_url(flow_id, show="all")))
     request.app[JAR].drop_last_connector(response)
     return response
 
@@ -145,14 +148,16 @@ def _goes_on(services: Services, found: Sequence[str], query: str, *, by_address
 def _onward(
     request: web.Request, asked: AuthorizeRequest, connector: str, visit: Visit, *, hint: str | None
 ) -> web.Response:
-    url = _url(visit.flow_id, connector=connector, login_hint=hint)
-    view = OnwardView(url=url, name=request.app[SERVICES].upstreams[connector].name)
+    services = request.app[SERVICES]
+    url = services.at(_url(visit.flow_id, connector=connector, login_hint=hint))
+    view = OnwardView(url=url, name=services.upstreams[connector].name)
     return http.page(request, view, ui_locales=asked.ui_locales)
 
 
 def _page(
     request: web.Request,
     asked: AuthorizeRequest,
+    client: Client,
     allowed: Names,
     visit: Visit,
     offered: Sequence[str],
@@ -160,11 +165,11 @@ def _page(
     narrowed: bool,
 ) -> web.Response:
     services = request.app[SERVICES]
-    client, last = services.clients[asked.client_id], remembered(request, allowed)
+    last = remembered(request, allowed)
     shown = _first(offered, last if not narrowed else None)
     view = ChooserView(
         client_name=client.client_name,
-        client_logo=client.logo,
+        client_logo=services.picture(client),
         choices=tuple(_choice(services, name, visit.flow_id, last) for name in shown),
         search=_search(services, allowed, visit, offered, narrowed=narrowed),
         forget=_forget(request, visit.flow_id) if last in shown else None,
@@ -197,19 +202,19 @@ def _search(
     if len(allowed) < SEARCH_FROM and not narrowed:
         return None
     return Search(
-        action=CONTINUE,
+        action=services.at(CONTINUE),
         flow=visit.flow_id,
         query=visit.query,
         by_address=bool(services.config.routing.domains),
         field=len(allowed) >= SEARCH_FROM,
         more=len(offered) > SHOWN,
-        all_url=_url(visit.flow_id, show="all") if narrowed else None,
+        all_url=services.at(_url(visit.flow_id, show="all")) if narrowed else None,
     )
 
 
 def _forget(request: web.Request, flow_id: str) -> Forget:
     secret = request.app[JAR].flow(request, flow_id) or ""
-    return Forget(action=FORGET, csrf=csrf_token(secret), flow=flow_id)
+    return Forget(action=request.app[SERVICES].at(FORGET), csrf=csrf_token(secret), flow=flow_id)
 
 
 def _url(flow_id: str, **more: str | None) -> str:

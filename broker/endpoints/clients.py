@@ -6,21 +6,22 @@ from aiohttp import web
 
 from broker.endpoints import about
 from broker.protocol.client import Client
-from broker.protocol.client_auth import authenticate
+from broker.protocol.client_auth import present, prove
 from broker.protocol.errors import InvalidClient
 from broker.protocol.params import Params
 from broker.services import SERVICES
 
 
-def authenticated(request: web.Request, params: Params) -> Client:
+async def authenticated(request: web.Request, params: Params) -> Client:
     """The client app that sent this request.
 
     Raises:
-        InvalidClient, InvalidRequest: as `authenticate`.
+        InvalidClient, InvalidRequest: as `present` and `prove`.
     """
     headers = request.headers.getall("Authorization", [])
     if len(headers) > 1:
         raise InvalidClient(reason="two_authorization_headers")
-    client = authenticate(headers[0] if headers else None, params, request.app[SERVICES].clients)
+    presented = present(headers[0] if headers else None, params)
+    client = prove(presented, await request.app[SERVICES].clients.find(presented.client_id))
     about.from_client(request, client)
     return client

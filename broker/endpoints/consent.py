@@ -28,9 +28,9 @@ async def show(request: web.Request) -> web.Response:
     """GET /consent: the page."""
     flow_id = http.read_query(request).get("flow") or ""
     secret = _secret(request, flow_id)
-    pending = _there(request, await request.app[SERVICES].store.read_consent_page(flow_id, secret))
+    pending = await _there(request, await request.app[SERVICES].store.read_consent_page(flow_id, secret))
     await _same_person(request, pending)
-    view = _view(request.app[SERVICES], pending, flow_id, csrf_token(secret))
+    view = await _view(request.app[SERVICES], pending, flow_id, csrf_token(secret))
     return http.page(request, view, ui_locales=pending.asked.ui_locales)
 
 
@@ -41,9 +41,11 @@ async def answer(request: web.Request) -> web.Response:
     secret = _secret(request, flow_id)
     from_our_own_page(request, form, secret)
     services = request.app[SERVICES]
-    await _same_person(request, _there(request, await services.store.read_consent_page(flow_id, secret)))
+    await _same_person(
+        request, await _there(request, await services.store.read_consent_page(flow_id, secret))
+    )
     # Taken only now, from who may answer; of many answers one wins.
-    pending = _there(request, await services.store.take_consent_page(flow_id, secret))
+    pending = await _there(request, await services.store.take_consent_page(flow_id, secret))
     with flow.told_to(pending.asked):
         if form.get("answer") != "allow":
             _log(services, pending, "refused", "denied")
@@ -57,7 +59,7 @@ async def not_you(request: web.Request) -> web.Response:
     """GET /not-you: leave the session aside and sign in as somebody else."""
     flow_id = http.read_query(request).get("flow") or ""
     secret = _secret(request, flow_id)
-    pending = _there(request, await request.app[SERVICES].store.take_consent_page(flow_id, secret))
+    pending = await _there(request, await request.app[SERVICES].store.take_consent_page(flow_id, secret))
     with flow.told_to(pending.asked):
         asked = flow.asking_again(pending.asked)
         return await flow.wait_for_get(request, asked)
@@ -88,7 +90,7 @@ async def _allow(request: web.Request, pending: PendingConsent, chosen: frozense
     return await flow.issue(request, pending.asked, who, (*earlier, *ticked), given)
 
 
-def _there(request: web.Request, pending: PendingConsent | None) -> PendingConsent:
+async def _there(request: web.Request, pending: PendingConsent | None) -> PendingConsent:
     """The transaction, if it is still there and its client app is.
 
     Raises:
@@ -97,7 +99,7 @@ def _there(request: web.Request, pending: PendingConsent | None) -> PendingConse
     if pending is None:
         raise Shown("consent_gone", detail="answered before, or expired")
     request[about.CORRELATION] = pending.asked.correlation_id
-    flow.client_of(request.app[SERVICES], pending.asked)
+    await flow.client_of(request.app[SERVICES], pending.asked)
     return pending
 
 
@@ -125,23 +127,23 @@ async def _read(request: web.Request) -> tuple[Params, frozenset[str]]:
     return form, frozenset(value for name, value in pairs if name == "scope")
 
 
-def _view(services: Services, pending: PendingConsent, flow_id: str, csrf: str) -> ConsentView:
+async def _view(services: Services, pending: PendingConsent, flow_id: str, csrf: str) -> ConsentView:
     asked, rules = pending.asked, services.scopes
-    client = services.clients[asked.client_id]
+    client = await flow.client_of(services, asked)
     lines = tuple(_line(name, services) for name in pending.to_ask)
     return ConsentView(
         client_name=client.client_name,
         client_host=_host(asked.reply_to.redirect_uri),
-        client_logo=client.logo,
+        client_logo=services.picture(client),
         on_this_device=redirects.cannot_be_proved(asked.reply_to.redirect_uri),
         person=person_in_words(pending.context),
-        not_you_url=f"{flow.NOT_YOU}?flow={flow_id}",
-        action=flow.CONSENT,
+        not_you_url=services.at(f"{flow.NOT_YOU}?flow={flow_id}"),
+        action=services.at(flow.CONSENT),
         csrf=csrf,
         flow=flow_id,
         scopes=lines,
         already=tuple(scopes.in_words(name, rules) for name in pending.granted),
-        account_url=flow.ACCOUNT,
+        account_url=services.at(flow.ACCOUNT),
     )
 
 

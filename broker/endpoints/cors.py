@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from broker.endpoints import about
 from broker.protocol import metadata
 from broker.protocol.client import Client
 
@@ -40,7 +41,7 @@ def origins(clients: Iterable[Client]) -> frozenset[str]:
 
 def is_shared(request: web.Request) -> bool:
     """Whether the path is one that browser apps call."""
-    return request.path in _PATHS
+    return about.path(request) in _PATHS
 
 
 def preflight(request: web.Request) -> web.Response:

@@ -22,9 +22,8 @@ DOCUMENTS: web.AppKey[Documents] = web.AppKey("documents", tuple)
 
 def documents(services: Services) -> Documents:
     """The OpenID Provider metadata and the authorization server metadata, as they are sent."""
-    clients = services.config.clients_by_id.values()
-    openid = metadata.openid_document(services.issuer, services.scopes, clients)
-    return _encode(openid), _encode(metadata.oauth_document(services.issuer, services.scopes))
+    offer = services.config.offer
+    return _encode(metadata.openid_document(offer)), _encode(metadata.oauth_document(offer))
 
 
 def _document(body: bytes) -> web.Response:

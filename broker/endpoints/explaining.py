@@ -18,6 +18,7 @@ from broker.config import Config
 from broker.endpoints import about
 from broker.endpoints.recognition import Seen, client_facts
 from broker.mapping import Documents, Mapped, Traced, shape, trace, traced
+from broker.protocol.client import Client
 from broker.protocol.explained import ClaimKept, Explained
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Decision, PendingLogin
 from broker.services import SERVICES, Services
@@ -71,18 +72,23 @@ def so_far(request: web.Request) -> tuple[Decision, ...]:
     return tuple(found.decisions) if found is not None else ()
 
 
-def sees_the_map(request: web.Request, pending: PendingLogin) -> Seen | None:
+def sees_the_map(request: web.Request, pending: PendingLogin, client: Client) -> Seen | None:
     """What notes how the map is applied to what the upstream said, also where that refuses the login."""
     found = request[TRACE]
-    return None if found is None else partial(_saw, request.app[SERVICES], found, pending)
+    return None if found is None else partial(_saw, request.app[SERVICES], found, pending, client)
 
 
 def _saw(
-    services: Services, found: Trace, pending: PendingLogin, documents: Documents, mapped: Mapped | None
+    services: Services,
+    found: Trace,
+    pending: PendingLogin,
+    client: Client,
+    documents: Documents,
+    mapped: Mapped | None,
 ) -> None:
     claims_map = services.upstreams[pending.connector].claims_map
     if mapped is None or claims_map.reads_client:  # it is yet to be applied as this client app sees it
-        facts = client_facts(services.clients[pending.asked.client_id])
+        facts = client_facts(client)
         rules = trace(claims_map, replace(documents, client=facts))
     else:
         rules = traced(claims_map, documents, mapped)

@@ -68,13 +68,13 @@ class SignedIn:
         return cls(context=session.context, sid=session.sid)
 
 
-def client_of(services: Services, asked: AuthorizeRequest) -> Client:
+async def client_of(services: Services, asked: AuthorizeRequest) -> Client:
     """The client app of a kept request, which may have changed since.
 
     Raises:
         Shown: it is gone, or its redirect_uri is, so nobody is redirected there.
     """
-    client = services.clients.get(asked.client_id)
+    client = await services.clients.find(asked.client_id)
     if client is None or not client.enabled:
         raise Shown("unknown_client", detail="the client is gone since")
     if not is_registered(asked.reply_to.redirect_uri, client):
@@ -145,7 +145,8 @@ async def proceed(
     """
     services = request.app[SERVICES]
     explaining.concerns(request, asked)
-    allowed = services.config.routing.routes.allowed(services.clients[asked.client_id])
+    client = await client_of(services, asked)
+    allowed = services.config.routing.routes.allowed(client)
     if asked.connector is not None:  # checked before, but a kept request may have waited
         allowed = Names([routing.picked(asked.connector, allowed)])
     if visit is not None and visit.picked is not None and "none" not in asked.prompt:
@@ -168,7 +169,7 @@ async def proceed(
     if visit is None:
         # The chooser has an address of its own, so that it can be reloaded and come back to.
         return await wait_for_get(request, asked)
-    return choosing.show(request, asked, allowed, visit)
+    return choosing.show(request, asked, client, allowed, visit)
 
 
 def _reachable(services: Services, asked: AuthorizeRequest, session: Session) -> Sequence[str]:
@@ -188,9 +189,10 @@ async def depart(
     ttl = services.config.lifetimes.login
     begun, nonce, verifier = new_flow(services), services.fresh(), services.fresh()
     request[about.CONCERNS]["connector"] = connector
+    client = await client_of(services, asked)
     started = Started(
         asked=asked,
-        client_name=services.clients[asked.client_id].client_name,
+        client_name=client.client_name,
         state=begun.id,
         nonce=nonce,
         code_verifier=verifier,
@@ -223,7 +225,7 @@ async def wait_for_get(request: web.Request, asked: AuthorizeRequest) -> web.Res
     ttl = services.config.lifetimes.login
     kept = new_flow(services)
     await services.store.put_request(kept.id, kept.secret, PendingRequest(asked=asked), ttl)
-    response = http.see_other(f"{CONTINUE}?{urlencode({'flow': kept.id})}")
+    response = http.see_other(services.at(f"{CONTINUE}?{urlencode({'flow': kept.id})}"))
     request.app[JAR].set_flow(request, response, kept, now=services.now(), ttl=ttl)
     return response
 
@@ -231,7 +233,7 @@ async def wait_for_get(request: web.Request, asked: AuthorizeRequest) -> web.Res
 async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn) -> web.Response:
     """Settle consent with somebody known: spare it, ask for it, or refuse."""
     services = request.app[SERVICES]
-    client = services.clients[asked.client_id]
+    client = await client_of(services, asked)
     sessions.is_whom_was_asked(asked, who.context)
     context = for_client(services, who.context, client, correlation_id=asked.correlation_id)
     who = who if context is who.context else replace(who, context=context)
@@ -271,7 +273,7 @@ async def ask_consent(
         granted=question.granted,
     )
     await services.store.put_consent_page(kept.id, kept.secret, pending, ttl)
-    response = http.see_other(f"{CONSENT}?{urlencode({'flow': kept.id})}")
+    response = http.see_other(services.at(f"{CONSENT}?{urlencode({'flow': kept.id})}"))
     request.app[JAR].set_flow(request, response, kept, now=services.now(), ttl=ttl)
     return response
 
@@ -302,7 +304,7 @@ async def issue(
         scope=" ".join(grant.scopes),
         correlation_id=asked.correlation_id,
     )
-    return http.at_client(request, asked.reply_to.code(code.text))
+    return await http.at_client(request, asked.reply_to.code(code.text))
 
 
 async def used(services: Services, subject: str, stands_on: Consent) -> None:
@@ -341,6 +343,9 @@ def grant_for(
         sid=who.sid,
         consent_id=stands_on.id if stands_on is not None else None,
         issued_at=now,
+        resources=asked.resources,
+        authorization_details=asked.authorization_details,
+        dpop_jkt=asked.dpop_jkt,
         code_expires_at=now + services.config.lifetimes.code,
         correlation_id=asked.correlation_id,
     )

@@ -180,13 +180,13 @@ def error_page(
     return page(request, view, status=status)
 
 
-def at_client(request: web.Request, reply: Reply) -> web.Response:
+async def at_client(request: web.Request, reply: Reply) -> web.Response:
     """Answer the client app through the browser.
 
     A POST to a page of ours answers with a page too: browsers hold ``form-action`` against the redirects
     that follow a form, and ours allows no other site.
     """
-    client = request.app[SERVICES].clients.get(reply.client_id)
+    client = await request.app[SERVICES].clients.find(reply.client_id)
     client_name = client.client_name if client is not None else ""
     if reply.response_mode == "form_post":
         fields = tuple(reply.members.items())
@@ -194,7 +194,7 @@ def at_client(request: web.Request, reply: Reply) -> web.Response:
         onward = (*client.redirect_uris, *client.post_logout_redirect_uris) if client is not None else ()
         view = FormPostView(action=reply.redirect_uri, fields=fields, client_name=client_name, onward=onward)
         return page(request, view)
-    if request.method == "POST" and request.path != metadata.AUTHORIZE:
+    if request.method == "POST" and about.path(request) != metadata.AUTHORIZE:
         return page(request, _leaving(reply, client_name))
     return see_other(reply.url)
 

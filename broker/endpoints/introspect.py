@@ -21,7 +21,7 @@ async def introspect(request: web.Request) -> web.Response:
     """POST /introspect."""
     services = request.app[SERVICES]
     params = (await http.read_form(request)).without_repeats()
-    client = authenticated(request, params)
+    client = await authenticated(request, params)
     if client.is_public:  # RFC 7662 §2.1: whoever asks must prove who they are
         raise InvalidClient(reason="public_client_introspects")
     text = params.require("token")
@@ -52,7 +52,7 @@ def _log(request: web.Request, event: str, reason: str) -> None:
 
 def _may_know(client: Client, token: AccessToken, grant: Grant) -> bool:
     """Whether the token was given to this client, or this is the API that it is meant for (RFC 7662 §4)."""
-    is_the_api = not client.grant_types and token.audience == client.audience
+    is_the_api = not client.grant_types and client.audience in token.audiences
     return is_the_api or grant.client_id == client.client_id
 
 
@@ -60,7 +60,7 @@ async def revoke(request: web.Request) -> web.Response:
     """POST /revoke: 200 whatever the token was, so that nothing is told of it (RFC 7009 §2.2)."""
     services = request.app[SERVICES]
     params = (await http.read_form(request)).without_repeats()
-    client = authenticated(request, params)
+    client = await authenticated(request, params)
     text = params.require("token")
     revoked = await _revoke_refresh(services, client, text) or await _revoke_access(services, client, text)
     _log(request, "revocation", "" if revoked else "token_unknown")

@@ -17,6 +17,7 @@ from broker.connector import Question, Secret, UpstreamIdentity
 from broker.endpoints import about, arrival, attempts, flow, http
 from broker.endpoints.forms import csrf_token, from_our_own_page
 from broker.pages import LoginProblem, LoginView
+from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown, TemporarilyUnavailable
 from broker.protocol.flow import PendingLogin
 from broker.protocol.params import Params
@@ -44,6 +45,7 @@ class Asked:
     state: str
     secret: str
     question: Question
+    client: Client
 
 
 async def show(request: web.Request) -> web.Response:
@@ -165,7 +167,7 @@ async def _go_on(request: web.Request, asked: Asked, memory: dict[str, str]) -> 
     store = request.app[SERVICES].store
     if not await store.go_on_with_login(asked.state, asked.secret, further):
         raise Shown("login_expired", detail="it ended meanwhile")
-    return http.see_other(f"{_path(asked)}?{urlencode({'state': asked.state})}")
+    return http.see_other(f"{_path(request, asked)}?{urlencode({'state': asked.state})}")
 
 
 # ── The login, and its page ───────────────────────────────────────────────────────────────────────
@@ -188,10 +190,12 @@ async def _asked(request: web.Request, state: str, secret: str | None) -> Asked:
         raise Shown("login_expired", detail="used before, expired, or another connector's")
     request[about.CORRELATION] = pending.asked.correlation_id
     request[about.CONCERNS]["client_id"] = pending.asked.client_id
-    flow.client_of(services, pending.asked)
+    client = await flow.client_of(services, pending.asked)
     with flow.told_to(pending.asked):
         question = await upstream.question(pending, state)
-    return Asked(upstream=upstream, pending=pending, state=state, secret=secret, question=question)
+    return Asked(
+        upstream=upstream, pending=pending, state=state, secret=secret, question=question, client=client
+    )
 
 
 async def _read(request: web.Request) -> Params:
@@ -209,14 +213,13 @@ def _page(
     username: str = "",
     wait: float = 0,
 ) -> web.Response:
-    pending = asked.pending
-    client = request.app[SERVICES].clients[pending.asked.client_id]
+    pending, client, services = asked.pending, asked.client, request.app[SERVICES]
     view = LoginView(
         client_name=client.client_name,
-        client_logo=client.logo,
+        client_logo=services.picture(client),
         connector_name=asked.upstream.name,
         kind=asked.question.kind,
-        action=_path(asked),
+        action=_path(request, asked),
         csrf=csrf_token(asked.secret),
         state=asked.state,
         username=username or (pending.asked.login_hint or "")[:LONGEST_USERNAME],
@@ -231,17 +234,17 @@ def _page(
     return response
 
 
-def _path(asked: Asked) -> str:
-    return f"/login/{asked.upstream.id}"
+def _path(request: web.Request, asked: Asked) -> str:
+    return request.app[SERVICES].at(f"/login/{asked.upstream.id}")
 
 
 def _other_url(request: web.Request, asked: Asked) -> str | None:
     """Where the other ways to sign in are, if there are any."""
     services, what = request.app[SERVICES], asked.pending.asked
-    allowed = services.config.routing.routes.allowed(services.clients[what.client_id])
+    allowed = services.config.routing.routes.allowed(asked.client)
     if what.connector is not None or len(allowed) == 1:
         return None
-    return f"{_path(asked)}/other?{urlencode({'state': asked.state})}"
+    return f"{_path(request, asked)}/other?{urlencode({'state': asked.state})}"
 
 
 def _log(request: web.Request, asked: Asked, outcome: str, reason: str, detail: str = "") -> None:

@@ -83,20 +83,21 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except (ProtocolError, StoreUnavailable, web.HTTPException) as error:
-        return _answer(request, error)
+        return await _answer(request, error)
 
 
 def _is_program(request: web.Request) -> bool:
-    return request.path in _FOR_PROGRAMS or _API.match(request.path) is not None
+    path = about.path(request)
+    return path in _FOR_PROGRAMS or _API.match(path) is not None
 
 
-def _answer(
+async def _answer(
     request: web.Request, error: ProtocolError | StoreUnavailable | web.HTTPException
 ) -> web.StreamResponse:
     if isinstance(error, AnsweredAtClient):
         outcome = "failed" if error.error.status >= 500 else "refused"  # noqa: PLR2004
         _log(request, error.reason, error.detail, outcome=outcome, client_id=error.reply_to.client_id)
-        return http.at_client(request, error.reply_to.error(error.error))
+        return await http.at_client(request, error.reply_to.error(error.error))
     if isinstance(error, Shown):
         _log(request, error.reason, error.detail)
         if _is_program(request):
@@ -119,7 +120,7 @@ def _told(request: web.Request, error: OAuthError) -> web.Response:
     headers = {}
     if isinstance(error, InvalidClient) and "Authorization" in request.headers:  # RFC 6749 §5.2
         headers["WWW-Authenticate"] = 'Basic realm="client", charset="UTF-8"'
-    if request.path == metadata.USERINFO:  # RFC 6750 §3
+    if about.path(request) == metadata.USERINFO:  # RFC 6750 §3
         headers["WWW-Authenticate"] = f'Bearer error="{error.error}", error_description="{error.description}"'
     if isinstance(error, TemporarilyUnavailable):
         headers["Retry-After"] = "1"

@@ -6,13 +6,16 @@ the key ring and the store meet here.
 
 from __future__ import annotations
 
+import math
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from broker.protocol import handles, tokens
 from broker.protocol.client import Client
 from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
+from broker.protocol.tokens import AccessToken
 from broker.services import Services
 from broker.store import FirstRefresh, OpaqueAccess
 
@@ -24,8 +27,7 @@ class Issued:
     """An access token about to be given."""
 
     text: str = field(repr=False)
-    scopes: tuple[str, ...]
-    lives: int
+    token: AccessToken
     opaque: OpaqueAccess | None
 
 
@@ -55,26 +57,49 @@ def longest_life(services: Services, grant: Grant, *, now: float) -> float:
     return max(access, grant.issued_at + lifetimes.code + lifetimes.refresh_token.absolute) - now
 
 
-def access_token(services: Services, grant: Grant, client: Client, scopes: tuple[str, ...]) -> Issued:
-    """A signed or an opaque access token, as the client's entry says."""
-    now, lives = int(services.now()), services.config.lifetimes.access_token
+def access_token(
+    services: Services,
+    grant: Grant,
+    client: Client,
+    scopes: tuple[str, ...],
+    *,
+    cnf: Mapping[str, str],
+    resources: tuple[str, ...] | None = None,
+    no_later: float = math.inf,
+) -> Issued:
+    """A signed or an opaque access token, as the client's entry says.
+
+    Args:
+        services: one issuer's parts.
+        grant: what it comes of.
+        client: whom it is for.
+        scopes: what it is good for, of those of the grant.
+        cnf: the key it is bound to; empty is none.
+        resources: where it may be used, of those of the grant; None is all of them.
+        no_later: when it ends at the latest, in seconds since the epoch.
+    """
+    now = int(services.now())
+    lives = int(min(services.config.lifetimes.access_token, no_later - now))
     named = urlsafe_b64encode(services.chance(_JTI_BYTES)).decode()
     token = tokens.AccessToken(
         grant_id=grant.id,
         jti=f"{grant.id}.{named}",
         scopes=scopes,
-        audience=tokens.audience(client, services.issuer),
+        audience=tokens.audience(
+            client, services.issuer, grant.resources if resources is None else resources
+        ),
         issued_at=now,
         expires_at=now + lives,
+        cnf=cnf,
     )
     if client.access_token_format == "jwt":
         claims = tokens.access_token(token, grant, issuer=services.issuer)
         text = services.keys.sign(client.access_token_signing_alg, claims, typ="at+jwt")
-        return Issued(text=text, scopes=scopes, lives=lives, opaque=None)
+        return Issued(text=text, token=token, opaque=None)
     chance, key = services.chance(handles.SECRET_BYTES), services.store.handle_keys[0]
     handle = handles.mint("access", grant.id, chance, key)
     opaque = OpaqueAccess(handle=handle, token=token)
-    return Issued(text=handle.text, scopes=scopes, lives=lives, opaque=opaque)
+    return Issued(text=handle.text, token=token, opaque=opaque)
 
 
 def answer(
@@ -89,10 +114,12 @@ def answer(
     """The successful token response (RFC 6749 §5.1, Core §3.1.3.3)."""
     body: dict[str, object] = {
         "access_token": token.text,
-        "token_type": "Bearer",
-        "expires_in": token.lives,
-        "scope": " ".join(token.scopes),
+        "token_type": "DPoP" if "jkt" in token.token.cnf else "Bearer",  # RFC 9449 §5
+        "expires_in": token.token.expires_at - token.token.issued_at,
+        "scope": " ".join(token.token.scopes),
     }
+    if grant.authorization_details:  # RFC 9396 §7
+        body["authorization_details"] = list(grant.authorization_details)
     if refresh is not None:
         body["refresh_token"] = refresh
     if "openid" in grant.scopes:

@@ -26,7 +26,7 @@ async def may_be_used(
         InvalidGrant, InvalidToken: as ``refusal`` says; the reason goes to the log.
     """
     store, grant = services.store, state.grant
-    client = services.clients.get(grant.client_id)
+    client = await services.clients.find(grant.client_id)
     consent = None
     if grant.consent_id is not None:
         consent = await store.read_consent(grant.context.subject, grant.client_id)
@@ -35,7 +35,7 @@ async def may_be_used(
         client=client,
         connectors=services.upstreams.enabled,
         consent=consent,
-        session_ended=await store.session_ended(grant.sid),
+        session_ended=bool(grant.sid) and await store.session_ended(grant.sid),
         revoked=state.revoked or await is_over(services, grant.context, grant.issued_at),
     )
     reason = policy.objection(grant, circumstances)

@@ -49,21 +49,28 @@ class Rules:
     """What the ladder holds a request against; made once, at load."""
 
     issuer: str
-    clients: Mapping[str, Client]
     scopes: Mapping[str, ScopeRule]
     connectors: Collection[str]
     """The enabled ones."""
     read_hint: ReadHint
 
 
-def validate(params: Params, rules: Rules, correlation_id: str = "") -> AuthorizeRequest:
-    """The request, valid. ``correlation_id`` names its login in the log from here on.
+def validate(
+    params: Params, known: Client | None, rules: Rules, correlation_id: str = ""
+) -> AuthorizeRequest:
+    """The request, valid.
+
+    Args:
+        params: as they were sent.
+        known: the client app that ``client_id`` names, if there is one.
+        rules: what requests are held against.
+        correlation_id: names its login in the log from here on.
 
     Raises:
         Shown: client or redirect_uri are not to be trusted, so nobody is redirected.
         AnsweredAtClient: anything else is wrong.
     """
-    client = _client(params, rules.clients)
+    client = _client(known)
     reply_to = _reply_to(params, client, rules.issuer)
     with reply_to.hears_errors():  # RFC 6749 §4.1.2.1: from here on the client app is told
         params.without_repeats()
@@ -98,8 +105,7 @@ def validate(params: Params, rules: Rules, correlation_id: str = "") -> Authoriz
     )
 
 
-def _client(params: Params, clients: Mapping[str, Client]) -> Client:
-    client = clients.get(params.get("client_id") or "")
+def _client(client: Client | None) -> Client:
     if client is None or not client.enabled:
         raise Shown("unknown_client", detail="client_id is missing, repeated, unknown or disabled")
     return client

@@ -10,7 +10,6 @@ import hmac
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
@@ -32,20 +31,16 @@ class Credentials:
     secret: str = field(default="", repr=False)
 
 
-def authenticate(authorization: str | None, params: Params, clients: Mapping[str, Client]) -> Client:
-    """The client app that sent the request.
+def prove(presented: Credentials, client: Client | None) -> Client:
+    """The client app that these credentials are of.
 
     Args:
-        authorization: the one ``Authorization`` header, or None.
-        params: the form.
-        clients: by ``client_id``.
+        presented: as `present` read them.
+        client: the one that they name, if there is one.
 
     Raises:
-        InvalidRequest: more than one method at once (RFC 6749 §2.3).
-        InvalidClient: anything else.
+        InvalidClient: they are not its.
     """
-    presented = _presented(authorization, params)
-    client = clients.get(presented.client_id)
     known = _NOBODY if client is None or client.is_public else client.secret_digests
     # Compared for strangers too, so that an unknown client takes as long as a wrong secret.
     digest = secret_digest(presented.secret)
@@ -59,7 +54,17 @@ def authenticate(authorization: str | None, params: Params, clients: Mapping[str
     return client
 
 
-def _presented(authorization: str | None, params: Params) -> Credentials:
+def present(authorization: str | None, params: Params) -> Credentials:
+    """What the request presents, by exactly one method.
+
+    Args:
+        authorization: the one ``Authorization`` header, or None.
+        params: the form.
+
+    Raises:
+        InvalidRequest: more than one method at once (RFC 6749 §2.3).
+        InvalidClient: none, or one that is malformed.
+    """
     client_id, secret = params.get("client_id"), params.get("client_secret")
     if params.get("client_assertion") is not None or params.get("client_assertion_type") is not None:
         raise InvalidClient(reason="auth_method_unknown", detail="client_assertion")

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from broker.protocol.client import GrantType
 from broker.protocol.reply import ReplyTo
 
 Prompt = Literal["none", "login", "consent", "select_account"]
@@ -67,6 +68,14 @@ class AuthorizeRequest:
     """False after an ``id_token_hint`` that is not a good one of ours."""
     correlation_id: str = ""
     """Names this login in the log from its first request to its last token."""
+    resources: tuple[str, ...] = ()
+    """Where the access tokens are to be used (RFC 8707 §2.1)."""
+    authorization_details: tuple[Mapping[str, Any], ...] = ()
+    """What is asked beyond scopes (RFC 9396 §2), each of a declared type."""
+    dpop_jkt: str | None = None
+    """The key that must prove itself when the code is redeemed (RFC 9449 §10)."""
+    device: str | None = None
+    """The device that a person signs in for (RFC 8628); None where an app asks for its own browser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,7 @@ class AuthenticationContext:
     subject: str
     """Our ``sub``: minted, stable, not reversible."""
     connector: str
+    """Where they signed in; empty where nobody did, because a client app speaks for itself."""
     auth_time: int | None
     """As the upstream stated it; None where it did not and nobody asked."""
     acr: str | None = None
@@ -183,22 +193,36 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a code stands for, and after it the tokens that came of it."""
+    """What a client app was given: what a code stands for, and the tokens that come of it."""
 
     id: str
     client_id: str
-    redirect_uri: str
-    code_challenge: str | None
-    nonce: str | None = field(repr=False)
+    grant_type: GrantType = "authorization_code"
+    """How it came to be."""
+    redirect_uri: str | None = None
+    """Where the code was sent; None where there never was one."""
+    code_challenge: str | None = None
+    nonce: str | None = field(default=None, repr=False)
     scopes: tuple[str, ...]
     """Granted, of those asked for."""
     covered: tuple[str, ...] = ()
     """Granted scopes that stand behind claims asked for by name (Core §5.5)."""
-    claims: ClaimsRequest
+    claims: ClaimsRequest = ClaimsRequest()
     context: AuthenticationContext
-    sid: str
-    consent_id: str | None
+    sid: str = ""
+    """The session it came from; empty where there was none."""
+    consent_id: str | None = None
     """The consent it stands on; None where none was needed."""
     issued_at: float
-    code_expires_at: float
+    code_expires_at: float = 0.0
     correlation_id: str = ""
+    resources: tuple[str, ...] = ()
+    """Where its access tokens may be used (RFC 8707); empty is the client's own audience."""
+    authorization_details: tuple[Mapping[str, Any], ...] = ()
+    """Granted beyond scopes (RFC 9396 §7)."""
+    dpop_jkt: str | None = None
+    """The key that must prove itself when the code is redeemed (RFC 9449 §10)."""
+    cnf: Mapping[str, str] = field(default_factory=dict)
+    """What its refresh tokens are bound to (RFC 7800 §3.1); empty is nothing."""
+    actor: Mapping[str, Any] | None = None
+    """Who acts for the subject, as the ``act`` claim says it (RFC 8693 §4.1)."""

@@ -1,12 +1,14 @@
 """What the broker says of itself: OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9207 §3.
 
 Built once, from the configuration alone. Every member is true, none is null, and what is absent from
-the list is not offered; booleans whose absence has a meaning of its own are always said.
+the list is not offered; booleans whose absence has a meaning of its own are always said. Each part of the
+house says its own members, in a function of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.protocol.client import Client, ScopeRule
@@ -22,10 +24,21 @@ _AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 _OWN_CLAIMS = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]
 
 
-def oauth_document(issuer: str, rules: Mapping[str, ScopeRule]) -> dict[str, Any]:
-    """The authorization server metadata (RFC 8414 §2)."""
-    # A dynamic scope has no one name to list, so its pattern stays unsaid.
-    names = [name for name in rules if not name.endswith(".*")]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What an issuer offers, as far as its metadata depends on it."""
+
+    issuer: str
+    scopes: Mapping[str, ScopeRule]
+    clients: Mapping[str, Client]
+    """The operator's."""
+
+
+Part = Callable[[Offer], dict[str, Any]]
+
+
+def _endpoints(offer: Offer) -> dict[str, Any]:
+    issuer = offer.issuer
     return {
         "issuer": issuer,
         "authorization_endpoint": issuer + AUTHORIZE,
@@ -33,13 +46,15 @@ def oauth_document(issuer: str, rules: Mapping[str, ScopeRule]) -> dict[str, Any
         "jwks_uri": issuer + JWKS,
         "introspection_endpoint": issuer + INTROSPECT,
         "revocation_endpoint": issuer + REVOKE,
-        "scopes_supported": names,
+    }
+
+
+def _requests(offer: Offer) -> dict[str, Any]:
+    return {
+        # A dynamic scope has no one name to list, so its pattern stays unsaid.
+        "scopes_supported": [name for name in offer.scopes if not name.endswith(".*")],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_methods_supported": _AUTH_METHODS,
-        "introspection_endpoint_auth_methods_supported": _AUTH_METHODS[:2],
-        "revocation_endpoint_auth_methods_supported": _AUTH_METHODS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         # Said in both documents: to leave the second out would say that it is supported.
@@ -48,12 +63,23 @@ def oauth_document(issuer: str, rules: Mapping[str, ScopeRule]) -> dict[str, Any
     }
 
 
-def openid_document(issuer: str, rules: Mapping[str, ScopeRule], clients: Iterable[Client]) -> dict[str, Any]:
-    """The OpenID Provider metadata (Discovery §3)."""
-    released = sorted({claim for rule in rules.values() for claim in rule.claims})
-    algorithms = {"RS256"} | {client.id_token_signed_response_alg for client in clients}
-    return oauth_document(issuer, rules) | {
-        "userinfo_endpoint": issuer + USERINFO,
+def _tokens(_: Offer) -> dict[str, Any]:
+    return {"grant_types_supported": ["authorization_code", "refresh_token"]}
+
+
+def _client_authentication(_: Offer) -> dict[str, Any]:
+    return {
+        "token_endpoint_auth_methods_supported": _AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": _AUTH_METHODS[:2],
+        "revocation_endpoint_auth_methods_supported": _AUTH_METHODS,
+    }
+
+
+def _people(offer: Offer) -> dict[str, Any]:
+    released = sorted({claim for rule in offer.scopes.values() for claim in rule.claims})
+    algorithms = {"RS256"} | {client.id_token_signed_response_alg for client in offer.clients.values()}
+    return {
+        "userinfo_endpoint": offer.issuer + USERINFO,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": sorted(algorithms),
         "claim_types_supported": ["normal"],
@@ -62,3 +88,24 @@ def openid_document(issuer: str, rules: Mapping[str, ScopeRule], clients: Iterab
         "claims_parameter_supported": True,
         "require_request_uri_registration": False,
     }
+
+
+_OAUTH: tuple[Part, ...] = (_endpoints, _requests, _tokens, _client_authentication)
+_OPENID: tuple[Part, ...] = (*_OAUTH, _people)
+
+
+def oauth_document(offer: Offer) -> dict[str, Any]:
+    """The authorization server metadata (RFC 8414 §2)."""
+    return _said(offer, _OAUTH)
+
+
+def openid_document(offer: Offer) -> dict[str, Any]:
+    """The OpenID Provider metadata (Discovery §3): the same, and what is about people."""
+    return _said(offer, _OPENID)
+
+
+def _said(offer: Offer, parts: tuple[Part, ...]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for part in parts:
+        said |= part(offer)
+    return said

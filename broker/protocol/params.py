@@ -6,12 +6,14 @@ ignored, and none may be sent twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from broker.protocol.errors import InvalidRequest
 
 MAY_REPEAT = frozenset({"resource"})  # RFC 8707 §2
+_SEVERAL = MAY_REPEAT | {"audience"}
+"""Of these every value is kept. Where ``audience`` may repeat is for the grant to say (RFC 8693 §2.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,14 @@ class Params:
 
     values: Mapping[str, str] = field(repr=False)
     repeated: frozenset[str] = frozenset()
+    several: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> Params:
         """From name and value pairs, of the query and of the body together."""
         values: dict[str, str] = {}
         repeated: set[str] = set()
+        several: dict[str, tuple[str, ...]] = {}
         seen: set[str] = set()
         for name, value in pairs:
             if name in seen and name not in MAY_REPEAT:
@@ -33,11 +37,17 @@ class Params:
             seen.add(name)
             if value:
                 values.setdefault(name, value)
-        return cls(values, frozenset(repeated))
+                if name in _SEVERAL:
+                    several[name] = (*several.get(name, ()), value)
+        return cls(values, frozenset(repeated), several)
 
     def get(self, name: str) -> str | None:
         """The parameter's value, or None when it is absent, blank or ambiguous."""
         return None if name in self.repeated else self.values.get(name)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of a parameter that may come several times, each once, in their order."""
+        return tuple(dict.fromkeys(self.several.get(name, ())))
 
     def require(self, name: str) -> str:
         """The parameter's value.
@@ -50,13 +60,13 @@ class Params:
             raise InvalidRequest(f"{name} is missing.", reason=f"{name}_missing")
         return value
 
-    def without_repeats(self) -> Params:
-        """These parameters, none of them repeated.
+    def without_repeats(self, *, but: Collection[str] = ()) -> Params:
+        """These parameters, none of them repeated, except those named in ``but``.
 
         Raises:
             InvalidRequest: one is.
         """
-        if self.repeated:
+        if self.repeated.difference(but):
             raise InvalidRequest(
                 "A parameter is sent more than once.",
                 reason="parameter_repeated",

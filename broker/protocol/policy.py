@@ -33,13 +33,11 @@ def objection(grant: Grant, now_is: Circumstances) -> str | None:
     client = now_is.client
     if client is None or not client.enabled:
         return "client_gone"
-    if not is_registered(grant.redirect_uri, client):
+    if grant.redirect_uri is not None and not is_registered(grant.redirect_uri, client):
         return "redirect_uri_gone"
-    context = grant.context
-    if context.connector not in now_is.connectors:
-        return "connector_gone"
-    if client.connectors is not None and context.connector not in client.connectors:
-        return "connector_not_allowed"
+    lacking = _connector_lacking(grant.context.connector, client, now_is)
+    if lacking is not None:
+        return lacking
     if now_is.revoked:
         return "grant_revoked"
     lacking = _consent_lacking(grant, client, now_is)
@@ -48,6 +46,17 @@ def objection(grant: Grant, now_is: Circumstances) -> str | None:
     # offline_access outlives the session (Back-Channel Logout §2.7).
     if now_is.session_ended and "offline_access" not in grant.scopes:
         return "session_ended"
+    return None
+
+
+def _connector_lacking(connector: str, client: Client, now_is: Circumstances) -> str | None:
+    """What is wrong with where they signed in; None when nothing is, or nobody did."""
+    if not connector:
+        return None
+    if connector not in now_is.connectors:
+        return "connector_gone"
+    if client.connectors is not None and connector not in client.connectors:
+        return "connector_not_allowed"
     return None
 
 

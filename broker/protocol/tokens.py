@@ -6,7 +6,7 @@ OpenID Connect Core §2, §3.1.3.6, §5.3.2, §5.4, §5.5; RFC 9068 §2.2; RFC 7
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from broker.mapping import PROTOCOL_CLAIMS
@@ -28,9 +28,17 @@ class AccessToken:
     grant_id: str
     jti: str
     scopes: tuple[str, ...]
-    audience: str
+    audience: str | tuple[str, ...]
+    """One, or several (RFC 8707 §2)."""
     issued_at: int
     expires_at: int
+    cnf: Mapping[str, str] = field(default_factory=dict)
+    """The key that whoever presents it must have (RFC 7800 §3.1), as ``jkt`` or ``x5t#S256``; or nothing."""
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """All of them, however many."""
+        return (self.audience,) if isinstance(self.audience, str) else self.audience
 
 
 def at_hash(access_token: str, alg: SigningAlg) -> str:
@@ -76,9 +84,10 @@ def id_token(
         "aud": client.client_id,
         "exp": now + lifetime,
         "iat": now,
-        "sid": grant.sid,
         "at_hash": at_hash(access_token, client.id_token_signed_response_alg),
     }
+    if grant.sid:
+        said["sid"] = grant.sid
     if nonce is not None:
         said["nonce"] = nonce
     said |= _authentication(context)
@@ -100,13 +109,19 @@ def access_token(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, 
     said: dict[str, Any] = {
         "iss": issuer,
         "sub": grant.context.subject,
-        "aud": token.audience,
+        "aud": token.audience if isinstance(token.audience, str) else list(token.audience),
         "exp": token.expires_at,
         "iat": token.issued_at,
         "jti": token.jti,
         "client_id": grant.client_id,
         "scope": " ".join(token.scopes),
     }
+    if token.cnf:
+        said["cnf"] = dict(token.cnf)
+    if grant.actor is not None:
+        said["act"] = grant.actor
+    if grant.authorization_details:
+        said["authorization_details"] = list(grant.authorization_details)
     return said | _authentication(grant.context)
 
 
@@ -120,11 +135,13 @@ def introspection(
     released = _released(grant, scopes.claims_of(token.scopes, rules) & {"preferred_username"}, {}, rules)
     return access_token(token, grant, issuer=issuer) | {
         "active": True,
-        "token_type": "Bearer",
+        "token_type": "DPoP" if "jkt" in token.cnf else "Bearer",  # RFC 9449 §6.2
         "username": released.get("preferred_username", grant.context.subject),
     }
 
 
-def audience(client: Client, issuer: str) -> str:
-    """The ``aud`` of a client's access tokens (RFC 9068 §2.2, §3)."""
+def audience(client: Client, issuer: str, resources: tuple[str, ...] = ()) -> str | tuple[str, ...]:
+    """The ``aud`` of an access token: its ``resources``, else the client's own (RFC 9068 §2.2, §3)."""
+    if resources:
+        return resources[0] if len(resources) == 1 else resources
     return client.audience or issuer

@@ -39,6 +39,13 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return {KEYS[1]}
 """)
 
+# ARGV: ttl, field and value…
+GIVE = Script("""
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return {KEYS[1]}
+""")
+
 # ARGV: code digest, ttl, field and value…
 SPEND = Script(
     _EXTEND

@@ -105,6 +105,23 @@ class Grants(Room):
             scripts.PUT, name, milliseconds(ttl), self._seal(f"{name}\0grant", grant), code.digest
         )
 
+    async def put_tokens(
+        self,
+        grant: Grant,
+        ttl: float,
+        *,
+        refresh: FirstRefresh | None = None,
+        access: OpaqueAccess | None = None,
+    ) -> None:
+        """Keep a grant that never had a code, with the tokens it gives, in one step.
+
+        ``ttl`` is the longest life of any of them.
+        """
+        name = self._grant(grant.id)
+        marks: list[str | bytes | int] = ["grant", self._seal(f"{name}\0grant", grant)]
+        marks += [*self._refresh(refresh), *self._access(name, access)]
+        await self._run(scripts.GIVE, name, milliseconds(ttl), *marks)
+
     async def read_grant(
         self, grant_id: str, *, jti: str | None = None, access: Handle | None = None
     ) -> GrantState | None:
@@ -142,11 +159,7 @@ class Grants(Room):
         ``ttl`` is the longest life of what came of it.
         """
         name = self._grant(code.grant_id)
-        marks: list[str | bytes | int] = []
-        if refresh is not None:
-            marks += ["refresh", refresh.handle.digest, "idle_until", _ms(refresh.idle_until)]
-            marks += ["absolute_until", _ms(refresh.absolute_until)]
-        marks += self._access(name, access)
+        marks = [*self._refresh(refresh), *self._access(name, access)]
         (outcome,) = await self._run(scripts.SPEND, name, code.digest, milliseconds(ttl), *marks)
         return Spent(outcome.decode())
 
@@ -206,6 +219,12 @@ class Grants(Room):
         """End one opaque access token; whether it was there."""
         (found,) = await self._run(scripts.FORGET, self._grant(access.grant_id), f"at:{access.digest}")
         return bool(found)
+
+    def _refresh(self, refresh: FirstRefresh | None) -> list[str | bytes | int]:
+        if refresh is None:
+            return []
+        ends: list[str | bytes | int] = ["idle_until", _ms(refresh.idle_until)]
+        return ["refresh", refresh.handle.digest, *ends, "absolute_until", _ms(refresh.absolute_until)]
 
     def _access(self, name: str, access: OpaqueAccess | None) -> list[str | bytes | int]:
         if access is None:

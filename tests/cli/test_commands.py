@@ -117,7 +117,7 @@ def test_help_names_every_command_and_the_version_is_ours(run: Run) -> None:
 
 def test_metadata_is_the_discovery_document(run: Run, sound: Path) -> None:
     config = load(sound, {})
-    expected = openid_document(config.issuer, config.scope_rules, config.clients_by_id.values())
+    expected = openid_document(config.offer)
     assert json.loads(run("metadata", BROKER_CONFIG="broker.yaml").stdout) == expected
 
 

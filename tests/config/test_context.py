@@ -81,7 +81,7 @@ def test_a_scope_releases_what_the_context_puts_there_and_discovery_says_so(desk
     assert "groups" in config.scope_rules["profile"].claims
     assert config.scope_rules["levels"].claims == ("level",)
     assert config.scope_rules["email"].claims == ("email", "email_verified", "level")
-    told = openid_document(config.issuer, config.scope_rules, ())["claims_supported"]
+    told = openid_document(config.offer)["claims_supported"]
     assert {"groups", "level"} <= set(told)
     assert "seen" not in told  # declared, and released by no scope
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from broker.protocol.authorize import Rules, validate
 from broker.protocol.client import Client, ScopeRule, secret_digest
@@ -66,16 +66,27 @@ def hears_nobody(hint: str) -> None:
     """Reads no ``id_token_hint`` as one of ours."""
 
 
-def rules(*clients: Client, **changes: Any) -> Rules:
+class Against(NamedTuple):
+    """What a request is held against: the rules, and the client apps there are."""
+
+    rules: Rules
+    clients: Mapping[str, Client]
+
+
+def validated(params: Params, against: Against) -> AuthorizeRequest:
+    known = against.clients.get(params.get("client_id") or "")
+    return validate(params, known, against.rules)
+
+
+def rules(*clients: Client, **changes: Any) -> Against:
     known = {one.client_id: one for one in clients or (client(),)}
     members: dict[str, Any] = {
         "issuer": ISSUER,
-        "clients": known,
         "scopes": SCOPES,
         "connectors": ("staff", "partners"),
         "read_hint": hears_nobody,
     }
-    return Rules(**members | changes)
+    return Against(Rules(**members | changes), known)
 
 
 VALID = {
@@ -98,12 +109,12 @@ def pairs(**changes: str | tuple[str, ...] | None) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def ask(against: Rules | None = None, /, **changes: str | tuple[str, ...] | None) -> AuthorizeRequest:
+def ask(against: Against | None = None, /, **changes: str | tuple[str, ...] | None) -> AuthorizeRequest:
     """A good request, changed, and validated."""
-    return validate(Params.of(pairs(**changes)), against or rules())
+    return validated(Params.of(pairs(**changes)), against or rules())
 
 
-def refused(against: Rules | None = None, /, **changes: str | tuple[str, ...] | None) -> AnsweredAtClient:
+def refused(against: Against | None = None, /, **changes: str | tuple[str, ...] | None) -> AnsweredAtClient:
     """What the client app hears of a request that must be refused there."""
     try:
         ask(against, **changes)

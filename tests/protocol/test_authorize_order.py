@@ -2,7 +2,6 @@
 
 import pytest
 
-from broker.protocol.authorize import validate
 from broker.protocol.errors import OAuthError, Shown
 from broker.protocol.params import Params
 from broker.protocol.reply import AnsweredAtClient
@@ -17,6 +16,7 @@ from tests.protocol.samples import (
     pairs,
     refused,
     rules,
+    validated,
 )
 
 # Every way a request can be wrong behind its redirect_uri, and what the client app hears of it.
@@ -148,7 +148,7 @@ def test_a_parameter_sent_twice_is_refused_whichever_comes_first(name, twist):
 
 def outcome(params):
     try:
-        return validate(params, rules(client(require_pkce=False)))
+        return validated(params, rules(client(require_pkce=False)))
     except Shown as error:
         return error.message
     except AnsweredAtClient as error:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.protocol.client import secret_digest
-from broker.protocol.client_auth import Credentials, authenticate
+from broker.protocol.client_auth import Credentials, present, prove
 from broker.protocol.errors import InvalidClient, InvalidRequest
 from broker.protocol.params import Params
 from tests.protocol.samples import PUBLIC, SECRET, client
@@ -27,7 +27,8 @@ def basic(client_id, secret):
 
 def call(authorization=None, *, known=None, **form):
     one = known or client()
-    return authenticate(authorization, Params.of(form.items()), {one.client_id: one})
+    presented = present(authorization, Params.of(form.items()))
+    return prove(presented, one if presented.client_id == one.client_id else None)
 
 
 def refusal(authorization=None, *, known=None, **form):

@@ -6,16 +6,20 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.protocol.authorize import validate
 from broker.protocol.client import AuthMethod, Client, GrantType, SigningAlg
 from broker.protocol.flow import Prompt
-from broker.protocol.metadata import oauth_document, openid_document
+from broker.protocol.metadata import Offer, oauth_document, openid_document
 from broker.protocol.params import Params
 from broker.protocol.reply import ResponseMode
-from tests.protocol.samples import ISSUER, SCOPES, ask, client, pairs, refused, rules
+from tests.protocol.samples import ISSUER, SCOPES, ask, client, pairs, refused, rules, validated
 
-OPENID = openid_document(ISSUER, SCOPES, [client(), client(id_token_signed_response_alg="ES256")])
-OAUTH = oauth_document(ISSUER, SCOPES)
+
+def offer(*clients: Client, issuer: str = ISSUER) -> Offer:
+    return Offer(issuer=issuer, scopes=SCOPES, clients={str(n): one for n, one in enumerate(clients)})
+
+
+OPENID = openid_document(offer(client(), client(id_token_signed_response_alg="ES256")))
+OAUTH = oauth_document(offer())
 BOTH = pytest.mark.parametrize("document", [OPENID, OAUTH], ids=["openid", "oauth"])
 
 
@@ -75,7 +79,7 @@ def test_every_endpoint_is_the_issuers_own(document):
 
 
 def test_an_issuer_with_a_path_keeps_it():
-    document = openid_document("https://login.example/tenants/a", SCOPES, [])
+    document = openid_document(offer(issuer="https://login.example/tenants/a"))
     assert document["issuer"] == "https://login.example/tenants/a"
     assert document["token_endpoint"] == "https://login.example/tenants/a/token"
 
@@ -120,7 +124,7 @@ def test_every_listed_scope_can_be_asked_for_and_no_pattern_is_listed():
     assert "account.*" not in OPENID["scopes_supported"]
     for name in OPENID["scopes_supported"]:
         params = Params.of(pairs(scope=name))
-        assert validate(params, rules(every)).scopes == (name,)
+        assert validated(params, rules(every)).scopes == (name,)
 
 
 def test_the_claims_are_those_that_scopes_release_and_those_we_mint():
@@ -133,7 +137,7 @@ def test_the_claims_are_those_that_scopes_release_and_those_we_mint():
 @pytest.mark.parametrize("alg", get_args(SigningAlg))
 def test_the_algorithms_are_rs256_and_what_clients_use(alg):
     def listed(*clients: Client):
-        return openid_document(ISSUER, SCOPES, clients)["id_token_signing_alg_values_supported"]
+        return openid_document(offer(*clients))["id_token_signing_alg_values_supported"]
 
     assert listed(client(id_token_signed_response_alg=alg)) == sorted({"RS256", alg})
     assert listed() == ["RS256"]  # Discovery §3

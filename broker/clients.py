@@ -1,0 +1,40 @@
+"""Which client apps there are: the operator's, and those that came without one.
+
+Owns `Clients`, the one place where a ``client_id`` becomes a `Client`. The configuration is looked at first
+and costs nothing; whatever else knows clients (registrations, documents of their own) is a `ClientSource`,
+asked in turn. RFC 6749 §2.2; RFC 7591.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from broker.protocol.client import Client
+
+
+class ClientSource(Protocol):
+    """Somewhere that client apps come from beside the configuration."""
+
+    async def find(self, client_id: str) -> Client | None:
+        """The client app of this name as it is now, or None where there is none here."""
+
+
+class Clients:
+    """All client apps of one issuer."""
+
+    def __init__(self, configured: Mapping[str, Client], sources: Sequence[ClientSource] = ()) -> None:
+        self.configured = configured
+        """Those of the operator, and the broker's own."""
+        self._sources = tuple(sources)
+
+    async def find(self, client_id: str) -> Client | None:
+        """The client app of this name, enabled or not; None where there is none."""
+        known = self.configured.get(client_id)
+        if known is not None:
+            return known
+        for source in self._sources:
+            found = await source.find(client_id)
+            if found is not None:
+                return found
+        return None

@@ -1,0 +1,43 @@
+"""refresh_token: new tokens for an old grant. RFC 6749 §6; OpenID Connect Core §12; RFC 9700 §4.14.2."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker.endpoints import minting, possession
+from broker.endpoints.asking import asked_again
+from broker.endpoints.granting.looking import look
+from broker.endpoints.standing import may_be_used
+from broker.protocol import grants
+from broker.protocol.client import Client
+from broker.protocol.errors import InvalidGrant
+from broker.protocol.params import Params
+from broker.services import SERVICES
+
+
+async def redeem(request: web.Request, client: Client, params: Params) -> dict[str, object]:
+    """The token answer to a refresh token, which is rotated at each use."""
+    services = request.app[SERVICES]
+    store, now, lifetimes = services.store, services.now(), services.config.lifetimes.refresh_token
+    presented, state = await look(request, client, params, "refresh_token")
+    grant = await may_be_used(services, state, refusal=InvalidGrant)
+    if not grants.gives_refresh_token(grant, client):
+        raise InvalidGrant(reason="refresh_not_allowed")
+    scopes = grants.narrowed(grant, params)
+    cnf = await possession.proved(request, client)
+    if state.refresh == presented.digest:  # an old one gets no further, and is no reason to ask anybody
+        grant = await asked_again(services, grant)
+    token = minting.access_token(services, grant, client, scopes, cnf=cnf)
+    rotation = await store.rotate_refresh(
+        presented,
+        minting.refresh_token(services, grant),
+        now=now,
+        grace=lifetimes.grace,
+        idle_until=now + lifetimes.idle,
+        ttl=minting.longest_life(services, grant, now=now),
+        access=token.opaque,
+    )
+    if rotation.refresh_token is None:
+        raise InvalidGrant(reason=f"refresh_token_{rotation.turn.value}")
+    # Core §12.2: a refreshed ID Token says no nonce, and the auth_time of the first login.
+    return minting.answer(services, grant, client, token, refresh=rotation.refresh_token, nonce=None)
