@@ -40,7 +40,7 @@ lock: .venv/.dev ## pin again what the project stands on; UPGRADE=1 takes newer 
 
 clean: ## remove everything that was made here
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
-	find tests \( -name node_modules -o -name .venv \) -prune -exec rm -rf {} +
+	find tests \( -name node_modules -o -name .venv -o -name build \) -prune -exec rm -rf {} +
 
 .venv/.runtime: requirements.lock requirements-build.lock pyproject.toml .ci/venv
 	@.ci/venv requirements.lock requirements-build.lock

@@ -46,12 +46,13 @@ def missing() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def _program(name: str, *arguments: str) -> AsyncIterator[Talking]:
+async def program(name: str, *arguments: str) -> AsyncIterator[Talking]:
+    """One of the programs of this folder, while the block lasts."""
     found = node()
     if found is None:
         raise RuntimeError(missing())
-    async with running(found, "--no-warnings", HERE / name, *arguments, cwd=HERE) as program:
-        yield program
+    async with running(found, "--no-warnings", HERE / name, *arguments, cwd=HERE) as started:
+        yield started
 
 
 # ── The identity provider ─────────────────────────────────────────────────────────────────────
@@ -63,7 +64,7 @@ async def identity_provider(
 ) -> AsyncIterator[str]:
     """Panva's oidc-provider with these clients and people; yields its issuer."""
     asked = json.dumps({"clients": clients, "people": people, **more})
-    async with _program("provider.mjs", asked) as provider:
+    async with program("provider.mjs", asked) as provider:
         line = await provider.says('{"issuer"', within=60)
         yield json.loads(line)["issuer"]
 
@@ -119,8 +120,8 @@ async def client_app(
     metadata: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[ClientApp]:
     """A client app that has read this issuer's metadata."""
-    async with _program("client.mjs") as program:
-        app = ClientApp(program)
+    async with program("client.mjs") as started:
+        app = ClientApp(started)
         known = {"client_id": client_id, "secret": secret, "method": method, "redirect_uri": redirect_uri}
         await app.do("discover", issuer=issuer, metadata=metadata, **known)
         yield app

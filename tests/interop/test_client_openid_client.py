@@ -1,4 +1,4 @@
-"""The client app openid-client at both upstreams: what it says it knows, and everything it can do with a token."""
+"""openid-client at both upstreams: whom it says it knows, and everything that it can do with a token."""
 
 from __future__ import annotations
 
