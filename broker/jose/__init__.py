@@ -15,6 +15,7 @@ from broker.jose.keys import (
     UnknownKid,
     VerificationKey,
     thumbprint,
+    thumbprint_of,
 )
 from broker.jose.proofs import PROOF_ALGORITHMS, Proof, read_proof
 from broker.jose.shared import HMAC, SHORTEST, read_with_secret
@@ -43,5 +44,6 @@ __all__ = [
     "sign",
     "sign_with_secret",
     "thumbprint",
+    "thumbprint_of",
     "verify",
 ]

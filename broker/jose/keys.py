@@ -302,6 +302,19 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     return b64encode(sha256(canonical).digest()).decode()
 
 
+def thumbprint_of(public_key: Any) -> str:
+    """The same of a key that the library of certificates has read.
+
+    Raises:
+        JoseError: it is of a kind that JOSE does not know.
+    """
+    try:
+        name: str = JWK.from_pyca(public_key).thumbprint()
+    except (ValueError, TypeError, JWException) as error:
+        raise JoseError("bad_key", "not a key that a JWK can say") from error
+    return name
+
+
 def _sound_rsa(modulus: str, exponent: str) -> bool:
     """At least 2048 bits (RFC 7518 §3.3), and no more work than a verification should be."""
     size = int.from_bytes(b64decode(modulus.encode()), "big").bit_length()

@@ -62,6 +62,8 @@ class OAuthError(ProtocolError):
     status: ClassVar[int] = 400
     said: ClassVar[str] = ""
     """The ``error_description`` when none is given; within %x20-21 / %x23-5B / %x5D-7E."""
+    told_often: ClassVar[bool] = False
+    """Whether it is how a thing goes usually, and no line in the log."""
 
     def __init__(self, description: str = "", *, reason: str = "", detail: str = "") -> None:
         super().__init__(description or self.said or self.error)
@@ -125,6 +127,76 @@ class RegistrationNotSupported(OAuthError):
     error = "registration_not_supported"
 
 
+class InvalidRequestObject(OAuthError):
+    """The request object is not one that we believe (RFC 9101 §7)."""
+
+    error = "invalid_request_object"
+
+
+class InvalidTarget(OAuthError):
+    """A resource that is unknown, malformed, or not for this client (RFC 8707 §2)."""
+
+    error = "invalid_target"
+
+
+class InvalidAuthorizationDetails(OAuthError):
+    """Authorization details that are not what their type says, or not for this client (RFC 9396 §5)."""
+
+    error = "invalid_authorization_details"
+
+
+class TooManyRequests(OAuthError):
+    """More was sent in a short time than one client may keep here (RFC 9126 §2.3)."""
+
+    error = "temporarily_unavailable"
+    status = 429
+    said = "Too many requests."
+
+
+class InvalidRedirectUri(OAuthError):
+    """A redirect_uri that nobody may register (RFC 7591 §3.2.2)."""
+
+    error = "invalid_redirect_uri"
+
+
+class InvalidClientMetadata(OAuthError):
+    """Something else that is registered cannot be had (RFC 7591 §3.2.2)."""
+
+    error = "invalid_client_metadata"
+
+
+class InvalidSoftwareStatement(OAuthError):
+    """The software statement is not one that we believe (RFC 7591 §3.2.2)."""
+
+    error = "invalid_software_statement"
+
+
+class UnapprovedSoftwareStatement(OAuthError):
+    """A software statement is needed, of an issuer that is trusted here (RFC 7591 §3.2.2)."""
+
+    error = "unapproved_software_statement"
+
+
+class AuthorizationPending(OAuthError):
+    """Nobody has answered for the device yet (RFC 8628 §3.5)."""
+
+    error = "authorization_pending"
+    told_often = True
+
+
+class SlowDown(OAuthError):
+    """The same, and the device asks too often (RFC 8628 §3.5)."""
+
+    error = "slow_down"
+    told_often = True
+
+
+class ExpiredToken(OAuthError):
+    """Nobody answered for the device in time (RFC 8628 §3.5)."""
+
+    error = "expired_token"
+
+
 class AccessDenied(OAuthError):
     """The person, the upstream or a rule said no."""
 
@@ -183,6 +255,31 @@ class InvalidClient(OAuthError):
     error = "invalid_client"
     status = 401
     said = "Client authentication failed."
+
+
+class TooManyAttempts(InvalidClient):
+    """Client authentication failed too often from one place to be tried again at once."""
+
+    status = 429  # RFC 6585 §4
+
+    def __init__(self, *, reason: str, wait: float) -> None:
+        super().__init__(reason=reason)
+        self.wait = wait
+        """Seconds until the next try is looked at."""
+
+
+class InvalidDpopProof(OAuthError):
+    """The proof of possession is missing, of another key, or not for this request (RFC 9449 §5)."""
+
+    error = "invalid_dpop_proof"
+    said = "The DPoP proof is not valid."
+
+
+class UseDpopNonce(OAuthError):
+    """The proof must carry the nonce that is sent with this answer (RFC 9449 §8)."""
+
+    error = "use_dpop_nonce"
+    said = "The DPoP proof needs the nonce that comes with this answer."
 
 
 class InvalidGrant(OAuthError):
