@@ -1,7 +1,8 @@
 """How the client app is answered at its redirect_uri.
 
 Owns `ReplyTo`, the permission to redirect, and `Reply`, what is said there. OAuth 2.0 Form Post
-Response Mode; RFC 9207 §2 (``iss`` in every answer, errors too); RFC 6749 §4.1.2 and §4.1.2.1.
+Response Mode; JARM §2.1 and §2.3 (the answer as a signed token); RFC 9207 §2 (``iss`` in every answer, errors
+too); RFC 6749 §4.1.2 and §4.1.2.1.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 from urllib.parse import quote
 
 from broker.protocol.errors import OAuthError, ProtocolError
 
-ResponseMode = Literal["query", "form_post"]
+ResponseMode = Literal["query", "form_post", "query.jwt", "form_post.jwt"]
+SIGNED_LIFETIME = 600
+"""Seconds for which an answer that is a token is good; no longer is recommended (JARM §2.1)."""
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986 §2.3: nothing in it to quote
 
 
@@ -77,6 +80,24 @@ class Reply:
     redirect_uri: str
     response_mode: ResponseMode
     members: Mapping[str, str]
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it is told as a token (JARM §2.3)."""
+        return self.response_mode.endswith(".jwt")
+
+    @property
+    def by_form(self) -> bool:
+        """Whether the browser carries it in a form that it posts."""
+        return self.response_mode.startswith("form_post")
+
+    def claims(self, *, now: float) -> dict[str, Any]:
+        """What the token says (JARM §2.1); its ``iss`` is that of the answer."""
+        return {"aud": self.client_id, "exp": int(now) + SIGNED_LIFETIME, **self.members}
+
+    def as_token(self, token: str) -> Reply:
+        """The same answer, told by the one parameter of JARM §2.3."""
+        return replace(self, members={"response": token})
 
     @property
     def url(self) -> str:

@@ -7,6 +7,8 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
     key                                 type    ends with                        why it is there
     ──────────────────────────────────  ──────  ───────────────────────────────  ─────────────────────────
     request:<hash of id, browser>       string  lifetimes.login                  waits for our own GET
+    pushed:<hash of client, reference>  string  lifetimes.par, or when answered  waits for a browser
+    pushed-size:<hash of client, whose> string  lifetimes.par                    nobody fills the store
     login:<hash of state, browser,      string  lifetimes.login, or when taken   is at an upstream
         connector>
     consent-page:<hash of id, browser>  string  lifetimes.login, or when taken   waits for an answer
@@ -36,6 +38,13 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
         username, place>                                                         do not lock them out
     ended-before:<subject>              string  the longest session and          the operator ended all
                                                 refresh token                    that a person had
+    device:<hash of device code>        hash    lifetimes.device, and five       a person signs a device
+                                                minutes                         in
+    user-code:<hash of user code>       string  lifetimes.device, or when        finds the device by what
+                                                answered                        its person types
+    client:<client_id>                  string  registration.unused, then       an app registered itself
+                                                registration.idle after use
+    clients:{all}                       zset    with the last of its names       there are never too many
     people:{<connector>}                hash    never: who is in the pool is     people sign in with a
                                                 what the operator keeps there    password of ours
     usernames:{<connector>}             hash    never: the same people           a username is given once
@@ -57,6 +66,7 @@ from pathlib import Path
 from broker.config.settings import EMBEDDED, StoreConfig
 from broker.store.attempts import Attempts, Limit
 from broker.store.consents import Consents
+from broker.store.devices import Devices, Polled
 from broker.store.embedded import Embedded, EmbeddedInUse, join_embedded, start_embedded
 from broker.store.ends import Ends
 from broker.store.errors import StoreCorrupt, StoreError, StoreMisconfigured, StoreRefused, StoreUnavailable
@@ -69,6 +79,8 @@ from broker.store.kept import kept_secret
 from broker.store.listing import SHARDS, Listed, Origin
 from broker.store.once import Onces
 from broker.store.people import PoolPerson, Pools
+from broker.store.pushed import PushedRoom
+from broker.store.registered import Registered, Registrations
 from broker.store.sessions import KnownSession, Sessions
 from broker.store.signing import Signing
 from broker.store.vault import Vault
@@ -86,7 +98,9 @@ __all__ = [
     "Listed",
     "OpaqueAccess",
     "Origin",
+    "Polled",
     "PoolPerson",
+    "Registered",
     "Rotation",
     "Spent",
     "Store",
@@ -102,7 +116,21 @@ __all__ = [
 
 
 class Store(
-    Flows, Sessions, Grants, Consents, Signing, Onces, Explanations, Helds, Pools, HandOffRoom, Attempts, Ends
+    Flows,
+    Sessions,
+    Grants,
+    Consents,
+    Signing,
+    Onces,
+    Explanations,
+    Helds,
+    Pools,
+    HandOffRoom,
+    Attempts,
+    Ends,
+    PushedRoom,
+    Devices,
+    Registrations,
 ):
     """All that is stored. Every method may raise `StoreUnavailable` and `StoreCorrupt`."""
 
@@ -139,11 +167,12 @@ async def open_store(config: StoreConfig, state_dir: Path) -> Store:
     Raises:
         StoreMisconfigured: the settings cannot work.
     """
-    url, owned = _embedded(state_dir) if config.url == EMBEDDED else (config.url, None)
+    home = config.home or state_dir
+    url, owned = _embedded(home) if config.url == EMBEDDED else (config.url, None)
     # Empty with the embedded store only, which may be known by the URL that its owner passes on.
-    keys = config.encryption_keys or (kept_secret(state_dir / "store-key"),)
+    keys = config.encryption_keys or (kept_secret(home / "store-key"),)
     try:
-        return Store(Wire(url), Vault(keys), config.prefix, at_close=owned.stop if owned else None)
+        return Store(Wire(url), Vault(keys, workspace=config.workspace), config.prefix, at_close=owned.stop if owned else None)
     except StoreMisconfigured:
         if owned is not None:
             owned.stop()

@@ -1,0 +1,70 @@
+"""Requests that client apps pushed to us, until a browser brings their names.
+
+Owns the families ``pushed`` and ``pushed-size``. RFC 9126 §2.2: a request is named by a reference that nobody can
+guess, and found only together with the client that pushed it; so another client's reference is as good as none
+(§2.4). What one client can have here at once is bounded in bytes (§7.2), since anybody may speak for one that
+has no secret.
+"""
+
+from __future__ import annotations
+
+from broker.protocol.params import Params
+from broker.store.records import Room, fingerprint, milliseconds
+from broker.store.wire import Script
+
+MOST_BYTES = 32 * 1024 * 1024
+"""What one client may push within the life of one request."""
+
+# KEYS: counter. ARGV: size, the most there may be, life in ms. Answers the ms to wait, or 0.
+_COUNT = Script("""
+if tonumber(redis.call('GET', KEYS[1]) or '0') + tonumber(ARGV[1]) > tonumber(ARGV[2]) then
+  return {KEYS[1], math.max(redis.call('PTTL', KEYS[1]), 1)}
+end
+redis.call('INCRBY', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+return {KEYS[1], 0}
+""")
+
+
+class PushedRoom(Room):
+    """Pushed requests by client and reference."""
+
+    async def put_pushed(
+        self,
+        client_id: str,
+        reference: str,
+        params: Params,
+        ttl: float,
+        *,
+        whose: str = "",
+        most: int = MOST_BYTES,
+    ) -> float:
+        """Keep a request; or, where its client has too much here already, the seconds to wait.
+
+        Args:
+            client_id: who pushed it.
+            reference: the secret part of its name.
+            params: the request.
+            ttl: for how many seconds.
+            whose: counted apart, beside the client: the address of one that proves nothing.
+            most: how many bytes there may be of these.
+        """
+        name = self._pushed(client_id, reference)
+        sealed = self._seal(name, params)
+        counter = self._name("pushed-size", fingerprint("pushed-size", client_id, whose))
+        (wait,) = await self._run(_COUNT, counter, len(sealed), most, milliseconds(ttl))
+        if wait:
+            return float(wait) / 1000
+        await self._wire.call("SET", name, sealed, "PX", milliseconds(ttl))
+        return 0.0
+
+    async def read_pushed(self, client_id: str, reference: str) -> Params | None:
+        """The request, which stays: a page may be loaded again."""
+        return await self._read(self._pushed(client_id, reference), Params)
+
+    async def drop_pushed(self, client_id: str, reference: str) -> None:
+        """The request has been answered."""
+        await self._wire.call("DEL", self._pushed(client_id, reference))
+
+    def _pushed(self, client_id: str, reference: str) -> str:
+        return self._name("pushed", fingerprint("pushed", client_id, reference))
