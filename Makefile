@@ -25,7 +25,7 @@ demo: .venv/.runtime ## start a demo provider, the broker and a demo app, and pr
 
 test: machine $(PACKAGES:%/package-lock.json=%/node_modules/.installed) ## run every test
 	@# One seed, so that all workers read sets, and with them the names of tests, in one order.
-	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(CI),-p tests.plugins.no_skips) $(TESTS)
+	@PYTHONHASHSEED=$${PYTHONHASHSEED:-$$RANDOM} $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -p tests.plugins.results $(if $(CI),-p tests.plugins.no_skips) $(TESTS)
 
 lint: .venv/.dev ## check style and types
 	@$(BIN)/ruff format --check --quiet . || { echo 'make lint: run .venv/bin/ruff format'; exit 1; }

@@ -209,7 +209,7 @@ async def test_an_address_of_an_unknown_domain_finds_nothing(start):
         assert "Nothing was found" in (await typed(browser, page, "ada@elsewhere.example")).body
 
 
-@pytest.mark.row("CB-28")
+@pytest.mark.row("AZ-27")
 async def test_a_way_that_the_app_does_not_allow_is_neither_found_nor_taken(start):
     allowed = [f"c{n}" for n in range(12)]
     broker = await start(connectors=many(20), client={"connectors": allowed})
@@ -257,7 +257,7 @@ async def test_the_way_used_last_comes_first_and_marked_and_can_be_forgotten(sta
         assert "/continue/forget" not in again.body
 
 
-@pytest.mark.row("WB-04")
+@pytest.mark.row("CS-02")
 async def test_only_our_own_page_makes_a_browser_forget(start):
     broker = await start(connectors=CONNECTORS)
     async with broker.browser() as browser:
