@@ -235,6 +235,7 @@ ORDINARY: Mapping[str, View] = {
     "signed-out-stayed": SignedOutView(stayed=True, account_url="/account"),
     "signed-out-stayed-app": replace(SIGNED_OUT_OF, stayed=True),
     "signed-out-of": SIGNED_OUT_OF,
+    "signed-out-apps": replace(SIGNED_OUT_OF, onward_url=None),
     "signed-out-everywhere": replace(
         SIGNED_OUT_OF, everywhere=True, upstream_url="https://sso.acme.example/logout", open=()
     ),
@@ -300,6 +301,14 @@ WORST: Mapping[str, View] = {
     "worst-signed-out-of": replace(
         SIGNED_OUT_OF, client_name=LONG_WORD, ended=(LONG_WORD, LONG_NAME), open=(LONG_WORD, LONG_EMAIL)
     ),
+    "worst-signed-out-apps": replace(
+        SIGNED_OUT_OF,
+        client_name=LONG_WORD,
+        upstream=LONG_NAME,
+        upstream_url="https://sso.acme.example/logout",
+        ended=(LONG_WORD, LONG_NAME),
+        open=(LONG_WORD, LONG_EMAIL),
+    ),
     "worst-signed-out": SignedOutView(upstream=LONG_WORD, upstream_url=LOGOUT),
     "worst-leaving": LeavingView(url="https://billing.acme.example/", client_name=LONG_WORD),
 }
@@ -307,4 +316,6 @@ WORST: Mapping[str, View] = {
 ALL: Mapping[str, View] = {**ORDINARY, **WORST}
 PASSING = BounceView | DepartureView | FormPostView | LeavingView | OnwardView
 _PASSING = (BounceView, DepartureView, FormPostView, LeavingView, OnwardView)
-STAYING = {name: view for name, view in ALL.items() if not isinstance(view, _PASSING)}
+_GOING_ON = {"signed-out-of", "worst-signed-out-of"}
+STAYING = {n: view for n, view in ALL.items() if not isinstance(view, _PASSING) and n not in _GOING_ON}
+"""The pages on which somebody looks around, and does not leave by itself."""
