@@ -15,7 +15,7 @@ from broker.config.images import Images
 from broker.config.partly import Partly, read_partly
 from broker.config.problems import Path, Report, did_you_mean
 from broker.config.tree import Node
-from broker.config.written import ClientEntry
+from broker.config.written_client import ClientEntry
 from broker.protocol.client import Client, SigningAlg, secret_digest
 from broker.protocol.names import Names
 from broker.protocol.uris import ApplicationType, check_own_query, check_redirect_uri

@@ -7,12 +7,11 @@ several keys together is checked where the section is read.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     WithJsonSchema,
@@ -23,17 +22,18 @@ from broker.config.words import (
     Line,
     LocalPath,
     Network,
-    SpaceSeparated,
     StrongSecret,
     Switch,
     Written,
     one_or_more,
 )
+from broker.config.written_client import ClientEntry
 from broker.config.written_connector import ConnectorEntry
-from broker.connector import Duration, Secret
-from broker.protocol.client import AuthMethod, GrantType, SigningAlg
+from broker.config.written_registration import ClientDocuments, Registration
+from broker.connector import Duration
+from broker.protocol.client import SigningAlg
 from broker.protocol.routing import ByDomain, Remembered
-from broker.protocol.uris import ApplicationType, check_issuer
+from broker.protocol.uris import check_issuer
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -82,78 +82,6 @@ class Keys(Written):
     whatever a client asks for, and, where the broker makes the keys, ES256."""
     rotate_every: Duration = 90 * 86400
     """How long a key that the broker made signs before the next one does."""
-
-
-Secrets = Annotated[
-    tuple[Secret, ...],
-    BeforeValidator(one_or_more),
-    Field(min_length=1, max_length=2),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "minLength": 1},
-                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 2},
-            ]
-        }
-    ),
-]
-Audience = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")]
-
-
-def _app_or_api(schema: dict[str, Any]) -> None:
-    """For editors: what an entry needs depends on whether it redeems anything."""
-    schema["if"] = {"required": ["grant_types"], "properties": {"grant_types": {"maxItems": 0}}}
-    schema["then"] = {
-        "required": ["audience", "client_secret"],
-        "properties": {"redirect_uris": {"maxItems": 0}},
-    }
-    schema["else"] = {"required": ["redirect_uris"], "properties": {"redirect_uris": {"minItems": 1}}}
-
-
-class ClientEntry(Written):
-    """An app that lets people sign in through the broker, or an API that asks it about tokens."""
-
-    model_config = ConfigDict(json_schema_extra=_app_or_api)
-
-    client_name: Line
-    """What people know the app as."""
-    client_secret: Secrets | None = None
-    """Its secret, or a list of two while one replaces the other. A public client has none."""
-    logo: LocalPath | None = None
-    """An SVG or PNG file, at most 64 kB; the broker serves it."""
-    redirect_uris: tuple[Name, ...] = ()
-    """Where it may be answered, compared whole: https, or http on loopback. At least one, unless
-    `grant_types` is empty: then none. Its query must not hold what an answer says, such as `state`."""
-    post_logout_redirect_uris: tuple[Name, ...] = ()
-    """Where people may land after signing out."""
-    application_type: ApplicationType = "web"
-    """`native` for an app on a device: loopback redirects with any port, and schemes of its own."""
-    token_endpoint_auth_method: AuthMethod = "client_secret_basic"
-    """How it proves who it is at the token endpoint; `none` makes it a public client."""
-    grant_types: tuple[GrantType, ...] = ("authorization_code",)
-    """What it may redeem. A refresh token is given only with the scope `offline_access`. `[]` makes the entry
-    an API: nobody signs in there, it introspects the tokens that name its `audience`, and needs a secret."""
-    scope: SpaceSeparated = ("openid", "profile", "email")
-    """The scopes it may ask for, with a space between them."""
-    trusted: Switch = False
-    """An app of your own: people are not asked for their consent."""
-    connectors: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """The connectors its people may use; without it all of them."""
-    id_token_signed_response_alg: SigningAlg = "RS256"
-    """What its ID Tokens are signed with."""
-    access_token_format: Literal["jwt", "opaque"] = "jwt"
-    """`jwt`: APIs check it themselves (RFC 9068). `opaque`: they ask the broker."""
-    access_token_signing_alg: SigningAlg = "RS256"
-    """What its access tokens are signed with."""
-    audience: Audience | None = None
-    """The API that its access tokens are for; without it the issuer. With `grant_types: []` it is the name of
-    this API, as the tokens say it in `aud`, and is needed."""
-    id_token_claims: Switch = False
-    """Puts the claims of the granted scopes into the ID Token too, not only into the userinfo answer."""
-    require_pkce: Switch = True
-    """`false` only for an app with a secret that cannot do PKCE."""
-    enabled: Switch = True
-    """`false` refuses the app and ends what it was given."""
 
 
 class ScopeEntry(Written):
@@ -220,6 +148,8 @@ class Lifetimes(Written):
     """From the first page to the upstream's answer."""
     code: Annotated[Duration, Field(le=600)] = 60
     """An authorization code; at most 10m (RFC 6749 §4.1.2)."""
+    device: Annotated[Duration, Field(le=1800)] = 600
+    """The code that a device shows, until somebody has signed it in (RFC 8628); at most 30m."""
     access_token: Annotated[Duration, Field(le=86400)] = 300
     """An access token; at most 1d. An API that checks it by itself sees a withdrawal only at its end."""
     id_token: Annotated[Duration, Field(le=86400)] = 300
@@ -279,6 +209,10 @@ class BrokerFile(Written):
     changes."""
     clients: dict[str, ClientEntry] = Field(default_factory=dict)
     """The apps, by their `client_id`."""
+    registration: Registration = Registration()
+    """Apps that register themselves. Off until it says otherwise."""
+    client_id_metadata_documents: ClientDocuments = ClientDocuments()
+    """Apps that are described by a document of their own. Off until it says otherwise."""
     scopes: dict[str, ScopeEntry] = Field(default_factory=dict)
     """Scopes beside openid, profile, email, address, phone and offline_access; one of those may be named to
     add claims to it or to change its words."""
@@ -291,6 +225,10 @@ class BrokerFile(Written):
     """How people come to their way of signing in."""
     outbound: Outbound = Outbound()
     """Calls to upstreams and client apps."""
+    workspaces: dict[str, Any] = Field(default_factory=dict)
+    """Further issuers in the same process, by name: `NAME` is at the issuer's URL with `/t/NAME` behind it. Each
+    has the keys of this file, or names a file that has them, except those about the machine, which it shares;
+    its `lifetimes` are these unless it says others. Nothing of one is reachable from another."""
     include: tuple[Name, ...] = ()
     """Further files, as paths or patterns such as `clients.d/*.yaml`. Each is a piece of this one; the same
     name in two of them is a mistake."""

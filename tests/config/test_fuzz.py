@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from broker.config import ConfigError
-from broker.config.written import BrokerFile, ClientEntry
+from broker.config.written import BrokerFile
+from broker.config.written_client import ClientEntry
 from broker.config.written_connector import ConnectorEntry
 from tests.config.desk import SOUND, TYPE, Desk
 

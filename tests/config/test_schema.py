@@ -10,7 +10,8 @@ import yaml
 
 from broker.config.connectors import installed, load_module
 from broker.config.schema import json_schema, markdown
-from broker.config.written import BrokerFile, ClientEntry, ScopeEntry
+from broker.config.written import BrokerFile, ScopeEntry
+from broker.config.written_client import ClientEntry
 from broker.config.written_connector import ConnectorEntry
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,107 @@
+"""What an operator writes about a client app.
+
+Owns the model of an entry of ``clients``; its docstrings are the explanations in `broker schema` and in the
+reference page. RFC 7591 §2 names the keys. What follows from several of them together is checked where the
+section is read.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from broker.config.words import Line, LocalPath, SpaceSeparated, Switch, Written, one_or_more
+from broker.connector import Secret
+from broker.protocol.client import AuthMethod, GrantType, Profile, SigningAlg
+from broker.protocol.uris import ApplicationType
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+Secrets = Annotated[
+    tuple[Secret, ...],
+    BeforeValidator(one_or_more),
+    Field(min_length=1, max_length=2),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 2},
+            ]
+        }
+    ),
+]
+Audience = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")]
+
+
+def _app_or_api(schema: dict[str, Any]) -> None:
+    """For editors: what an entry needs depends on whether it redeems anything."""
+    schema["if"] = {"required": ["grant_types"], "properties": {"grant_types": {"maxItems": 0}}}
+    schema["then"] = {
+        "required": ["audience", "client_secret"],
+        "properties": {"redirect_uris": {"maxItems": 0}},
+    }
+    schema["else"] = {"required": ["redirect_uris"], "properties": {"redirect_uris": {"minItems": 1}}}
+
+
+class ClientEntry(Written):
+    """An app that lets people sign in through the broker, or an API that asks it about tokens."""
+
+    model_config = ConfigDict(json_schema_extra=_app_or_api)
+
+    client_name: Line
+    """What people know the app as."""
+    client_secret: Secrets | None = None
+    """Its secret, or a list of two while one replaces the other. A public client has none."""
+    logo: LocalPath | None = None
+    """An SVG or PNG file, at most 64 kB; the broker serves it."""
+    redirect_uris: tuple[Name, ...] = ()
+    """Where it may be answered, compared whole: https, or http on loopback. At least one, unless
+    `grant_types` is empty: then none. Its query must not hold what an answer says, such as `state`."""
+    post_logout_redirect_uris: tuple[Name, ...] = ()
+    """Where people may land after signing out."""
+    application_type: ApplicationType = "web"
+    """`native` for an app on a device: loopback redirects with any port, and schemes of its own."""
+    token_endpoint_auth_method: AuthMethod = "client_secret_basic"
+    """How it proves who it is at the token endpoint; `none` makes it a public client."""
+    grant_types: tuple[GrantType, ...] = ("authorization_code",)
+    """What it may redeem. A refresh token is given only with the scope `offline_access`. `[]` makes the entry
+    an API: nobody signs in there, it introspects the tokens that name its `audience`, and needs a secret."""
+    scope: SpaceSeparated = ("openid", "profile", "email")
+    """The scopes it may ask for, with a space between them."""
+    trusted: Switch = False
+    """An app of your own: people are not asked for their consent."""
+    connectors: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """The connectors its people may use; without it all of them."""
+    id_token_signed_response_alg: SigningAlg = "RS256"
+    """What its ID Tokens are signed with."""
+    access_token_format: Literal["jwt", "opaque"] = "jwt"
+    """`jwt`: APIs check it themselves (RFC 9068). `opaque`: they ask the broker."""
+    access_token_signing_alg: SigningAlg = "RS256"
+    """What its access tokens are signed with."""
+    audience: Audience | None = None
+    """The API that its access tokens are for; without it the issuer. With `grant_types: []` it is the name of
+    this API, as the tokens say it in `aud`, and is needed."""
+    id_token_claims: Switch = False
+    """Puts the claims of the granted scopes into the ID Token too, not only into the userinfo answer."""
+    require_pkce: Switch = True
+    """`false` only for an app with a secret that cannot do PKCE."""
+    profile: Profile | None = None
+    """`fapi2_security` or `fapi2_message_signing` (OpenID Foundation): turns on everything that the profile
+    demands of the app, and refuses an entry that says otherwise."""
+    require_pushed_authorization_requests: Switch = False
+    """`true` refuses every request that was not pushed to `/par` first (RFC 9126)."""
+    require_signed_request_object: Switch = False
+    """`true` refuses every request that the app did not sign (RFC 9101)."""
+    request_object_signing_alg: SigningAlg | None = None
+    """The only algorithm by which it signs its requests; without it any that the broker knows."""
+    authorization_signed_response_alg: SigningAlg | None = None
+    """What its answers are signed with where it asks for signed ones (`response_mode=jwt`, JARM); without it
+    RS256."""
+    resources: tuple[Name, ...] | None = None
+    """The APIs that it may ask tokens for by `resource` (RFC 8707): of `resources`, and of the APIs among the
+    clients. Without it all of them."""
+    authorization_details_types: tuple[Name, ...] = ()
+    """The types of `authorization_details` that it may ask for (RFC 9396)."""
+    enabled: Switch = True
+    """`false` refuses the app and ends what it was given."""
