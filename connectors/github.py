@@ -26,6 +26,7 @@ from broker.connector import (
     UpstreamIdentity,
     UpstreamInvalid,
     UpstreamRefused,
+    UpstreamToken,
 )
 from connectors import claims_map, oauth2
 from connectors.github_api import Api, Listed
@@ -145,6 +146,8 @@ class Settings(ConnectorSettings):
 class Connector:
     """GitHub, or one that an enterprise has for itself."""
 
+    gives_token = True
+
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings, self._tools = settings, tools
         self._api = Api(tools.http, settings.api)
@@ -258,6 +261,7 @@ class Connector:
             # The address in `user` is what the person chose to show, and proves nothing.
             api={**user, **await self._email(token), **await self._membership(token)},
             keep={"access_token": token},
+            token=UpstreamToken(access_token=token),
         )
 
     async def _email(self, token: str) -> Mapping[str, Json]:

@@ -23,6 +23,7 @@ from broker.connector import (
     Tools,
     UpstreamInvalid,
     UpstreamRefused,
+    UpstreamToken,
     UpstreamUnavailable,
 )
 
@@ -75,6 +76,13 @@ class Tokens:
     """Seconds that the access token is good for, where it is told."""
     scope: str | None = None
     """What was granted, where that is told (RFC 6749 §5.1)."""
+
+    def given(self, now: float) -> UpstreamToken | None:
+        """The access token with its end, for whom the operator lets have it."""
+        if self.access_token is None:
+            return None
+        ends = None if self.expires_in is None else int(now) + self.expires_in
+        return UpstreamToken(access_token=self.access_token, expires_at=ends, scope=self.scope)
 
 
 class TokenRefused(UpstreamInvalid):

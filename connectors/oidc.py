@@ -44,6 +44,7 @@ _NOT_TOLD: Mapping[str, bool] = {}
 class Connector:
     """An OpenID Provider, known by its issuer."""
 
+    gives_token = True
     prompts: frozenset[str] | None = None
     """The ``prompt`` values that this kind of upstream takes; None where only its metadata can tell."""
 
@@ -91,7 +92,7 @@ class Connector:
         """Asks again: by the refresh token, or at userinfo while the access token lasts (Core §12)."""
         metadata, kept = await self._discover(), oidc_keep.read(keep)
         if kept.refresh_token is None:
-            return replace(await self._asked_at_userinfo(kept, metadata), keep=keep)
+            return replace(await self._asked_at_userinfo(kept, metadata), keep=keep, token=kept.token)
         tokens = await self._refreshed(kept.refresh_token, metadata)
         keep["refresh_token"] = tokens.refresh_token or kept.refresh_token
         if tokens.id_token is None:
@@ -336,6 +337,7 @@ class Connector:
             amr=words(claims.get("amr")),
             sid=word(claims.get("sid")),
             keep=oidc_keep.keep(tokens, claims, said if pulled else None, now=self._tools.now()),
+            token=tokens.given(self._tools.now()),
             logout_by=self.logout_by(tokens, claims),
         )
         return self.settled(identity)

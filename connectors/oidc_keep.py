@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from broker.connector import Json, UpstreamInvalid
+from broker.connector import Json, UpstreamInvalid, UpstreamToken
 from connectors.oauth2 import Tokens
 
 _PASSING = ("aud", "azp", "exp", "iat", "nbf", "jti", "at_hash", "c_hash", "s_hash")
@@ -33,6 +33,14 @@ class Kept:
     access_token: str | None = field(repr=False)
     expires_at: float | None
     """When the access token ends, where that was told."""
+
+    @property
+    def token(self) -> UpstreamToken | None:
+        """The access token as it was kept."""
+        if self.access_token is None:
+            return None
+        ends = None if self.expires_at is None else int(self.expires_at)
+        return UpstreamToken(access_token=self.access_token, expires_at=ends)
 
 
 def keep(

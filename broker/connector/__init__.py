@@ -71,6 +71,7 @@ from broker.connector.values import (
     Login,
     SignedClaims,
     UpstreamIdentity,
+    UpstreamToken,
 )
 from broker.protocol.id_token import Expected, IssuerRule
 
@@ -113,6 +114,7 @@ __all__ = [
     "UpstreamInvalid",
     "UpstreamRefused",
     "UpstreamStale",
+    "UpstreamToken",
     "UpstreamUnavailable",
     "UpstreamUnmet",
     "Verify",

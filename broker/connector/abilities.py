@@ -15,6 +15,7 @@ class Connector(Protocol):
     """An upstream: where to send the browser, and how to read what it brings back.
 
     One that never uses `Tools.http` says ``speaks_http = False``; an entry's ``outbound`` is then refused.
+    One whose logins come with an access token (`UpstreamIdentity.token`) says ``gives_token = True``.
     """
 
     async def begin(self, login: Login) -> Departure:

@@ -55,6 +55,17 @@ class Departure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamToken:
+    """The upstream's own access token of a login, for what the upstream itself offers."""
+
+    access_token: str = field(repr=False)
+    expires_at: int | None = None
+    """Seconds since the epoch, where that was told."""
+    scope: str | None = None
+    """What was granted there, where that was told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamIdentity:
     """Who the upstream says this is: verified, and not yet in our own words."""
 
@@ -76,6 +87,9 @@ class UpstreamIdentity:
     keep: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What `CanRefresh.refresh` wants to find again, such as a refresh token. Kept sealed, and only where
     the operator wants the upstream asked again."""
+    token: UpstreamToken | None = field(default=None, repr=False)
+    """Its own access token. Kept sealed with ``keep``, and only where the operator lets client apps have it
+    (RFC 8693). A connector that says one has ``gives_token = True``."""
     logout_by: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What `CanLogOut.logout_url` wants to find again, such as the ID Token as a hint. Kept sealed with the
     session, and only where the operator offers people to sign out there."""

@@ -15,6 +15,9 @@ from broker.protocol.errors import InvalidScope
 OPENID = "openid"
 OFFLINE_ACCESS = "offline_access"
 
+OF_OPENID = frozenset({OPENID, "profile", "email", "address", "phone", OFFLINE_ACCESS})
+"""Scopes that are about a person who signs in: nothing to a client app that speaks for itself."""
+
 # scope-token of RFC 6749 §3.3
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _MAX_SCOPES = 100
@@ -61,6 +64,12 @@ def allowed(names: Sequence[str], client: Client, rules: Mapping[str, ScopeRule]
     if not declared:
         raise InvalidScope("No scope is left that could be granted.", reason="scope_empty")
     return tuple(name for name, _ in declared)
+
+
+def by_default(client: Client, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:
+    """What an empty scope means where no person is asked: all of the client but dynamic ones and refreshing."""
+    plain = [name for name in rules if name in client.scopes and not name.endswith(".*")]
+    return tuple(name for name in plain if name != OFFLINE_ACCESS)
 
 
 def still_assigned(names: Iterable[str], client: Client, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:

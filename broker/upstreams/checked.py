@@ -7,8 +7,9 @@ believed, stored or sent anywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from broker.connector import Departure, Question, UpstreamIdentity
+from broker.connector import Departure, Question, UpstreamIdentity, UpstreamToken
 
 _MAX_FACT, _MAX_METHODS = 255, 32
 """Characters of an `acr`, a `sid`, one `amr`; and how many of the last."""
@@ -16,6 +17,8 @@ _MAX_MEMORY = 4096
 """Characters that a connector may want to find again; it is kept for every login under way."""
 _MAX_LOGOUT = 8192
 """Characters of what a logout wants to know again; it goes into a URL, and is kept with every session."""
+_MAX_TOKEN = 16 * 1024
+"""Characters of an access token that is given on."""
 _MAX_KEEP = 256 * 1024
 """Characters that a connector may keep of a login; an ID Token's claims are among them."""
 
@@ -52,7 +55,20 @@ def identity(found: object) -> UpstreamIdentity:
         raise TypeError("finish returned claims that are no mapping")
     keep(found.keep)
     _texts(found.logout_by, _MAX_LOGOUT)
-    return found
+    return found if _may_be_given(found.token) else replace(found, token=None)
+
+
+def _may_be_given(token: object) -> bool:
+    """Whether a client app could use its own access token as one (RFC 6750 §2.1). No login hangs on that."""
+    if token is None:
+        return True
+    if not isinstance(token, UpstreamToken) or not isinstance(token.scope, str | None):
+        return False
+    if isinstance(token.expires_at, bool) or not isinstance(token.expires_at, int | None):
+        return False
+    text = token.access_token
+    fits = isinstance(text, str) and 0 < len(text) <= _MAX_TOKEN
+    return fits and text.isascii() and text.isprintable()
 
 
 def keep(kept: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,141 @@
+"""An assertion as a grant: what somebody whom the operator trusts signed about a person or a machine.
+
+Owns `AssertionIssuer` and `check`; who signed it was proved before. RFC 7523 §2.1 and §3; RFC 7521 §4.1 and
+§5.2; RFC 8725 §3. The first rung that fails ends it, with a stable reason for the log.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+from broker.mapping import ClaimsMap
+from broker.protocol.errors import InvalidGrant
+
+LEEWAY: Final = 10.0
+"""Seconds that two clocks may differ."""
+TYPES: Final = frozenset({"", "jwt", "authorization-grant+jwt"})
+"""What ``typ`` may say: an access token, a logout token or a proof says what it is, and is no grant."""
+PREFIX: Final = "assertion:"
+"""Before the name of an issuer where a person's connector is said: no connector has a colon in its id."""
+
+_NOT_SECONDS = 1e11
+_LONGEST = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssertionIssuer:
+    """Somebody whose assertions are taken for a grant, as the operator wrote it down."""
+
+    name: str
+    """In the configuration; a part of everybody's ``sub`` who comes by it."""
+    issuer: str
+    """The ``iss``, byte for byte."""
+    jwks: Mapping[str, Any] | None = field(default=None, repr=False)
+    jwks_uri: str | None = None
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
+    audience: str | None = None
+    """A name that it has for us, beside our issuer."""
+    allow_token_endpoint_audience: bool = False
+    """Whether the URL of our token endpoint is taken for the ``aud`` too."""
+    subject: str = "sub"
+    """The claim that says whom it is about."""
+    claims: ClaimsMap | None = None
+    """How its words become ours; without it nobody has claims."""
+    max_lifetime: int = 300
+    """Seconds that are left at most until it ends."""
+    clients: tuple[str, ...] = ()
+    """The client apps that may come with one."""
+    allow_reuse: bool = False
+    """Whether one is taken until its end, not only once."""
+
+    @property
+    def connector(self) -> str:
+        """What stands for a connector in what is known of its people."""
+        return PREFIX + self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """An assertion that holds."""
+
+    subject: str
+    """Whom it is about, as its issuer calls them."""
+    once: str
+    """What may be used only once: its ``jti``, or itself."""
+    expires_at: float
+
+
+def addressed(issuer: str, token_endpoint: str, entry: AssertionIssuer) -> tuple[str, ...]:
+    """Every name of ours that the ``aud`` of its assertions may say (RFC 7523 §3, 3)."""
+    names = [issuer]
+    if entry.audience is not None:
+        names.append(entry.audience)
+    if entry.allow_token_endpoint_audience:
+        names.append(token_endpoint)
+    return tuple(names)
+
+
+def check(
+    token: str, claims: Mapping[str, Any], entry: AssertionIssuer, audiences: Sequence[str], *, now: float
+) -> Assertion:
+    """That these claims of ``token``, which its issuer signed, are a grant for us, now.
+
+    Raises:
+        InvalidGrant: the first thing that is wrong.
+    """
+    _refuse_unless(claims.get("iss") == entry.issuer, "assertion_iss_mismatch")
+    _audience(claims, audiences)
+    expires_at = _times(claims, entry, now)
+    return Assertion(subject=_subject(claims, entry), once=_once(token, claims), expires_at=expires_at)
+
+
+def _audience(claims: Mapping[str, Any], audiences: Sequence[str]) -> None:
+    """One audience, and that is us: what is meant for others too may come from any of them."""
+    aud = claims.get("aud")
+    said = aud[0] if isinstance(aud, list) and len(aud) == 1 else aud
+    _refuse_unless(isinstance(said, str) and said in audiences, "assertion_aud_mismatch")
+
+
+def _times(claims: Mapping[str, Any], entry: AssertionIssuer, now: float) -> float:
+    """RFC 7523 §3, 4 to 6; and it ends soon, so that what must be remembered of it does too."""
+    expires = _instant(claims, "exp")
+    _refuse_unless(now < expires + LEEWAY, "assertion_expired")
+    _refuse_unless(expires <= now + entry.max_lifetime + LEEWAY, "assertion_lives_too_long")
+    for name in ("nbf", "iat"):
+        if name in claims:
+            _refuse_unless(_instant(claims, name) <= now + LEEWAY, f"assertion_{name}_future")
+    return expires
+
+
+def _instant(claims: Mapping[str, Any], name: str) -> float:
+    """A NumericDate: a JSON number of seconds, and neither a boolean nor milliseconds (RFC 7519 §2)."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _NOT_SECONDS:
+        raise InvalidGrant(reason=f"assertion_{name}_malformed")
+    return float(value)
+
+
+def _subject(claims: Mapping[str, Any], entry: AssertionIssuer) -> str:
+    subject = claims.get(entry.subject)
+    if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST:
+        raise InvalidGrant(reason="assertion_sub_malformed", detail=entry.subject)
+    return subject
+
+
+def _once(token: str, claims: Mapping[str, Any]) -> str:
+    """Its name where it has one. Else what is signed: one signature can be written in two ways."""
+    jti = claims.get("jti")
+    if jti is None:
+        signed = token.rpartition(".")[0]
+        return "self " + urlsafe_b64encode(sha256(signed.encode()).digest()).decode()
+    _refuse_unless(isinstance(jti, str) and 0 < len(jti) <= _LONGEST, "assertion_jti_malformed")
+    return f"jti {jti}"
+
+
+def _refuse_unless(good: bool, reason: str) -> None:
+    if not good:
+        raise InvalidGrant(reason=reason)
