@@ -1,0 +1,185 @@
+"""What client apps are still to be told: a stream that any worker delivers from, until all is told.
+
+Owns the families ``outbox``, ``outbox-notices``, ``outbox-later`` and ``outbox-dead``, which lie on one
+slot, so that each step of a notice is one script. The stream says whose turn it is: a worker that takes a
+notice has it until it says what became of it, and what a worker that died had in hand is claimed by another
+(XAUTOCLAIM). So a notice is delivered at least once, and is lost by nobody's death. It keeps its id, and is
+here once, however often it is posted.
+
+    outbox            stream   ids of notices, to be delivered now; the group ``workers`` takes them
+    outbox-notices    hash     id → the sealed notice, from its posting until it is delivered or dropped
+    outbox-later      zset     ids that were tried and failed, by when they are tried again
+    outbox-dead       zset     ids that were given up, by when that was; a week for somebody to look at them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from broker.store.errors import StoreRefused
+from broker.store.outbox_scripts import COUNT, DELIVERED, DROP, FAILED, LIST, POST, RETRY, TAKE
+from broker.store.records import Room, milliseconds
+
+State = Literal["waiting", "later", "dead"]
+_KEPT = 30 * 86_400.0
+"""Seconds after the last change in which any notice has long come to its end."""
+_DEAD_FOR, _MOST_DEAD = 7 * 86_400.0, 10_000
+_NOBODY = "nogroup"
+_LATER, _DEAD = "3", "4"
+"""Which of the keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """That a client app is to be told of an end: of one session, or of all that a person had there."""
+
+    id: str
+    """The ``jti`` of what it is told by, however often that is tried."""
+    client_id: str
+    subject: str
+    sid: str | None
+    """The session; None where it is about all of that person's."""
+    why: str
+    """A stable word for the log."""
+    posted_at: float
+    attempts: int = 0
+    problem: str = ""
+    """What became of the last attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InHand:
+    """A notice that this worker is to deliver now."""
+
+    entry: str
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A notice as an operator sees it."""
+
+    notice: Notice
+    state: State
+    at: float | None
+    """When it is tried again, or was given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many notices there are."""
+
+    waiting: int
+    later: int
+    dead: int
+
+
+class Outbox(Room):
+    """Notices, from their posting to their end."""
+
+    async def post_notice(self, notice: Notice) -> bool:
+        """Have a client app told; False where this was posted before, and is not done yet."""
+        (new,) = await self._run(POST, self._names(), notice.id, self._notice(notice), self._life())
+        return bool(new)
+
+    async def take_notices(self, worker: str, *, now: float, lost_after: float, most: int) -> list[InHand]:
+        """What ``worker`` is to deliver: what is due, and what another had for so long that it must be dead.
+
+        Raises:
+            StoreUnavailable: nothing can be taken now.
+        """
+        arguments = (worker, repr(now), str(milliseconds(lost_after)), str(most), self._life())
+        try:
+            found = await self._run(TAKE, self._names(), *arguments)
+        except StoreRefused as error:
+            if error.reason != _NOBODY:
+                raise
+            # The stream is new, or had been gone for want of notices.
+            await self._make_group()
+            found = await self._run(TAKE, self._names(), *arguments)
+        return [self._in_hand(*found[at : at + 3]) for at in range(0, len(found), 3)]
+
+    async def _make_group(self) -> None:
+        try:
+            await self._wire.call("XGROUP", "CREATE", self._names()[0], "workers", "0", "MKSTREAM")
+        except StoreRefused as error:
+            if error.reason != "busygroup":  # another worker was faster
+                raise
+
+    async def notice_delivered(self, done: InHand) -> bool:
+        """It is told; whether it was still this worker's to tell."""
+        (mine,) = await self._run(DELIVERED, self._names(), done.entry, done.notice.id)
+        return bool(mine)
+
+    async def notice_failed(self, tried: InHand, problem: str, *, again_at: float | None, now: float) -> bool:
+        """It could not be told: to be tried again, or given up; whether it was still this worker's."""
+        notice = replace(tried.notice, attempts=tried.notice.attempts + 1, problem=problem)
+        goes_to, at = (_LATER, again_at) if again_at is not None else (_DEAD, now)
+        entry = (tried.entry, notice.id, self._notice(notice), goes_to, repr(at))
+        bounds = (self._life(), repr(now - _DEAD_FOR), str(_MOST_DEAD))
+        (mine,) = await self._run(FAILED, self._names(), *entry, *bounds)
+        return bool(mine)
+
+    # ── What an operator does ─────────────────────────────────────────────────────────────────
+
+    async def list_notices(self) -> list[Posted]:
+        """Every notice that is not delivered, the oldest first."""
+        notices, later, dead = await self._run(LIST, self._names())
+        tried, given_up = _scores(later), _scores(dead)
+        pairs = zip(notices[::2], notices[1::2], strict=True)
+        posted = [self._posted(name.decode(), sealed, tried, given_up) for name, sealed in pairs]
+        return sorted(posted, key=lambda one: (one.notice.posted_at, one.notice.id))
+
+    async def retry_notice(self, notice: Notice) -> bool:
+        """Try one again now that was to be tried later, or was given up; whether it was."""
+        fresh = replace(notice, attempts=0)
+        (moved,) = await self._run(RETRY, self._names(), notice.id, self._notice(fresh), self._life())
+        return bool(moved)
+
+    async def drop_notice(self, notice_id: str) -> bool:
+        """Tell nobody; whether it was there."""
+        (dropped,) = await self._run(DROP, self._names(), notice_id)
+        return bool(dropped)
+
+    async def count_notices(self) -> Counts:
+        """How many there are."""
+        notices, later, dead = await self._run(COUNT, self._names())
+        return Counts(waiting=notices - later - dead, later=later, dead=dead)
+
+    # ── Names and seals ───────────────────────────────────────────────────────────────────────
+
+    def _posted(
+        self, notice_id: str, sealed: bytes, later: dict[str, float], dead: dict[str, float]
+    ) -> Posted:
+        notice = self._opened(notice_id, sealed)
+        state: State = "dead" if notice_id in dead else "later" if notice_id in later else "waiting"
+        return Posted(notice=notice, state=state, at=dead.get(notice_id, later.get(notice_id)))
+
+    def _in_hand(self, entry: bytes, notice_id: bytes, sealed: bytes) -> InHand:
+        return InHand(entry=entry.decode(), notice=self._opened(notice_id.decode(), sealed))
+
+    def _opened(self, notice_id: str, sealed: bytes) -> Notice:
+        notice = self._open(self._field(notice_id), Notice, sealed)
+        if notice is None:
+            raise LookupError(notice_id)
+        return notice
+
+    def _notice(self, notice: Notice) -> bytes:
+        return self._seal(self._field(notice.id), notice)
+
+    def _field(self, notice_id: str) -> str:
+        return f"{self._names()[1]}\0{notice_id}"
+
+    def _life(self) -> str:
+        return str(milliseconds(_KEPT))
+
+    def _names(self) -> list[str]:
+        families = ("outbox", "outbox-notices", "outbox-later", "outbox-dead")
+        return [self._name(family, "{outbox}") for family in families]
+
+
+def _scores(members: Iterable[Any]) -> dict[str, float]:
+    pairs = list(members)
+    return {name.decode(): float(score) for name, score in zip(pairs[::2], pairs[1::2], strict=True)}

@@ -1,0 +1,123 @@
+"""What happens to a notice in one step, in Lua on the server.
+
+KEYS are the stream, the hash of notices, those for later and the dead, in this order; each script answers
+with the stream's name first. Only who still has an entry in hand decides what becomes of its notice: who
+was so slow that it was claimed by another changes nothing (XACK says which of the two it is).
+"""
+
+from __future__ import annotations
+
+from broker.store.wire import Script
+
+_KEEP = """
+local function keep(life)
+  for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, life) end
+end
+"""
+
+# ARGV: id, sealed notice, how long everything here stays
+POST = Script(
+    _KEEP
+    + """
+if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) == 0 then return {KEYS[1], 0} end
+redis.call('XADD', KEYS[1], '*', 'id', ARGV[1])
+keep(ARGV[3])
+return {KEYS[1], 1}
+"""
+)
+
+# ARGV: worker, now, milliseconds after which an entry in hand is anybody's, how many, life
+TAKE = Script(
+    _KEEP
+    + """
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
+  redis.call('ZREM', KEYS[3], id)
+  redis.call('XADD', KEYS[1], '*', 'id', id)
+end
+local most, found = tonumber(ARGV[4]), {KEYS[1]}
+local function give(entries)
+  for _, entry in ipairs(entries) do
+    local id = entry[2] and entry[2][2]
+    local notice = id and redis.call('HGET', KEYS[2], id)
+    if notice then
+      found[#found + 1], found[#found + 2], found[#found + 3] = entry[1], id, notice
+    else
+      redis.call('XACK', KEYS[1], 'workers', entry[1])
+      redis.call('XDEL', KEYS[1], entry[1])
+    end
+    most = most - 1
+  end
+end
+local lost = redis.call('XAUTOCLAIM', KEYS[1], 'workers', ARGV[1], ARGV[3], '0', 'COUNT', most)
+give(lost[2])
+if most > 0 then
+  local new = redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', most, 'STREAMS', KEYS[1], '>')
+  if new then give(new[1][2]) end
+end
+if #found > 1 then keep(ARGV[5]) end
+return found
+"""
+)
+
+_MINE = """
+if redis.call('XACK', KEYS[1], 'workers', ARGV[1]) == 0 then return {KEYS[1], 0} end
+redis.call('XDEL', KEYS[1], ARGV[1])
+"""
+
+# ARGV: entry, id
+DELIVERED = Script(_MINE + "return {KEYS[1], redis.call('HDEL', KEYS[2], ARGV[2])}")
+
+# ARGV: entry, id, sealed notice, which list it goes to and where there, life, since when the dead stay, most.
+# One that was dropped while it was tried stays dropped.
+FAILED = Script(
+    _KEEP
+    + _MINE
+    + """
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then return {KEYS[1], 0} end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+redis.call('ZADD', KEYS[tonumber(ARGV[4])], ARGV[5], ARGV[2])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', ARGV[7], 'LIMIT', 0, 100)) do
+  redis.call('ZREM', KEYS[4], id)
+  redis.call('HDEL', KEYS[2], id)
+end
+local over = redis.call('ZCARD', KEYS[4]) - tonumber(ARGV[8])
+if over > 0 then
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, math.min(over, 100) - 1)) do
+    redis.call('ZREM', KEYS[4], id)
+    redis.call('HDEL', KEYS[2], id)
+  end
+end
+keep(ARGV[6])
+return {KEYS[1], 1}
+"""
+)
+
+# ARGV: id, sealed notice, life
+RETRY = Script(
+    _KEEP
+    + """
+if redis.call('ZREM', KEYS[3], ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1]) == 0 then
+  return {KEYS[1], 0}
+end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+redis.call('XADD', KEYS[1], '*', 'id', ARGV[1])
+keep(ARGV[3])
+return {KEYS[1], 1}
+"""
+)
+
+# ARGV: id. Its entry in the stream is thrown away by who comes to it.
+DROP = Script("""
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
+return {KEYS[1], redis.call('HDEL', KEYS[2], ARGV[1])}
+""")
+
+LIST = Script("""
+return {KEYS[1], redis.call('HGETALL', KEYS[2]), redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES'),
+        redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES')}
+""")
+
+COUNT = Script("""
+return {KEYS[1], redis.call('HLEN', KEYS[2]), redis.call('ZCARD', KEYS[3]), redis.call('ZCARD', KEYS[4])}
+""")
