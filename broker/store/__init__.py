@@ -32,6 +32,12 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
                                                 again anyhow                     accepted once
     hand-off:<hash of connector,        string  lifetimes.login                  another program decides
         login id>                                                                a login
+    holders:<subject>                   zset    the longest session and          apps are told when all that
+                                                refresh token                    a person had ends
+    outbox:{outbox}                     stream  30 days after the last change,   what apps are to be told:
+    outbox-notices:{outbox}             hash    when the last notice has long    now, by whom,
+    outbox-later:{outbox}               zset    been delivered or given up       again later,
+    outbox-dead:{outbox}                zset                                     or no more
     attempts:{<connector>}:<hash of     string  minutes, from the first one      guessing gets slow
         limit, whose>
     known:{<connector>}:<hash of        string  90 days, from the last login     somebody else's guesses
@@ -75,9 +81,11 @@ from broker.store.flows import Flows
 from broker.store.grants import FirstRefresh, Grants, GrantState, OpaqueAccess, Rotation, Spent, Turn
 from broker.store.hand_offs import HandOff, HandOffRoom
 from broker.store.helds import Helds
+from broker.store.holders import Holder, Holders
 from broker.store.kept import kept_secret
 from broker.store.listing import SHARDS, Listed, Origin
 from broker.store.once import Onces
+from broker.store.outbox import Counts, InHand, Notice, Outbox, Posted
 from broker.store.people import PoolPerson, Pools
 from broker.store.pushed import PushedRoom
 from broker.store.registered import Registered, Registrations
@@ -88,18 +96,23 @@ from broker.store.wire import Wire
 
 __all__ = [
     "SHARDS",
+    "Counts",
     "Embedded",
     "EmbeddedInUse",
     "FirstRefresh",
     "GrantState",
     "HandOff",
+    "Holder",
+    "InHand",
     "KnownSession",
     "Limit",
     "Listed",
+    "Notice",
     "OpaqueAccess",
     "Origin",
     "Polled",
     "PoolPerson",
+    "Posted",
     "Registered",
     "Rotation",
     "Spent",
@@ -131,6 +144,8 @@ class Store(
     PushedRoom,
     Devices,
     Registrations,
+    Holders,
+    Outbox,
 ):
     """All that is stored. Every method may raise `StoreUnavailable` and `StoreCorrupt`."""
 
