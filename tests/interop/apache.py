@@ -1,7 +1,7 @@
 """A real Apache with mod_auth_openidc, as people put it before an app that knows nothing of OpenID Connect.
 
-Debian's programs under a configuration of the test's own; nothing of `/etc/apache2` is read. Behind it stands an
-app that tells the headers it was called with.
+Debian's programs under a configuration of the test's own; nothing of `/etc/apache2` is read. Behind it stands
+an app that tells the headers it was called with.
 """
 
 from __future__ import annotations

@@ -46,12 +46,12 @@ def missing() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def program(name: str, *arguments: str) -> AsyncIterator[Talking]:
+async def program(name: str, *arguments: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Talking]:
     """One of the programs of this folder, while the block lasts."""
     found = node()
     if found is None:
         raise RuntimeError(missing())
-    async with running(found, "--no-warnings", HERE / name, *arguments, cwd=HERE) as started:
+    async with running(found, "--no-warnings", HERE / name, *arguments, env=env, cwd=HERE) as started:
         yield started
 
 

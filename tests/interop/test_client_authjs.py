@@ -1,4 +1,4 @@
-"""Auth.js on Express 5 at both upstreams: PKCE and nothing else, and everything it knows is from the ID Token."""
+"""Auth.js on Express 5 at both upstreams: PKCE alone, and all that it knows is from the ID Token."""
 
 from __future__ import annotations
 
