@@ -5,10 +5,11 @@
     tree.py          YAML → nodes that know where they stand
     pieces.py        include
     written.py       what may be written, key by key (written_connector.py: about a connector;
-                     words.py, uris.py: kinds of values)
+                     written_registration.py: about apps that register themselves; words.py: kinds of values)
     reading.py       nodes → typed values, and what is said when they are not
     partly.py        what can still be read of an entry of which something is wrong
-    sections.py, context.py, connectors.py, maps.py, scopes.py, clients.py, images.py, parts.py   the sections
+    sections.py, context.py, connectors.py, maps.py, scopes.py, clients.py, registration.py, images.py,
+    parts.py         the sections
     settings.py      what the rest of the house reads
     loading.py       all of it in order
     schema.py        the same models described for editors and people
@@ -19,6 +20,7 @@ Nothing here knows the store, the network or the endpoints.
 from broker.config.loading import load
 from broker.config.parts import read_listen
 from broker.config.problems import ConfigError, Place, Problem
+from broker.config.registration import ClientDocumentsConfig, RegistrationConfig, StatementIssuer
 from broker.config.settings import (
     EMBEDDED,
     Config,
@@ -40,6 +42,7 @@ from broker.config.settings import (
 
 __all__ = [
     "EMBEDDED",
+    "ClientDocumentsConfig",
     "Config",
     "ConfigError",
     "ConnectorConfig",
@@ -53,8 +56,10 @@ __all__ = [
     "Place",
     "Problem",
     "RefreshTokenLifetimes",
+    "RegistrationConfig",
     "RoutingConfig",
     "SessionLifetimes",
+    "StatementIssuer",
     "StoreConfig",
     "TlsConfig",
     "TrustedProxies",

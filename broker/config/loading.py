@@ -18,6 +18,7 @@ from broker.config.maps import MapReader
 from broker.config.parts import Parts
 from broker.config.pieces import read_pieces
 from broker.config.problems import Report
+from broker.config.registration import RegistrationReader
 from broker.config.scopes import BUILT_IN, scope_rules
 from broker.config.sections import Sections
 from broker.config.settings import Config
@@ -73,7 +74,8 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
     reader = ClientReader(declared, upstreams, images, report)
     clients = reader.read(sections.shared("clients"))
     parts = Parts(sections)
-    store = parts.store()
+    store, keys = parts.store(), parts.keys(reader.algorithms)
+    strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms)
     return Config(
         issuer=issuer or "",
         listen=parts.listen(),
@@ -82,9 +84,11 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
         store=store,
         state_dir=parts.state_dir(store),
         subject_key=parts.subject_key(store),
-        keys=parts.keys(reader.algorithms),
+        keys=keys,
         connectors=connectors,
         clients_by_id=clients,
+        registration=strangers.registration(),
+        client_documents=strangers.documents(),
         scope_rules=scopes,
         lifetimes=parts.lifetimes(),
         outbound=parts.outbound(),

@@ -167,6 +167,7 @@ class Parts:
         return Lifetimes(
             login=written.login,
             code=written.code,
+            device=written.device,
             access_token=written.access_token,
             id_token=written.id_token,
             refresh_token=RefreshTokenLifetimes(

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Literal
 
 from broker.config.problems import Problem
+from broker.config.registration import ClientDocumentsConfig, RegistrationConfig
 from broker.config.written_connector import Fixed, OwnOutbound, PassThrough
 from broker.connector import ConnectorSettings, Freshness, Secret
 from broker.domains import DomainIndex
@@ -120,6 +121,7 @@ class Lifetimes:
 
     login: int = 600
     code: int = 60
+    device: int = 600
     access_token: int = 300
     id_token: int = 300
     refresh_token: RefreshTokenLifetimes = field(default_factory=RefreshTokenLifetimes)
@@ -213,6 +215,8 @@ class Config:
     routing: RoutingConfig
     images: Mapping[str, Image]
     """What is served at the paths that ``Client.logo`` and ``ConnectorConfig.icon`` name."""
+    registration: RegistrationConfig = field(default_factory=RegistrationConfig)
+    client_documents: ClientDocumentsConfig = field(default_factory=ClientDocumentsConfig)
     context: Mapping[str, ContextClaim] = field(default_factory=dict)
     """The claims that the operator declared; empty where none were."""
     notes: tuple[Problem, ...] = ()

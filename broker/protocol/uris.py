@@ -1,8 +1,8 @@
 """Which URIs may be written: our issuer, and where client apps are answered.
 
 RFC 8414 §2 (issuer); RFC 6749 §3.1.2, RFC 9700 §2.1 and §4.1 (redirect_uri); RFC 8252 §7 and §8.4
-(native apps). Each check raises ValueError with a sentence that says what is wrong. What a stranger writes when it
-registers is held against a little more than what an operator writes.
+(native apps). Each check raises ValueError with a sentence that says what is wrong. What a stranger writes
+when it registers is held against a little more than what an operator writes.
 """
 
 from __future__ import annotations
