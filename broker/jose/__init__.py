@@ -4,7 +4,7 @@ Owns everything JOSE: `keys` (RFC 7517, RFC 7638), `compact` (RFC 7515, RFC 8725
 `encrypting` (RFC 7516). Claims are for whoever asked; what is proved here is only who signed.
 """
 
-from broker.jose.compact import ABSENT, Signed, read, sign, sign_with_secret, verify
+from broker.jose.compact import ABSENT, Signed, read, sign, sign_with_secret, unverified, verify
 from broker.jose.encrypted import ENCODINGS, DecryptionKey
 from broker.jose.encrypting import DEFAULT_ENCODING, WRAPPINGS, EncryptionKey
 from broker.jose.keys import (
@@ -45,5 +45,6 @@ __all__ = [
     "sign_with_secret",
     "thumbprint",
     "thumbprint_of",
+    "unverified",
     "verify",
 ]

@@ -106,6 +106,16 @@ def read(token: str, keys: KeySet, *, algorithms: Collection[str], typ: Collecti
     return Signed(alg, claims)
 
 
+def unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims of a compact JWS that nobody has verified: only to find out whose key to look for.
+
+    Raises:
+        JoseError: it is none.
+    """
+    head, payload, _, _ = take_apart(token)
+    return read_json(head, "bad_header"), read_json(payload, "bad_payload")
+
+
 def take_apart(token: str) -> tuple[bytes, bytes, bytes, bytes]:
     """Header, payload, signature, and what the signature covers. Size and shape come before all else."""
     if len(token) > MAX_TOKEN:

@@ -10,7 +10,6 @@ import hmac
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from broker.connector import Secret
 from broker.jose.compact import Signed, check_header, read_json, take_apart
 from broker.jose.keys import JoseError
 
@@ -20,7 +19,7 @@ SHORTEST: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
 def read_with_secret(
-    token: str, secrets: Sequence[Secret], *, algorithms: Collection[str], typ: Collection[str] | None
+    token: str, secrets: Sequence[str], *, algorithms: Collection[str], typ: Collection[str] | None
 ) -> Signed:
     """What was signed by one of ``secrets`` and one of ``algorithms``; ``typ`` as in `broker.jose.read`.
 
@@ -30,7 +29,7 @@ def read_with_secret(
     head, payload, signature, message = take_apart(token)
     alg, _ = check_header(read_json(head, "bad_header"), algorithms, typ, known=HMAC)
     claims = read_json(payload, "bad_payload")
-    keys = [secret.reveal().encode() for secret in secrets]
+    keys = [secret.encode() for secret in secrets]
     long = [key for key in keys if len(key) >= SHORTEST[alg]]
     if not long:
         raise JoseError("weak_secret", f"{alg} needs a secret of {SHORTEST[alg]} bytes")

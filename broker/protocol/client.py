@@ -53,6 +53,10 @@ class Client:
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"
     secret_digests: tuple[bytes, ...] = field(default=(), repr=False)
     """`secret_digest` of each secret that is valid now; two during rotation."""
+    secret_hashes: tuple[str, ...] = field(default=(), repr=False)
+    """The same for secrets that people chose: Argon2id, as `broker clients hash` writes it."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """In plain, and only where nothing less will do: for ``client_secret_jwt`` (RFC 7518 §3.2)."""
     grant_types: tuple[GrantType, ...] = ("authorization_code",)
     scopes: frozenset[str] = frozenset({"openid", "profile", "email"})
     trusted: bool = False
@@ -89,6 +93,8 @@ class Client:
     tls_client_auth_san_email: str | None = None
     tls_client_certificate_bound_access_tokens: bool = False
     dpop_bound_access_tokens: bool = False
+    dpop_nonce: Literal["optional", "required"] = "optional"
+    """Whether its proofs must carry a nonce of ours (RFC 9449 §8)."""
 
     # ── what it must send, and how it is answered (RFC 9126, RFC 9101, JARM, Core §2, RFC 9701) ─
     profile: Profile | None = None
