@@ -9,13 +9,17 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from broker.client_keys import PublicKeys
 from broker.clients import Clients
 from broker.config import Config
 from broker.events import Events
 from broker.keys import KeyRing
+from broker.outbound import Outbound
 from broker.pages import Pages
+from broker.protocol import subject
 from broker.protocol.authorize import Rules
 from broker.protocol.client import Client, ScopeRule
+from broker.protocol.flow import AuthenticationContext
 from broker.store import Store
 from broker.upstreams import Upstreams
 
@@ -31,10 +35,16 @@ class Services:
     upstreams: Upstreams
     store: Store
     keys: KeyRing
+    strangers: Outbound
+    """Whoever is called on a client app's word."""
+    public_keys: PublicKeys
+    """What client apps, and whoever else signs for them, sign with and are encrypted to."""
     pages: Pages
     events: Events
     base: str = ""
-    """The path of the issuer, without a slash at its end; what our own paths stand behind."""
+    """The path of the issuer, without a slash at its end; what our own paths stand behind for a browser."""
+    mount: str = ""
+    """What of it is still there when a request comes to us: a proxy in front may take the host's own away."""
     now: Callable[[], float]
     """Seconds since the epoch."""
     chance: Callable[[int], bytes] = secrets.token_bytes
@@ -56,6 +66,10 @@ class Services:
     def picture(self, client: Client) -> str | None:
         """Where a browser finds the logo of a client app, if there is one."""
         return None if client.logo is None else self.at(client.logo)
+
+    def sub(self, who: AuthenticationContext, client: Client) -> str:
+        """The ``sub`` of somebody as it is said to this client app (Core §8.1); a client's own is its name."""
+        return subject.for_client(who.subject, client, self.keys.subject_key) if who.connector else who.subject
 
     def at(self, path: str) -> str:
         """A path of ours as a browser must ask for it: behind the path of the issuer, if it has one."""

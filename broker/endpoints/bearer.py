@@ -80,5 +80,8 @@ def _signed(services: Services, text: str) -> AccessToken:
         audience=tuple(claims["aud"]) if isinstance(claims["aud"], list) else claims["aud"],
         issued_at=claims["iat"],
         expires_at=claims["exp"],
+        client_id=claims["client_id"],
+        subject=claims["sub"],
+        actor=claims.get("act"),
         cnf=claims.get("cnf", {}),
     )

@@ -10,6 +10,7 @@ import math
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from broker.protocol import handles, tokens
 from broker.protocol.client import Client
@@ -66,6 +67,8 @@ def access_token(
     cnf: Mapping[str, str],
     resources: tuple[str, ...] | None = None,
     no_later: float = math.inf,
+    actor: Mapping[str, Any] | None = None,
+    form: Literal["jwt", "opaque"] | None = None,
 ) -> Issued:
     """A signed or an opaque access token, as the client's entry says.
 
@@ -77,6 +80,8 @@ def access_token(
         cnf: the key it is bound to; empty is none.
         resources: where it may be used, of those of the grant; None is all of them.
         no_later: when it ends at the latest, in seconds since the epoch.
+        actor: who acts for the subject, as the ``act`` claim says it.
+        form: which of the two it must be; None is as the client's entry says.
     """
     now = int(services.now())
     lives = int(min(services.config.lifetimes.access_token, no_later - now))
@@ -90,10 +95,13 @@ def access_token(
         ),
         issued_at=now,
         expires_at=now + lives,
+        client_id=client.client_id,
+        subject=services.sub(grant.context, client),
+        actor=actor,
         cnf=cnf,
     )
-    if client.access_token_format == "jwt":
-        claims = tokens.access_token(token, grant, issuer=services.issuer)
+    if (form or client.access_token_format) == "jwt":
+        claims = tokens.access_token(token, grant, services.scopes, issuer=services.issuer)
         text = services.keys.sign(client.access_token_signing_alg, claims, typ="at+jwt")
         return Issued(text=text, token=token, opaque=None)
     chance, key = services.chance(handles.SECRET_BYTES), services.store.handle_keys[0]
@@ -132,6 +140,7 @@ def answer(
             lifetime=services.config.lifetimes.id_token,
             access_token=token.text,
             nonce=nonce,
+            subject=services.sub(grant.context, client),
         )
         body["id_token"] = services.keys.sign(client.id_token_signed_response_alg, claims, typ="JWT")
     return body

@@ -20,4 +20,4 @@ async def handle(request: web.Request) -> web.Response:
     token, grant = await bearer.resolve(services, text)
     if "openid" not in token.scopes:
         raise InsufficientScope(reason="openid_missing")
-    return http.json(tokens.userinfo(grant, token.scopes, services.scopes))
+    return http.json(tokens.userinfo(token, grant, services.scopes))

@@ -43,6 +43,16 @@ class ClaimsRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForDevice:
+    """A device that a person signs in for (RFC 8628 §3.3)."""
+
+    id: str
+    """Names it in the store, and opens nothing."""
+    from_link: bool = False
+    """Its code came with a link (§3.3.1), so nobody has read it off the device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizeRequest:
     """A valid authentication request (Core §3.1.2.1). Nobody after this asks whether it is valid."""
 
@@ -74,8 +84,8 @@ class AuthorizeRequest:
     """What is asked beyond scopes (RFC 9396 §2), each of a declared type."""
     dpop_jkt: str | None = None
     """The key that must prove itself when the code is redeemed (RFC 9449 §10)."""
-    device: str | None = None
-    """The device that a person signs in for (RFC 8628); None where an app asks for its own browser."""
+    device: ForDevice | None = None
+    """The device that a person signs in for; None where an app asks for its own browser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,5 +234,3 @@ class Grant:
     """The key that must prove itself when the code is redeemed (RFC 9449 §10)."""
     cnf: Mapping[str, str] = field(default_factory=dict)
     """What its refresh tokens are bound to (RFC 7800 §3.1); empty is nothing."""
-    actor: Mapping[str, Any] | None = None
-    """Who acts for the subject, as the ``act`` claim says it (RFC 8693 §4.1)."""

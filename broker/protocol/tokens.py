@@ -17,6 +17,8 @@ from broker.protocol.id_token import HASHES, half_hash
 
 CLAIM_SOURCES = "claim_sources"
 """Released like any claim: where the value of each of the others came from."""
+AUTHORITY = frozenset({"roles", "groups", "entitlements"})
+"""What an API decides by: told to it with the token, where a scope of the token releases it (RFC 9068 §2.2.3)."""
 _OURS_ALONE = PROTOCOL_CLAIMS | {CLAIM_SOURCES}
 """What a token stands on is minted here; an upstream's word for it never is, even where we have none."""
 
@@ -32,8 +34,22 @@ class AccessToken:
     """One, or several (RFC 8707 §2)."""
     issued_at: int
     expires_at: int
+    client_id: str = ""
+    """To whom it was given; empty is whom the grant was given to, anybody else has exchanged a token for it."""
+    subject: str = ""
+    """Its ``sub``; empty is everybody's."""
+    actor: Mapping[str, Any] | None = None
+    """Who acts for the subject, as the ``act`` claim says it (RFC 8693 §4.1)."""
     cnf: Mapping[str, str] = field(default_factory=dict)
     """The key that whoever presents it must have (RFC 7800 §3.1), as ``jkt`` or ``x5t#S256``; or nothing."""
+
+    def holder(self, grant: Grant) -> str:
+        """The client app that it was given to."""
+        return self.client_id or grant.client_id
+
+    def said_of(self, grant: Grant) -> str:
+        """The ``sub`` wherever this token is spoken of."""
+        return self.subject or grant.context.subject
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -75,16 +91,23 @@ def id_token(
     lifetime: int,
     access_token: str,
     nonce: str | None,
+    subject: str = "",
 ) -> dict[str, Any]:
-    """The claims of an ID Token (Core §2); ``nonce`` is None for a refreshed one (Core §12.2)."""
+    """The claims of an ID Token (Core §2); ``nonce`` is None for a refreshed one (Core §12.2).
+
+    ``subject`` is its ``sub``; without one everybody's. The ``jti`` names the grant, by which a token exchange
+    finds it.
+    """
     context = grant.context
+    hashed = at_hash(access_token, client.id_token_signed_response_alg)
     said: dict[str, Any] = {
         "iss": issuer,
-        "sub": context.subject,
+        "sub": subject or context.subject,
         "aud": client.client_id,
         "exp": now + lifetime,
         "iat": now,
-        "at_hash": at_hash(access_token, client.id_token_signed_response_alg),
+        "jti": f"{grant.id}.{hashed}",
+        "at_hash": hashed,
     }
     if grant.sid:
         said["sid"] = grant.sid
@@ -98,29 +121,35 @@ def id_token(
     return _released(grant, names, grant.claims.id_token, rules) | said
 
 
-def userinfo(grant: Grant, granted: tuple[str, ...], rules: Mapping[str, ScopeRule]) -> dict[str, Any]:
-    """The userinfo answer (Core §5.3.2) for an access token with the scopes ``granted``."""
-    names = scopes.claims_of(granted, rules)
-    return _released(grant, names, grant.claims.userinfo, rules) | {"sub": grant.context.subject}
+def userinfo(token: AccessToken, grant: Grant, rules: Mapping[str, ScopeRule]) -> dict[str, Any]:
+    """The userinfo answer (Core §5.3.2) for an access token."""
+    names = scopes.claims_of(token.scopes, rules)
+    # What was asked for by name was asked by the app that the person signed in to.
+    by_name = grant.claims.userinfo if token.holder(grant) == grant.client_id else {}
+    return _released(grant, names, by_name, rules) | {"sub": token.said_of(grant)}
 
 
-def access_token(token: AccessToken, grant: Grant, *, issuer: str) -> dict[str, Any]:
+def access_token(
+    token: AccessToken, grant: Grant, rules: Mapping[str, ScopeRule], *, issuer: str
+) -> dict[str, Any]:
     """The claims of an access token that is a JWT (RFC 9068 §2.2)."""
-    said: dict[str, Any] = {
+    holder = token.holder(grant)
+    said = _released(grant, scopes.claims_of(token.scopes, rules) & AUTHORITY, {}, rules)
+    said |= {
         "iss": issuer,
-        "sub": grant.context.subject,
+        "sub": token.said_of(grant),
         "aud": token.audience if isinstance(token.audience, str) else list(token.audience),
         "exp": token.expires_at,
         "iat": token.issued_at,
         "jti": token.jti,
-        "client_id": grant.client_id,
+        "client_id": holder,
         "scope": " ".join(token.scopes),
     }
     if token.cnf:
         said["cnf"] = dict(token.cnf)
-    if grant.actor is not None:
-        said["act"] = grant.actor
-    if grant.authorization_details:
+    if token.actor is not None:
+        said["act"] = token.actor
+    if grant.authorization_details and holder == grant.client_id:
         said["authorization_details"] = list(grant.authorization_details)
     return said | _authentication(grant.context)
 
@@ -133,10 +162,10 @@ def introspection(
     ``username`` is the person's own only where the token's scopes release it; many clients want one.
     """
     released = _released(grant, scopes.claims_of(token.scopes, rules) & {"preferred_username"}, {}, rules)
-    return access_token(token, grant, issuer=issuer) | {
+    return access_token(token, grant, rules, issuer=issuer) | {
         "active": True,
         "token_type": "DPoP" if "jkt" in token.cnf else "Bearer",  # RFC 9449 §6.2
-        "username": released.get("preferred_username", grant.context.subject),
+        "username": released.get("preferred_username", token.said_of(grant)),
     }
 
 

@@ -1,6 +1,7 @@
 """What our tokens say, and what they never say."""
 
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from hashlib import sha256, sha512
 
 import pytest
@@ -38,7 +39,7 @@ def id_token(of=None, to=None, rules=SCOPES, nonce="n-0S6_WzA2Mj", access_token=
 
 
 def userinfo(of=None, granted=("openid", "profile"), rules=SCOPES):
-    return tokens.userinfo(of or grant(), granted, rules)
+    return tokens.userinfo(replace(ACCESS, scopes=granted), of or grant(), rules)
 
 
 def test_an_id_token_says_what_it_stands_on_and_no_more():
@@ -53,13 +54,14 @@ def test_an_id_token_says_what_it_stands_on_and_no_more():
         "acr": "silver",
         "amr": ["pwd", "otp"],
         "sid": "sid",
+        "jti": f"{grant().id}.{at_hash('the-access-token', 'RS256')}",
         "at_hash": at_hash("the-access-token", "RS256"),
     }
 
 
 def test_what_is_not_known_is_absent_and_never_null():
     said = id_token(grant(context=context(auth_time=None, acr=None, amr=())), nonce=None)
-    assert set(said) == {"iss", "sub", "aud", "exp", "iat", "sid", "at_hash"}
+    assert set(said) == {"iss", "sub", "aud", "exp", "iat", "sid", "jti", "at_hash"}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,7 @@ def test_userinfo_tells_what_the_scopes_of_the_access_token_release(granted, tol
 @pytest.mark.row("UI-17")
 def test_nothing_else_of_a_person_is_in_any_token_of_ours():
     person = set(context().claims)
-    everything = {**id_token(), **tokens.access_token(ACCESS, grant(), issuer=ISSUER)}
+    everything = {**id_token(), **tokens.access_token(ACCESS, grant(), SCOPES, issuer=ISSUER)}
     everything |= tokens.introspection(ACCESS, grant(), SCOPES, issuer=ISSUER)
     assert not person & set(everything)
     assert not set(context().claims.values()) - {True} & {
@@ -157,7 +159,7 @@ def test_an_upstreams_word_never_takes_the_place_of_a_minted_claim(name):
     for said in (
         id_token(of, client(id_token_claims=True), rules, nonce=None),
         userinfo(of, ("openid", "evil"), rules),
-        tokens.access_token(ACCESS, of, issuer=ISSUER),
+        tokens.access_token(ACCESS, of, SCOPES, issuer=ISSUER),
         tokens.introspection(ACCESS, of, SCOPES, issuer=ISSUER),
     ):
         assert "forged" not in said.values()
@@ -197,7 +199,7 @@ def test_a_refreshed_id_token_is_about_the_same_person_and_the_same_login():
 
 
 def test_an_access_token_says_what_rfc_9068_asks_for():
-    assert tokens.access_token(ACCESS, grant(), issuer=ISSUER) == {
+    assert tokens.access_token(ACCESS, grant(), SCOPES, issuer=ISSUER) == {
         "iss": ISSUER,
         "sub": "ada",
         "aud": "https://api.example",
@@ -213,7 +215,7 @@ def test_an_access_token_says_what_rfc_9068_asks_for():
 
 def test_introspection_says_the_same_and_that_it_is_active():
     assert tokens.introspection(ACCESS, grant(), SCOPES, issuer=ISSUER) == {
-        **tokens.access_token(ACCESS, grant(), issuer=ISSUER),
+        **tokens.access_token(ACCESS, grant(), SCOPES, issuer=ISSUER),
         "active": True,
         "token_type": "Bearer",
         "username": "ada",  # the sub: the scopes release no name of the person's own
@@ -232,3 +234,33 @@ def test_introspection_tells_the_persons_own_name_only_where_the_scopes_release_
 def test_an_access_token_is_for_the_api_its_client_names_or_for_us():
     assert tokens.audience(client(audience="https://api.example"), ISSUER) == "https://api.example"
     assert tokens.audience(client(), ISSUER) == ISSUER
+
+
+@pytest.mark.standard("RFC 9068", "§2.2.3.1 roles, groups and entitlements")
+def test_an_access_token_tells_an_api_what_it_decides_by_only_where_a_scope_of_it_releases_that():
+    rules = dict(SCOPES) | {"groups": ScopeRule(name="groups", description="", claims=("groups", "name"))}
+    of = grant(scopes=("openid", "groups"), context=context(claims={"groups": ["staff"], "name": "Ada"}))
+    told = replace(ACCESS, scopes=("openid", "groups"))
+    assert tokens.access_token(told, of, rules, issuer=ISSUER)["groups"] == ["staff"]
+    assert "name" not in tokens.access_token(told, of, rules, issuer=ISSUER)
+    assert "groups" not in tokens.access_token(ACCESS, of, rules, issuer=ISSUER)
+
+
+@pytest.mark.standard("RFC 8693", "§4.1 the act claim")
+def test_a_token_that_was_exchanged_says_who_holds_it_who_it_is_about_and_who_acts():
+    held = replace(ACCESS, client_id="gateway", subject="pairwise", actor={"sub": "gateway"})
+    of = grant(authorization_details=({"type": "payment"},), claims=claims({}, {"email": ()}))
+    for said in (
+        tokens.access_token(held, of, SCOPES, issuer=ISSUER),
+        tokens.introspection(held, of, SCOPES, issuer=ISSUER),
+    ):
+        assert (said["client_id"], said["sub"], said["act"]) == ("gateway", "pairwise", {"sub": "gateway"})
+        assert "authorization_details" not in said
+    assert tokens.access_token(ACCESS, of, SCOPES, issuer=ISSUER)["authorization_details"]
+    assert tokens.userinfo(held, of, SCOPES)["sub"] == "pairwise"
+
+
+def test_what_one_app_asked_for_by_name_is_not_told_to_another_that_exchanged_its_token():
+    of = grant(covered=("email",), claims=claims({}, {"email": ()}))
+    assert "email" in tokens.userinfo(ACCESS, of, SCOPES)
+    assert "email" not in tokens.userinfo(replace(ACCESS, client_id="gateway"), of, SCOPES)
