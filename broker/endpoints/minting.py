@@ -10,10 +10,11 @@ import math
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final
 
+from broker.endpoints import sealing
 from broker.protocol import handles, tokens
-from broker.protocol.client import Client
+from broker.protocol.client import DEVICE_CODE, Client, GrantType
 from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
 from broker.protocol.tokens import AccessToken
@@ -21,6 +22,8 @@ from broker.services import Services
 from broker.store import FirstRefresh, OpaqueAccess
 
 _JTI_BYTES = 12
+_WITH_ID_TOKEN: Final[frozenset[GrantType]] = frozenset({"authorization_code", DEVICE_CODE})
+"""How a person signs in to a client app; whatever else gives tokens is no sign-in (Core §3.1.3.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,16 @@ class Issued:
     text: str = field(repr=False)
     token: AccessToken
     opaque: OpaqueAccess | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """What is said of an access token for which another was exchanged (RFC 8693)."""
+
+    actor: Mapping[str, Any] | None = None
+    """Who acts for the subject, as the ``act`` claim says it."""
+    as_jwt: bool = False
+    """Whether a JWT was asked for, whatever the client's entry says."""
 
 
 def refresh_token(services: Services, grant: Grant) -> Handle:
@@ -67,8 +80,7 @@ def access_token(
     cnf: Mapping[str, str],
     resources: tuple[str, ...] | None = None,
     no_later: float = math.inf,
-    actor: Mapping[str, Any] | None = None,
-    form: Literal["jwt", "opaque"] | None = None,
+    exchanged: Exchanged | None = None,
 ) -> Issued:
     """A signed or an opaque access token, as the client's entry says.
 
@@ -80,8 +92,7 @@ def access_token(
         cnf: the key it is bound to; empty is none.
         resources: where it may be used, of those of the grant; None is all of them.
         no_later: when it ends at the latest, in seconds since the epoch.
-        actor: who acts for the subject, as the ``act`` claim says it.
-        form: which of the two it must be; None is as the client's entry says.
+        exchanged: what else is said of it where another token was exchanged for it.
     """
     now = int(services.now())
     lives = int(min(services.config.lifetimes.access_token, no_later - now))
@@ -97,10 +108,10 @@ def access_token(
         expires_at=now + lives,
         client_id=client.client_id,
         subject=services.sub(grant.context, client),
-        actor=actor,
+        actor=exchanged.actor if exchanged is not None else None,
         cnf=cnf,
     )
-    if (form or client.access_token_format) == "jwt":
+    if client.access_token_format == "jwt" or (exchanged is not None and exchanged.as_jwt):
         claims = tokens.access_token(token, grant, services.scopes, issuer=services.issuer)
         text = services.keys.sign(client.access_token_signing_alg, claims, typ="at+jwt")
         return Issued(text=text, token=token, opaque=None)
@@ -110,7 +121,7 @@ def access_token(
     return Issued(text=handle.text, token=token, opaque=opaque)
 
 
-def answer(
+async def answer(
     services: Services,
     grant: Grant,
     client: Client,
@@ -130,7 +141,7 @@ def answer(
         body["authorization_details"] = list(grant.authorization_details)
     if refresh is not None:
         body["refresh_token"] = refresh
-    if "openid" in grant.scopes:
+    if "openid" in grant.scopes and grant.grant_type in _WITH_ID_TOKEN:
         claims = tokens.id_token(
             grant,
             client,
@@ -142,5 +153,5 @@ def answer(
             nonce=nonce,
             subject=services.sub(grant.context, client),
         )
-        body["id_token"] = services.keys.sign(client.id_token_signed_response_alg, claims, typ="JWT")
+        body["id_token"] = await sealing.id_token(services, client, claims)
     return body

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import minting, possession
+from broker.endpoints import minting, possession, sealing
 from broker.endpoints.asking import asked_again
 from broker.endpoints.granting.looking import look
 from broker.endpoints.standing import may_be_used
@@ -27,6 +27,7 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     cnf = await possession.proved(request, client)
     if state.refresh == presented.digest:  # an old one gets no further, and is no reason to ask anybody
         grant = await asked_again(services, grant)
+    await sealing.ready(services, client)
     token = minting.access_token(services, grant, client, scopes, cnf=cnf)
     rotation = await store.rotate_refresh(
         presented,
@@ -40,4 +41,4 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     if rotation.refresh_token is None:
         raise InvalidGrant(reason=f"refresh_token_{rotation.turn.value}")
     # Core §12.2: a refreshed ID Token says no nonce, and the auth_time of the first login.
-    return minting.answer(services, grant, client, token, refresh=rotation.refresh_token, nonce=None)
+    return await minting.answer(services, grant, client, token, refresh=rotation.refresh_token, nonce=None)
