@@ -1,0 +1,59 @@
+// A client app that others wrote: oidc-client-ts in a page, as its documentation shows it. The tests press its buttons by
+// calling `app`; whom the page takes the visitor for stands in `#known`.
+
+'use strict';
+
+async function start() {
+  const asked = await (await fetch('/settings.json')).json();
+  const manager = new oidc.UserManager({
+    redirect_uri: `${location.origin}/callback`,
+    silent_redirect_uri: `${location.origin}/silent`,
+    post_logout_redirect_uri: `${location.origin}/`,
+    automaticSilentRenew: false,
+    loadUserInfo: true,
+    userStore: new oidc.WebStorageStateStore({ store: window.localStorage }),
+    ...asked,
+  });
+
+  const show = (user) => {
+    document.getElementById('known').textContent = user ? JSON.stringify(user.profile) : 'Nobody has signed in.';
+  };
+
+  window.app = {
+    manager,
+    signIn: (more) => manager.signinRedirect(more),
+    user: () => manager.getUser(),
+    // With a refresh token by itself, else in a frame with prompt=none.
+    renew: async () => {
+      const user = await manager.signinSilent();
+      show(user);
+      return user;
+    },
+    forgetRefreshToken: async () => {
+      const user = await manager.getUser();
+      delete user.refresh_token;
+      await manager.storeUser(user);
+    },
+    revoke: (...kinds) => manager.revokeTokens(kinds),
+    signOut: () => manager.signoutRedirect(),
+    userinfo: async (token) => {
+      const address = await manager.metadataService.getUserInfoEndpoint();
+      return (await fetch(address, { headers: { Authorization: `Bearer ${token}` } })).status;
+    },
+  };
+
+  if (location.pathname === '/silent') return manager.signinSilentCallback();
+  if (location.pathname === '/callback') {
+    show(await manager.signinRedirectCallback());
+    history.replaceState({}, '', '/');
+  } else {
+    if (new URLSearchParams(location.search).has('state')) await manager.signoutRedirectCallback();
+    show(await manager.getUser());
+  }
+  document.documentElement.dataset.ready = 'yes';
+}
+
+start().catch((error) => {
+  document.getElementById('known').textContent = `${error.name}: ${error.message}`;
+  document.documentElement.dataset.ready = 'failed';
+});
