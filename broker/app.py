@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web, web_response
 
+from broker.client_keys import PublicKeys
 from broker.clients import Clients
 from broker.config import Config
+from broker.config.workspaces import AT
 from broker.endpoints import account, cors, discovery, flow
 from broker.endpoints.cookies import Jar
 from broker.endpoints.http import MAX_FORM
@@ -27,6 +29,7 @@ from broker.endpoints.middleware import gate
 from broker.endpoints.routes import ROUTES
 from broker.events import Events, LogHandler
 from broker.keys import KeyRing
+from broker.outbound import Outbound
 from broker.pages import Pages
 from broker.protocol.authorize import Rules
 from broker.services import SERVICES, Services
@@ -61,16 +64,33 @@ class Surroundings:
 
 
 async def build(config: Config, *, around: Surroundings | None = None) -> web.Application:
-    """The application of one issuer. Its parts are opened when it starts, and closed when it stops.
+    """The application of a host: its own issuer, and its workspaces, each an application of its own.
+
+    Its parts are opened when it starts, and closed when it stops.
 
     Args:
         config: a configuration that has been checked.
         around: time, chance and log; a test brings its own.
     """
     around = around or Surroundings()
+    host = _issuer(config, around)
+    for one in config.workspaces.values():
+        app = _issuer(one, around)
+        # RFC 8414 §3.1: the well-known path stands before that of the issuer; Discovery §4 has it behind.
+        for path, handler in discovery.of_an_issuer_with_a_path(app):
+            host.router.add_get(path + _mount(one), handler)
+        host.add_subapp(_mount(one), app)
+    return host
+
+
+def _mount(config: Config) -> str:
+    return f"{AT}{config.workspace}" if config.workspace else ""
+
+
+def _issuer(config: Config, around: Surroundings) -> web.Application:
     app = web.Application(middlewares=[gate], client_max_size=MAX_FORM)
     app.add_routes(ROUTES)
-    app[flow.JAR] = Jar.of(config.issuer)
+    app[flow.JAR] = Jar.of(config.issuer, config.workspace)
     app[cors.ORIGINS] = cors.origins(config.clients_by_id.values())
     app.cleanup_ctx.append(_lifespan(config, around))
     return app
@@ -79,10 +99,11 @@ async def build(config: Config, *, around: Surroundings | None = None) -> web.Ap
 def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(app: web.Application) -> AsyncIterator[None]:
         events = Events(now=around.now, write=around.log)
-        handler = LogHandler(events)
         async with AsyncExitStack() as stack:
-            logging.getLogger().addHandler(handler)
-            stack.callback(logging.getLogger().removeHandler, handler)
+            if not config.workspace:  # what libraries log is said once for all issuers
+                handler = LogHandler(events)
+                logging.getLogger().addHandler(handler)
+                stack.callback(logging.getLogger().removeHandler, handler)
             store = await open_store(config.store, config.state_dir)
             stack.push_async_callback(store.close)
             keys = await _key_ring(config, store, around, events)
@@ -92,7 +113,9 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
                 config, now=around.now, clock=around.clock, keeper=keeper, told=events.upstream
             )
             stack.push_async_callback(upstreams.close)
-            services = _services(config, around, events, store, keys, upstreams)
+            strangers = Outbound(config.outbound, clock=around.clock, now=around.now)
+            stack.push_async_callback(strangers.close)
+            services = _services(config, around, events, store, keys, upstreams, strangers)
             app[SERVICES] = services
             app[discovery.DOCUMENTS] = discovery.documents(services)
             yield
@@ -117,10 +140,12 @@ def _services(
     store: Store,
     keys: KeyRing,
     upstreams: Upstreams,
+    strangers: Outbound,
 ) -> Services:
-    pages = Pages()
+    base = urlsplit(config.issuer).path
+    pages = Pages(static_prefix=f"{base}/static")
     for path, image in config.images.items():
-        pages.keep_image(path, image.content, image.media_type)
+        pages.keep_image(base + path, image.content, image.media_type)
     own = account.client(config.issuer)
     clients = {**config.clients_by_id, own.client_id: own}
     return Services(
@@ -136,9 +161,12 @@ def _services(
         upstreams=upstreams,
         store=store,
         keys=keys,
+        strangers=strangers,
+        public_keys=PublicKeys(strangers),
         pages=pages,
         events=events,
-        base=urlsplit(config.issuer).path,
+        base=base,
+        mount=_mount(config),
         now=around.now,
         chance=around.chance,
     )

@@ -120,7 +120,7 @@ def _add(kind: str, rest: Sequence[str], probe: Probe, tell: Tell) -> int:
 
 def _parser(kind: str, offered: Sequence[Option]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"broker connectors add {kind}", allow_abbrev=False)
-    config_argument(parser)
+    config_argument(parser, of_one_issuer=False)
     json_argument(parser)
     parser.add_argument("--id", help="its name in the configuration, for ever (default: the type)")
     parser.add_argument("--name", help="what stands on its button")

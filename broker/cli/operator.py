@@ -44,8 +44,8 @@ def file_name(text: str) -> Path:
     return Path(text)
 
 
-def config_argument(parser: argparse.ArgumentParser) -> None:
-    """``--config FILE``; ``BROKER_CONFIG`` stands for it."""
+def config_argument(parser: argparse.ArgumentParser, *, of_one_issuer: bool = True) -> None:
+    """``--config FILE``; ``BROKER_CONFIG`` stands for it. ``--workspace`` where a command is about one issuer."""
     parser.add_argument(
         "--config",
         metavar="FILE",
@@ -53,6 +53,8 @@ def config_argument(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("BROKER_CONFIG") or None,
         help="the configuration (default: the environment's BROKER_CONFIG)",
     )
+    if of_one_issuer:
+        parser.add_argument("--workspace", metavar="NAME", help="one of its workspaces, instead of the host")
 
 
 def json_argument(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +78,15 @@ def load_config(options: argparse.Namespace, environ: Mapping[str, str] = os.env
         raise OperatorError(*map(str, error.problems), ours=False) from error
     for note in config.notes:
         print(note, file=sys.stderr)
-    return config
+    return _issuer(config, getattr(options, "workspace", None))
+
+
+def _issuer(config: Config, workspace: str | None) -> Config:
+    if workspace is None:
+        return config
+    if workspace not in config.workspaces:
+        raise OperatorError(f"--workspace: the configuration has none that is called {workspace}")
+    return config.workspaces[workspace]
 
 
 def answer(value: Any) -> None:

@@ -32,7 +32,7 @@ _MOST_WORKERS = 256
 def register(commands: Any) -> None:
     """``serve --config FILE [--workers N] [--listen WHERE]``."""
     parser = command(commands, "serve", run)
-    config_argument(parser)
+    config_argument(parser, of_one_issuer=False)
     parser.add_argument("--workers", metavar="N", type=_workers, default=1, help="processes (default: 1)")
     parser.add_argument("--listen", metavar="WHERE", help="address:port or unix:PATH, instead of the file's")
 

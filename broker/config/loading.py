@@ -8,8 +8,11 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
+from broker.config import workspaces
 from broker.config.clients import ClientReader
 from broker.config.connectors import ConnectorReader
 from broker.config.context import ContextReader
@@ -19,6 +22,7 @@ from broker.config.parts import Parts
 from broker.config.pieces import read_pieces
 from broker.config.problems import Report
 from broker.config.registration import RegistrationReader
+from broker.config.requests import RequestReader, with_apis
 from broker.config.scopes import BUILT_IN, scope_rules
 from broker.config.sections import Sections
 from broker.config.settings import Config
@@ -36,7 +40,7 @@ def load(path: Path, environ: Mapping[str, str], *, thorough: bool = False) -> C
     report = Report()
     with _no_looking_for_garbage():
         tree = read_pieces(Path(path), environ, report)
-        config = _assemble(tree, environ, report, thorough=thorough) if tree is not None else None
+        config = _all(tree, environ, report, thorough=thorough) if tree is not None else None
     report.raise_if_any()
     if config is None:  # nothing was read, and that is always reported
         raise report.error()
@@ -58,6 +62,18 @@ def _no_looking_for_garbage() -> Iterator[None]:
             gc.enable()
 
 
+def _all(tree: Node, environ: Mapping[str, str], report: Report, *, thorough: bool) -> Config:
+    """The host's own issuer, and every other that it serves."""
+    config = _assemble(tree, environ, report, thorough=thorough)
+    found: dict[str, Config] = {}
+    for name, whole, told in workspaces.trees(tree, environ, report):
+        one = _assemble(whole, environ, told, thorough=thorough)
+        own = whole.child("subject_key") is not tree.child("subject_key")
+        found[name] = workspaces.settled(one, name, own_subject_key=own)
+    notes = tuple(report.notes)
+    return replace(config, workspaces=MappingProxyType(found), notes=notes) if found else config
+
+
 def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thorough: bool) -> Config:
     sections, images = Sections(tree, report), Images(report)
     issuer = sections.get("issuer")
@@ -71,10 +87,19 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
     )
     declared = {*scopes, *named}
     upstreams = {name for name, _ in sections.entries("connectors")}
-    reader = ClientReader(declared, upstreams, images, report)
+    asks = RequestReader(sections, declared, report)
+    resources, details = asks.resources(), asks.detail_types()
+    reader = ClientReader(
+        declared,
+        upstreams,
+        images,
+        report,
+        resources=asks.named(resources),
+        details=frozenset(name for name, _ in sections.entries("authorization_details_types")),
+    )
     clients = reader.read(sections.shared("clients"))
     parts = Parts(sections)
-    store, keys = parts.store(), parts.keys(reader.algorithms)
+    store, keys = parts.store(), parts.keys(asks.algorithms | reader.algorithms)
     strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms)
     return Config(
         issuer=issuer or "",
@@ -94,6 +119,9 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
         outbound=parts.outbound(),
         routing=parts.routing(connectors, clients),
         images=images.served,
+        resources=with_apis(resources, clients),
+        authorization_details_types=details,
+        require_pushed_authorization_requests=sections.get("require_pushed_authorization_requests") is True,
         context=context.claims,
         notes=tuple(report.notes),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -70,6 +70,13 @@ class Report:
         """Something that does not stop the start."""
         self.notes.append(Problem(place, spell(path), message))
 
+    def within(self, path: Path, *, known: Collection[str] = ()) -> Report:
+        """The same report for whoever reads what stands under ``path``, and knows it by shorter names.
+
+        What is wrong with the keys in ``known`` is told by somebody else.
+        """
+        return _Within(self, path, known)
+
     @property
     def count(self) -> int:
         """How many mistakes there are so far."""
@@ -83,6 +90,26 @@ class Report:
         """Raises ConfigError when there was a mistake; until then nothing has been given up."""
         if self._mistakes:
             raise self.error()
+
+
+class _Within(Report):
+    """Puts the path that is common to all before each."""
+
+    def __init__(self, whole: Report, path: Path, known: Collection[str]) -> None:
+        super().__init__()
+        self._whole, self._path, self._known = whole, path, frozenset(known)
+
+    def add(self, place: Place, path: Path, message: str) -> None:
+        if not path or path[0] not in self._known:
+            self._whole.add(place, (*self._path, *path), message)
+
+    def note(self, place: Place, path: Path, message: str) -> None:
+        if not path or path[0] not in self._known:
+            self._whole.note(place, (*self._path, *path), message)
+
+    @property
+    def count(self) -> int:
+        return self._whole.count
 
 
 def spell(path: Sequence[str | int]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from broker.config.connectors import installed, load_module
+from broker.config.workspaces import HOSTS_OWN
 from broker.config.written import BrokerFile
 from broker.mapping import WORDS, map_file_schema, map_schema
 
@@ -45,10 +46,19 @@ def json_schema() -> Json:
     entry["allOf"] = branches
     # The map itself; `broker.mapping` owns its words and says more when it is loaded.
     definitions["ConnectorEntry"]["properties"]["claims"]["anyOf"][1:] = [map_file_schema(), map_schema()]
+    properties: Json = schema["properties"]
+    properties["workspaces"]["additionalProperties"] = _workspace(properties)
     told: Json = _spoken(
         {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$comment": _VARIABLES}
     )
     return told
+
+
+def _workspace(properties: Json) -> Json:
+    """A workspace: the path of a file, or the keys that are not the host's alone."""
+    own: Json = {key: part for key, part in properties.items() if key not in HOSTS_OWN}
+    keys: Json = {"type": "object", "properties": own, "additionalProperties": False}
+    return {"anyOf": [{"type": "string", "minLength": 1}, keys]}
 
 
 def _branch(name: str, entry: Json, own: Json) -> Json:

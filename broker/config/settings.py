@@ -19,9 +19,11 @@ from broker.connector import ConnectorSettings, Freshness, Secret
 from broker.domains import DomainIndex
 from broker.mapping import ClaimsMap
 from broker.protocol.asking import UpstreamRefresh
+from broker.protocol.authorization_details import DetailType
 from broker.protocol.client import Client, ScopeRule, SigningAlg
 from broker.protocol.metadata import Offer
 from broker.protocol.names import Names
+from broker.protocol.resources import Resource
 from broker.protocol.routing import ByDomain, Remembered, Routes
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "RoutingConfig",
     "SessionLifetimes",
     "StoreConfig",
+    "Theme",
     "TlsConfig",
     "TrustedProxies",
 ]
@@ -86,6 +89,10 @@ class StoreConfig:
     prefix: str = "broker:"
     encryption_keys: tuple[Secret, ...] = ()
     """The first encrypts, all decrypt. May be empty with the embedded store only."""
+    workspace: str = ""
+    """Whose part of the store it is; each derives keys of its own."""
+    home: Path | None = None
+    """Where the embedded store lies, where that is not ``state_dir``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +129,7 @@ class Lifetimes:
     login: int = 600
     code: int = 60
     device: int = 600
+    par: int = 90
     access_token: int = 300
     id_token: int = 300
     refresh_token: RefreshTokenLifetimes = field(default_factory=RefreshTokenLifetimes)
@@ -148,6 +156,22 @@ class RoutingConfig:
     """The enabled connectors by e-mail domain; empty where addresses are not looked at."""
     routes: Routes = field(repr=False)
     """The enabled connectors by client app."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theme:
+    """How the pages look: the issuer's, or a client app's with the rest from it."""
+
+    name: str = ""
+    logo: str | None = None
+    """A path under ``/static``, or None."""
+    accent: str | None = None
+    """``#rrggbb``, before anything is done so that it can be read."""
+    radius: int | None = None
+    """In pixels."""
+    help_url: str | None = None
+    privacy_url: str | None = None
+    terms_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,15 +238,38 @@ class Config:
     outbound: OutboundConfig
     routing: RoutingConfig
     images: Mapping[str, Image]
-    """What is served at the paths that ``Client.logo`` and ``ConnectorConfig.icon`` name."""
+    """What is served at the paths that ``Client.logo``, ``ConnectorConfig.icon`` and ``Theme.logo`` name."""
+    theme: Theme = Theme()  # noqa: RUF009  (frozen)
+    """How the pages look."""
+    client_themes: Mapping[str, Theme] = field(default_factory=dict)
+    """How they look for the client apps that say so."""
+    said: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The operator's words in other languages: language → the default words → those words."""
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     client_documents: ClientDocumentsConfig = field(default_factory=ClientDocumentsConfig)
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    """What tokens may be asked for by name: the declared ones, and the APIs among the clients."""
+    authorization_details_types: Mapping[str, DetailType] = field(default_factory=dict)
+    require_pushed_authorization_requests: bool = False
     context: Mapping[str, ContextClaim] = field(default_factory=dict)
     """The claims that the operator declared; empty where none were."""
     notes: tuple[Problem, ...] = ()
     """What is allowed but worth telling the operator."""
+    workspace: str = ""
+    """Its name, where it is one of several issuers under one host; empty for the host's own."""
+    workspaces: Mapping[str, Config] = field(default_factory=dict)
+    """The other issuers that this process serves, by name; each is whole by itself."""
 
     @property
     def offer(self) -> Offer:
         """What the metadata is made from."""
-        return Offer(issuer=self.issuer, scopes=self.scope_rules, clients=self.clients_by_id)
+        registers, documents = self.registration.policy != "off", self.client_documents.enabled
+        strangers = ((self.registration, registers), (self.client_documents, documents))
+        return Offer(
+            issuer=self.issuer,
+            scopes=self.scope_rules,
+            clients=self.clients_by_id,
+            registration=registers,
+            client_documents=documents,
+            strangers=tuple(section.allowed for section, is_on in strangers if is_on),
+        )

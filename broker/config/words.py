@@ -25,6 +25,9 @@ from broker.connector.settings import seconds
 
 _PAUSE_SCHEMA = WithJsonSchema({"type": "string", "pattern": "^(0|[1-9][0-9]*)[smhd]$", "examples": ["10s"]})
 
+WORKSPACE = "[a-z0-9][a-z0-9-]{0,39}"
+"""The name of a workspace: it stands in a URL, in the names of cookies and of keys of the store."""
+
 DurationOrNone = Annotated[int, BeforeValidator(seconds), _PAUSE_SCHEMA]
 """A `Duration`, where ``0s`` is an answer."""
 

@@ -7,7 +7,7 @@ several keys together is checked where the section is read.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -29,7 +29,9 @@ from broker.config.words import (
 )
 from broker.config.written_client import ClientEntry
 from broker.config.written_connector import ConnectorEntry
+from broker.config.written_theme import SaidInWords, ThemeEntry
 from broker.config.written_registration import ClientDocuments, Registration
+from broker.config.written_requests import DetailTypeEntry, ResourceEntry
 from broker.connector import Duration
 from broker.protocol.client import SigningAlg
 from broker.protocol.routing import ByDomain, Remembered
@@ -87,8 +89,9 @@ class Keys(Written):
 class ScopeEntry(Written):
     """A scope: what it is in words, and which claims come with it."""
 
-    description: Line | None = None
-    """The words on the consent page. For a dynamic scope, `{value}` stands for its last segment."""
+    description: SaidInWords | None = None
+    """The words on the consent page, or those of each language: `{ en: Read your invoices, de: … }`. For a
+    dynamic scope, `{value}` stands for its last segment."""
     claims: tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...] = ()
     """The claims that are released with it."""
     optional: Switch = True
@@ -148,6 +151,8 @@ class Lifetimes(Written):
     """From the first page to the upstream's answer."""
     code: Annotated[Duration, Field(le=600)] = 60
     """An authorization code; at most 10m (RFC 6749 §4.1.2)."""
+    par: Annotated[Duration, Field(le=600)] = 90
+    """A pushed request, until a browser brings its name (RFC 9126 §2.2); at most 10m."""
     device: Annotated[Duration, Field(le=1800)] = 600
     """The code that a device shows, until somebody has signed it in (RFC 8628); at most 30m."""
     access_token: Annotated[Duration, Field(le=86400)] = 300
@@ -216,9 +221,18 @@ class BrokerFile(Written):
     scopes: dict[str, ScopeEntry] = Field(default_factory=dict)
     """Scopes beside openid, profile, email, address, phone and offline_access; one of those may be named to
     add claims to it or to change its words."""
+    resources: dict[str, ResourceEntry] = Field(default_factory=dict)
+    """The APIs that client apps may ask tokens for, by URI (RFC 8707). An API among the `clients` whose
+    `audience` is a URI is one of them without being said here."""
+    authorization_details_types: dict[str, DetailTypeEntry] = Field(default_factory=dict)
+    """What client apps may ask for in particular, beyond scopes, by type (RFC 9396)."""
+    require_pushed_authorization_requests: Switch = False
+    """`true` takes requests from no client app but those that were pushed to `/par` first (RFC 9126 §5)."""
     context: dict[str, ContextEntry] = Field(default_factory=dict)
     """The claims that the broker knows beside the standard ones. With this section a claims map or a scope
     that names another is a mistake; without it any claim may be given."""
+    theme: ThemeEntry = ThemeEntry()
+    """How the pages look."""
     lifetimes: Lifetimes = Lifetimes()
     """How long logins, tokens, sessions and consents live."""
     routing: Routing = Routing()

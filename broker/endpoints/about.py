@@ -20,7 +20,7 @@ CONCERNS: web.RequestKey[dict[str, str]] = web.RequestKey("concerns", dict[str, 
 
 def path(request: web.Request) -> str:
     """What of ours was asked for, whatever path the issuer itself stands at."""
-    return request.path.removeprefix(request.app[SERVICES].base)
+    return request.path.removeprefix(request.app[SERVICES].mount)
 
 
 def from_client(request: web.Request, client: Client) -> None:

@@ -40,11 +40,13 @@ class Jar:
     flags: str
 
     @classmethod
-    def of(cls, issuer: str) -> Jar:
-        """For ``issuer``, which is http only on loopback."""
+    def of(cls, issuer: str, workspace: str = "") -> Jar:
+        """For ``issuer``, which is http only on loopback. Workspaces share a host, and so their names part them:
+        ``__Host-`` wants ``Path=/``."""
+        whose = f"t.{workspace}." if workspace else ""
         if issuer.startswith("https://"):
-            return cls("__Host-", "; Path=/; Secure; HttpOnly; SameSite=Lax")
-        return cls("", "; Path=/; HttpOnly; SameSite=Lax")
+            return cls(f"__Host-{whose}", "; Path=/; Secure; HttpOnly; SameSite=Lax")
+        return cls(whose, "; Path=/; HttpOnly; SameSite=Lax")
 
     def _set(self, response: web.StreamResponse, name: str, value: str, lives: int | None) -> None:
         age = "" if lives is None else f"; Max-Age={lives}"

@@ -5,6 +5,8 @@ OpenID Connect Discovery 1.0 §4; RFC 8414 §3; RFC 7517 §5. All are made at lo
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
+
 import msgspec
 from aiohttp import web
 
@@ -17,6 +19,7 @@ _PUBLIC = {"X-Content-Type-Options": "nosniff", "Cache-Control": f"public, max-a
 _encode = msgspec.json.Encoder().encode
 
 Documents = tuple[bytes, bytes]
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 DOCUMENTS: web.AppKey[Documents] = web.AppKey("documents", tuple)
 
 
@@ -24,6 +27,19 @@ def documents(services: Services) -> Documents:
     """The OpenID Provider metadata and the authorization server metadata, as they are sent."""
     offer = services.config.offer
     return _encode(metadata.openid_document(offer)), _encode(metadata.oauth_document(offer))
+
+
+def of_an_issuer_with_a_path(app: web.Application) -> Iterator[tuple[str, Handler]]:
+    """The well-known paths that stand before the path of an issuer, and what answers there (RFC 8414 §3.1)."""
+
+    async def openid(_request: web.Request) -> web.Response:
+        return _document(app[DOCUMENTS][0])
+
+    async def oauth(_request: web.Request) -> web.Response:
+        return _document(app[DOCUMENTS][1])
+
+    yield metadata.OPENID_CONFIGURATION, openid  # RFC 8414 §5
+    yield metadata.OAUTH_METADATA, oauth
 
 
 def _document(body: bytes) -> web.Response:

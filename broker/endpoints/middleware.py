@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from math import ceil
 from time import perf_counter
 
 from aiohttp import web
@@ -27,6 +28,7 @@ from broker.protocol.errors import (
     ServerError,
     Shown,
     TemporarilyUnavailable,
+    TooManyRequests,
 )
 from broker.protocol.reply import AnsweredAtClient
 from broker.services import SERVICES
@@ -40,6 +42,8 @@ _FOR_PROGRAMS = frozenset(
         metadata.USERINFO,
         metadata.INTROSPECT,
         metadata.REVOKE,
+        metadata.DEVICE_AUTHORIZATION,
+        metadata.REGISTER,
         metadata.JWKS,
         metadata.OPENID_CONFIGURATION,
         metadata.OAUTH_METADATA,
@@ -59,6 +63,8 @@ _MESSAGES: dict[int, MessageKey] = {
 @web.middleware
 async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer the request, whatever happens."""
+    if request.match_info.apps[-1] is not request.app:  # a workspace's, which has a gate of its own
+        return await handler(request)
     request[about.CORRELATION], request[about.CONCERNS] = secrets.token_hex(8), {}
     explaining.begin(request)
     began = perf_counter()
@@ -114,7 +120,8 @@ async def _answer(
 
 def _told(request: web.Request, error: OAuthError) -> web.Response:
     """An OAuth error for a client app that called us itself; on a page of ours, a page."""
-    _log(request, error.reason, error.detail)
+    if not error.told_often:
+        _log(request, error.reason, error.detail)
     if not _is_program(request):
         return http.error_page(request, "bad_request", status=error.status)
     headers = {}
@@ -124,6 +131,8 @@ def _told(request: web.Request, error: OAuthError) -> web.Response:
         headers["WWW-Authenticate"] = f'Bearer error="{error.error}", error_description="{error.description}"'
     if isinstance(error, TemporarilyUnavailable):
         headers["Retry-After"] = "1"
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(ceil(error.wait))
     return http.oauth_error(error, headers=headers)
 
 

@@ -187,7 +187,12 @@ async def open_store(config: StoreConfig, state_dir: Path) -> Store:
     # Empty with the embedded store only, which may be known by the URL that its owner passes on.
     keys = config.encryption_keys or (kept_secret(home / "store-key"),)
     try:
-        return Store(Wire(url), Vault(keys, workspace=config.workspace), config.prefix, at_close=owned.stop if owned else None)
+        return Store(
+            Wire(url),
+            Vault(keys, workspace=config.workspace),
+            config.prefix,
+            at_close=owned.stop if owned else None,
+        )
     except StoreMisconfigured:
         if owned is not None:
             owned.stop()

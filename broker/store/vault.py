@@ -42,25 +42,27 @@ class _Key:
 
     __slots__ = ("handles", "id", "records", "successors")
 
-    def __init__(self, secret: Secret) -> None:
+    def __init__(self, secret: Secret, workspace: str) -> None:
         text = secret.reveal().encode()
         if len(text) < MIN_SECRET:
             raise StoreMisconfigured(
                 "weak_key", f"store.encryption_keys: a key needs at least {MIN_SECRET} random characters"
             )
-        self.id = _derive(text, "store key id", _ID)
-        self.records = _derive(text, "store records")
-        self.successors = _derive(text, "store refresh successors")
-        self.handles = _derive(text, "handle tags")
+        # Each workspace has keys of its own: what one sealed or tagged says nothing to another.
+        whose = f"workspace\0{workspace}\0" if workspace else ""
+        self.id = _derive(text, f"{whose}store key id", _ID)
+        self.records = _derive(text, f"{whose}store records")
+        self.successors = _derive(text, f"{whose}store refresh successors")
+        self.handles = _derive(text, f"{whose}handle tags")
 
 
 class Vault:
     """Seals and opens. The first key seals, all of them open, so keys can be rotated."""
 
-    def __init__(self, keys: Sequence[Secret]) -> None:
+    def __init__(self, keys: Sequence[Secret], *, workspace: str = "") -> None:
         if not keys:
             raise StoreMisconfigured("no_key", "store.encryption_keys: at least one key is needed")
-        made = [_Key(secret) for secret in keys]
+        made = [_Key(secret, workspace) for secret in keys]
         self._first = made[0]
         self._by_id = {key.id: key for key in reversed(made)}
         self.handle_keys: tuple[bytes, ...] = tuple(key.handles for key in made)
