@@ -11,11 +11,13 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+from broker.config import profiles
 from broker.config.images import Images
 from broker.config.partly import Partly, read_partly
 from broker.config.problems import Path, Report, did_you_mean
 from broker.config.tree import Node
 from broker.config.written_client import ClientEntry
+from broker.config.written_theme import ThemeEntry
 from broker.protocol.client import Client, SigningAlg, secret_digest
 from broker.protocol.names import Names
 from broker.protocol.uris import ApplicationType, check_own_query, check_redirect_uri
@@ -34,11 +36,21 @@ class ClientReader:
     """Reads the section ``clients``, knowing what its entries may refer to."""
 
     def __init__(
-        self, scopes: Collection[str], connectors: Collection[str], images: Images, report: Report
+        self,
+        scopes: Collection[str],
+        connectors: Collection[str],
+        images: Images,
+        report: Report,
+        *,
+        resources: Collection[str] = (),
+        details: Collection[str] = (),
     ) -> None:
         self._scopes, self._connectors, self._images, self._report = scopes, connectors, images, report
+        self._resources, self._details = resources, details
         self.algorithms: dict[SigningAlg, str] = {}
-        """What tokens are to be signed with, each with the first client that asks for it."""
+        """What tokens are to be signed with, each with who asks for it first."""
+        self.themes: dict[str, tuple[ThemeEntry, Node]] = {}
+        """The themes of those that have one, and where they are written."""
 
     def read(self, section: Node | None) -> Mapping[str, Client]:
         """Every client by its ``client_id``."""
@@ -55,12 +67,29 @@ class ClientReader:
             if part is None:
                 continue
             logo = self._images.take(part.entry.logo, node, (*path, "logo"))
-            _Checks(part, node, path, self._report).all(self._scopes, self._connectors)
-            self.algorithms.setdefault(part.entry.id_token_signed_response_alg, client_id)
-            self.algorithms.setdefault(part.entry.access_token_signing_alg, client_id)
+            written = node.child("theme")
+            if part.entry.theme is not None and written is not None:
+                self.themes[client_id] = part.entry.theme, written
+            checks = _Checks(part, node, path, self._report)
+            checks.all(self._scopes, self._connectors)
+            checks.listed("resources", self._resources, "no resource has this URI")
+            checks.listed("authorization_details_types", self._details, "no type has this name")
+            client = _client(client_id, part.entry, logo)
             if not part.unread:
-                clients[client_id] = _client(client_id, part.entry, logo)
+                profiles.check(client, node, checks.wrong)
+                client = clients[client_id] = profiles.applied(client, node)
+            self._signs_by(client)
         return MappingProxyType(clients)
+
+    def _signs_by(self, client: Client) -> None:
+        asked = (
+            client.id_token_signed_response_alg,
+            client.access_token_signing_alg,
+            client.authorization_signed_response_alg,
+        )
+        for alg in asked:
+            if alg is not None:
+                self.algorithms.setdefault(alg, f"clients.{client.client_id}")
 
 
 def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
@@ -84,6 +113,13 @@ def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
         require_pkce=entry.require_pkce,
         enabled=entry.enabled,
         logo=logo,
+        profile=entry.profile,
+        require_pushed_authorization_requests=entry.require_pushed_authorization_requests,
+        require_signed_request_object=entry.require_signed_request_object,
+        request_object_signing_alg=entry.request_object_signing_alg,
+        authorization_signed_response_alg=entry.authorization_signed_response_alg,
+        resources=entry.resources,
+        authorization_details_types=entry.authorization_details_types,
     )
 
 
@@ -116,29 +152,29 @@ class _Checks:
         written = self._node.child("client_secret")
         has_one = written is not None and written.value is not None
         if self._public and has_one:
-            self._wrong("client_secret", "a public client (token_endpoint_auth_method: none) has no secret")
+            self.wrong("client_secret", "a public client (token_endpoint_auth_method: none) has no secret")
         if self._knows(_METHOD) and not self._public and not has_one:
             advice = f"; an app that cannot keep one has {_METHOD}: none"
-            self._wrong("client_secret", "missing" + (advice if self._entry.grant_types else ""))
+            self.wrong("client_secret", "missing" + (advice if self._entry.grant_types else ""))
 
     def _pkce(self) -> None:
         # RFC 9700 §2.1.1: nothing else binds a public client's code to the app that asked for it.
         if self._public and not self._entry.require_pkce:
-            self._wrong("require_pkce", "a public client always needs PKCE")
+            self.wrong("require_pkce", "a public client always needs PKCE")
 
     def _signs_in(self) -> None:
         if self._knows("redirect_uris") and not self._entry.redirect_uris:
             written = self._node.child("redirect_uris") is not None
-            self._wrong("redirect_uris", "must have at least 1" if written else "missing")
+            self.wrong("redirect_uris", "must have at least 1" if written else "missing")
 
     def _introspects(self) -> None:
         """An API that only asks about tokens: who it is must be proven, and known by name (RFC 7662 §2.1)."""
         if self._public:
-            self._wrong(_METHOD, "an API (grant_types: []) proves who it is; none proves nothing")
+            self.wrong(_METHOD, "an API (grant_types: []) proves who it is; none proves nothing")
         if self._knows("audience") and self._entry.audience is None:
-            self._wrong("audience", "missing; an API (grant_types: []) may ask about the tokens that name it")
+            self.wrong("audience", "missing; an API (grant_types: []) may ask about the tokens that name it")
         if self._node.child("redirect_uris") is not None and self._entry.redirect_uris:
-            self._wrong("redirect_uris", "nobody signs in at an API (grant_types: [])")
+            self.wrong("redirect_uris", "nobody signs in at an API (grant_types: [])")
 
     def _uris(self, key: str, *checks: Callable[[str, ApplicationType], None]) -> None:
         # Where the kind of app is not known, what no kind may have is wrong all the same.
@@ -157,10 +193,18 @@ class _Checks:
 
     def _scope(self, scopes: Collection[str]) -> None:
         if self._knows("scope") and not self._entry.scope:
-            self._wrong("scope", "names no scope")
+            self.wrong("scope", "names no scope")
         for name in self._entry.scope if self._knows("scope") else ():
             if name not in scopes:
-                self._wrong("scope", f"{name!a} is not declared under scopes{did_you_mean(name, scopes)}")
+                self.wrong("scope", f"{name!a} is not declared under scopes{did_you_mean(name, scopes)}")
+
+    def listed(self, key: str, known: Collection[str], message: str) -> None:
+        """That what a list names is there."""
+        for index, where, name in self._node.texts(key):
+            if name not in known:
+                self._report.add(
+                    where.place, (*self._path, key, index), f"{message}{did_you_mean(name, known)}"
+                )
 
     def _connectors(self, known: Collection[str]) -> None:
         for index, where, name in self._node.texts("connectors"):
@@ -170,7 +214,8 @@ class _Checks:
                 message = f"no connector has this id{did_you_mean(name, near)}"
                 self._report.add(where.place, (*self._path, "connectors", index), message)
 
-    def _wrong(self, key: str, message: str) -> None:
+    def wrong(self, key: str, message: str) -> None:
+        """A mistake about one of the keys."""
         below = self._node.child(key)
         place = below.place if below is not None else self._node.key_place
         self._report.add(place, (*self._path, key), message)

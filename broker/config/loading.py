@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from broker.config import workspaces
+from broker.config import theming, workspaces
 from broker.config.clients import ClientReader
 from broker.config.connectors import ConnectorReader
 from broker.config.context import ContextReader
@@ -98,6 +98,7 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
         details=frozenset(name for name, _ in sections.entries("authorization_details_types")),
     )
     clients = reader.read(sections.shared("clients"))
+    house, themes = theming.read(sections, reader.themes, images)
     parts = Parts(sections)
     store, keys = parts.store(), parts.keys(asks.algorithms | reader.algorithms)
     strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms)
@@ -119,6 +120,9 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
         outbound=parts.outbound(),
         routing=parts.routing(connectors, clients),
         images=images.served,
+        theme=house,
+        client_themes=themes,
+        said=theming.said(scopes.values(), connectors.values()),
         resources=with_apis(resources, clients),
         authorization_details_types=details,
         require_pushed_authorization_requests=sections.get("require_pushed_authorization_requests") is True,

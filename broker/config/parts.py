@@ -130,7 +130,7 @@ class Parts:
         return written
 
     def keys(self, asked: Mapping[SigningAlg, str]) -> KeysConfig:
-        """What signs, covering what is asked for; ``asked`` names a client for each algorithm."""
+        """What signs, covering what is asked for; ``asked`` says by whom, for each algorithm."""
         part = self._sections.part("keys", Keys)
         if part is None:
             return KeysConfig()
@@ -148,7 +148,7 @@ class Parts:
             )
         for name in missing:
             self._sections.wrong(
-                ("keys", "algorithms"), f"{name} is not among them, and clients.{asked[name]} needs it"
+                ("keys", "algorithms"), f"{name} is not among them, and {asked[name]} needs it"
             )
         return KeysConfig(
             files=written.files, algorithms=written.algorithms, rotate_every=written.rotate_every
@@ -168,6 +168,7 @@ class Parts:
             login=written.login,
             code=written.code,
             device=written.device,
+            par=written.par,
             access_token=written.access_token,
             id_token=written.id_token,
             refresh_token=RefreshTokenLifetimes(

@@ -29,9 +29,9 @@ from broker.config.words import (
 )
 from broker.config.written_client import ClientEntry
 from broker.config.written_connector import ConnectorEntry
-from broker.config.written_theme import SaidInWords, ThemeEntry
 from broker.config.written_registration import ClientDocuments, Registration
 from broker.config.written_requests import DetailTypeEntry, ResourceEntry
+from broker.config.written_theme import SaidInWords, ThemeEntry
 from broker.connector import Duration
 from broker.protocol.client import SigningAlg
 from broker.protocol.routing import ByDomain, Remembered

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from broker.config.words import Line, LocalPath, SpaceSeparated, Switch, Written, one_or_more
+from broker.config.written_theme import ThemeEntry
 from broker.connector import Secret
 from broker.protocol.client import AuthMethod, GrantType, Profile, SigningAlg
 from broker.protocol.uris import ApplicationType
@@ -55,6 +56,8 @@ class ClientEntry(Written):
     """Its secret, or a list of two while one replaces the other. A public client has none."""
     logo: LocalPath | None = None
     """An SVG or PNG file, at most 64 kB; the broker serves it."""
+    theme: ThemeEntry | None = None
+    """How the pages look on the way to this app, where that is not as everywhere."""
     redirect_uris: tuple[Name, ...] = ()
     """Where it may be answered, compared whole: https, or http on loopback. At least one, unless
     `grant_types` is empty: then none. Its query must not hold what an answer says, such as `state`."""
