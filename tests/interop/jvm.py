@@ -45,10 +45,13 @@ class Program:
 
 NIMBUS = Program("nimbus", "Driver", "nimbus")
 SPRING_3 = Program(
-    "spring-boot-3.5", "App", "spring", {"spring-boot.version": "3.5.16", "starter": "spring-boot-starter"}
+    "spring-boot-3.5",
+    "webapp.App",
+    "spring",
+    {"spring-boot.version": "3.5.16", "starter": "spring-boot-starter"},
 )
-SPRING_4 = Program("spring-boot-4.0", "App", "spring", {"spring-boot.version": "4.0.9"})
-ALL = (NIMBUS,)
+SPRING_4 = Program("spring-boot-4.0", "webapp.App", "spring", {"spring-boot.version": "4.0.9"})
+ALL = (NIMBUS, SPRING_3, SPRING_4)
 
 
 def missing() -> str | None:

@@ -1,4 +1,4 @@
-"""Client apps made of the Nimbus SDK: the driver under `java/nimbus`, one process with as many apps as one wants.
+"""Client apps made of the Nimbus SDK: the driver under `java/nimbus`, one process.
 
 Owns how it is spoken to; the deeds are those of `Driver.java`.
 """
