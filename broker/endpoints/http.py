@@ -149,6 +149,11 @@ def json(
     return web.Response(body=_encode(body), status=status, headers=headers, content_type="application/json")
 
 
+def token(text: str, content_type: str) -> web.Response:
+    """An answer that is a token itself, which nobody keeps."""
+    return web.Response(body=text.encode("ascii"), headers=NO_STORE, content_type=content_type)
+
+
 def see_other(url: str) -> web.Response:
     """Send the browser on with a GET. The URL is written as it is, not quoted again."""
     return web.Response(status=303, headers={"Location": url, **NO_STORE})
@@ -186,7 +191,10 @@ async def at_client(request: web.Request, reply: Reply) -> web.Response:
     A POST to a page of ours answers with a page too: browsers hold ``form-action`` against the redirects
     that follow a form, and ours allows no other site.
     """
-    client = await request.app[SERVICES].clients.find(reply.client_id)
+    services = request.app[SERVICES]
+    if reply.redirect_uri == services.issuer + metadata.DEVICE:
+        return _at_device(request, reply)
+    client = await services.clients.find(reply.client_id)
     client_name = client.client_name if client is not None else ""
     if reply.response_mode == "form_post":
         fields = tuple(reply.members.items())
@@ -197,6 +205,14 @@ async def at_client(request: web.Request, reply: Reply) -> web.Response:
     if request.method == "POST" and about.path(request) != metadata.AUTHORIZE:
         return page(request, _leaving(reply, client_name))
     return see_other(reply.url)
+
+
+def _at_device(request: web.Request, reply: Reply) -> web.Response:
+    """A person could not be signed in for a device, which waits still: they may try again (RFC 8628 §3.3)."""
+    away = reply.members.get("error") in ("temporarily_unavailable", "server_error")
+    message: MessageKey = "server_error" if away else "upstream_refused"
+    again = request.app[SERVICES].at(metadata.DEVICE)
+    return error_page(request, message, status=503 if away else 400, back_url=again)
 
 
 def _leaving(reply: Reply, client_name: str) -> LeavingView:

@@ -1,13 +1,15 @@
 """/introspect and /revoke: an API asks about a token, and a client app gives one back.
 
-RFC 7662; RFC 7009; RFC 9700 §4.14. Whoever may not know hears ``{"active": false}`` and nothing else.
+RFC 7662; RFC 9701; RFC 7009; RFC 9700 §4.14. Who may not know hears ``{"active": false}`` and nothing else.
 """
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from aiohttp import web
 
-from broker.endpoints import about, bearer, http
+from broker.endpoints import about, bearer, http, sealing
 from broker.endpoints.clients import authenticated
 from broker.protocol import handles, tokens
 from broker.protocol.client import Client
@@ -15,6 +17,9 @@ from broker.protocol.errors import InvalidClient, InvalidToken
 from broker.protocol.flow import Grant
 from broker.protocol.tokens import AccessToken
 from broker.services import SERVICES, Services
+
+AS_TOKEN: Final = "application/token-introspection+jwt"
+"""The answer as a token, for an API that must be able to show it to others (RFC 9701 §5)."""
 
 
 async def introspect(request: web.Request) -> web.Response:
@@ -24,19 +29,31 @@ async def introspect(request: web.Request) -> web.Response:
     client = await authenticated(request, params)
     if client.is_public:  # RFC 7662 §2.1: whoever asks must prove who they are
         raise InvalidClient(reason="public_client_introspects")
-    text = params.require("token")
+    told = await _told(request, client, params.require("token"))
+    # RFC 9701 §4; and what an API wants encrypted is never sent to it in the clear.
+    if AS_TOKEN in _accepted(request) or client.introspection_encrypted_response_alg is not None:
+        return http.token(await sealing.introspection(services, client, told), AS_TOKEN)
+    return http.json(told)
+
+
+async def _told(request: web.Request, client: Client, text: str) -> dict[str, Any]:
+    """What this client hears of the token: that it is not active, whenever it may not know better."""
+    services = request.app[SERVICES]
     try:
         token, grant = await bearer.resolve(services, text)
     except InvalidToken as refusal:
-        return _inactive(request, refusal.reason)
+        _log(request, "introspection", refusal.reason)
+        return {"active": False}
     if not _may_know(client, token, grant):
-        return _inactive(request, "token_for_others")
-    return http.json(tokens.introspection(token, grant, services.scopes, issuer=services.issuer))
+        _log(request, "introspection", "token_for_others")
+        return {"active": False}
+    return tokens.introspection(token, grant, services.scopes, issuer=services.issuer)
 
 
-def _inactive(request: web.Request, reason: str) -> web.Response:
-    _log(request, "introspection", reason)
-    return http.json({"active": False})
+def _accepted(request: web.Request) -> set[str]:
+    """The media types that the caller names, without what it says of each (RFC 9110 §12.5.1)."""
+    listed = ",".join(request.headers.getall("Accept", ())).split(",")
+    return {one.partition(";")[0].strip().lower() for one in listed}
 
 
 def _log(request: web.Request, event: str, reason: str) -> None:
@@ -52,8 +69,11 @@ def _log(request: web.Request, event: str, reason: str) -> None:
 
 def _may_know(client: Client, token: AccessToken, grant: Grant) -> bool:
     """Whether the token was given to this client, or this is the API that it is meant for (RFC 7662 §4)."""
-    is_the_api = not client.grant_types and client.audience in token.audiences
-    return is_the_api or grant.client_id == client.client_id
+    own = [client.audience] if not client.grant_types else []
+    if client.token_exchange is not None:
+        own += client.token_exchange.own_audiences
+    is_the_api = any(name in token.audiences for name in own)
+    return is_the_api or token.holder(grant) == client.client_id
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -83,7 +103,7 @@ async def _revoke_access(services: Services, client: Client, text: str) -> bool:
         token, grant = await bearer.resolve(services, text)
     except InvalidToken:
         return False
-    if grant.client_id != client.client_id:
+    if token.holder(grant) != client.client_id:
         return False
     opaque = handles.parse("access", text, services.store.handle_keys)
     if opaque is not None:

@@ -1,10 +1,10 @@
-"""/userinfo: what the person allowed this app to know. OpenID Connect Core §5.3; RFC 6750."""
+"""/userinfo: what a person let an app know, as JSON or as a token. OpenID Connect Core §5.3; RFC 6750."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import bearer, http
+from broker.endpoints import bearer, http, sealing
 from broker.protocol import tokens
 from broker.protocol.errors import InsufficientScope
 from broker.services import SERVICES
@@ -20,4 +20,7 @@ async def handle(request: web.Request) -> web.Response:
     token, grant = await bearer.resolve(services, text)
     if "openid" not in token.scopes:
         raise InsufficientScope(reason="openid_missing")
-    return http.json(tokens.userinfo(token, grant, services.scopes))
+    said = tokens.userinfo(token, grant, services.scopes)
+    client = await services.clients.find(token.holder(grant))
+    as_token = await sealing.userinfo(services, client, said) if client is not None else None
+    return http.json(said) if as_token is None else http.token(as_token, "application/jwt")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final, Literal
 
+from broker.protocol.exchanging import ExchangePolicy
+
 AuthMethod = Literal[
     "client_secret_basic",
     "client_secret_post",
@@ -121,6 +123,8 @@ class Client:
     resources: tuple[str, ...] | None = None
     """The resource indicators it may name; None is all that are declared."""
     authorization_details_types: tuple[str, ...] = ()
+    token_exchange: ExchangePolicy | None = None
+    """What it may exchange (RFC 8693); None is nothing."""
 
     # ── how it hears of a sign-out, and where it begins one's sign-in ─────────────────────────
     initiate_login_uri: str | None = None

@@ -1,6 +1,6 @@
 """Token exchange: a token of somebody's becomes another, for another place, with no more than it had.
 
-Owns `ExchangePolicy` and the rules of RFC 8693: what may be asked (§2.1), for where (§2.1, RFC 8707 §2), with
+Owns the rules of RFC 8693: what may be asked (§2.1), for where (§2.1, RFC 8707 §2), with
 which scopes, and who acts for whom (§4.1, §4.4). Nothing is allowed that the client's entry does not allow.
 Pure: whether the tokens are good is found out elsewhere.
 """
@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final
 
 from broker.protocol import scopes
+from broker.protocol.client import Client, ScopeRule
 from broker.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
+from broker.protocol.exchanging import ExchangePolicy, Kind
 from broker.protocol.params import Params
-
-if TYPE_CHECKING:
-    from broker.protocol.client import Client, ScopeRule
-
-Kind = Literal["access_token", "id_token", "jwt"]
 
 _TYPE: Final = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN: Final = _TYPE + "access_token"
@@ -31,25 +28,6 @@ _KINDS: Final[Mapping[str, Kind]] = {
 _MAX_TARGETS: Final = 10
 UPSTREAM: Final = "connector:"
 """Before the id of a connector in ``audience``: what is asked for is the upstream's own access token."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExchangePolicy:
-    """What one client app may exchange, as its entry says. Whatever is not said is refused."""
-
-    subject_tokens: tuple[Kind, ...] = ("access_token",)
-    clients: tuple[str, ...] = ()
-    """Whose tokens, beside its own and those that are meant for it."""
-    audiences: tuple[str, ...] = ()
-    """For where: what it may name as ``audience`` or ``resource``."""
-    scopes: frozenset[str] | None = None
-    """With which scopes at most, of those assigned to it; None is all of them."""
-    may_impersonate: bool = False
-    """Whether it may leave out who acts."""
-    max_actors: int = 4
-    """How many may act for one another, the last one included."""
-    upstream_token: bool = False
-    """Whether it may have the upstream's own access token of a login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +133,7 @@ def may_exchange(subject: Subject, client: Client, policy: ExchangePolicy) -> No
         InvalidRequest: it is somebody else's, or of a connector that this client does not allow (§2.2.2).
     """
     theirs = {client.client_id, *policy.clients}.intersection(subject.client_ids)
-    meant_for_it = client.audience is not None and client.audience in subject.audiences
+    meant_for_it = not set(policy.own_audiences).isdisjoint(subject.audiences)
     if not theirs and not meant_for_it:
         raise _unacceptable("subject_token_of_others")
     if client.connectors is not None and subject.connector and subject.connector not in client.connectors:
