@@ -1,4 +1,4 @@
-"""A real JupyterHub behind its own proxy, that signs people in with oauthenticator; nobody starts a notebook here."""
+"""A real JupyterHub behind its own proxy, that signs people in with oauthenticator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""django-allauth at both upstreams: its secret in the body, PKCE, and an account of its own for each person."""
+"""django-allauth at both upstreams: its secret in the body, PKCE, and an account for each person."""
 
 from __future__ import annotations
 

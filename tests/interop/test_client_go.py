@@ -1,4 +1,4 @@
-"""go-oidc with x/oauth2 at both upstreams: Basic, with and without PKCE, and a refresh by its token source."""
+"""go-oidc with x/oauth2 at both upstreams: with and without PKCE, and a refresh by its token source."""
 
 from __future__ import annotations
 

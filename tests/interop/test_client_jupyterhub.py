@@ -1,4 +1,4 @@
-"""JupyterHub with oauthenticator at both upstreams: plain OAuth 2, userinfo, and groups that say who may come."""
+"""JupyterHub with oauthenticator at both upstreams: plain OAuth 2, and groups that say who may come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""oidc-client-ts in Chromium at both upstreams: a public client whose every call goes from one origin to another."""
+"""oidc-client-ts in Chromium at both upstreams: a public client, which calls from another origin."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ async def test_a_page_renews_in_a_frame_that_nobody_sees(house, page: Page):
 
 
 async def test_a_page_that_must_ask_each_time_is_told_so_in_its_frame(house, page: Page):
-    # A public client on loopback may be any program there: what was allowed once proves nothing (RFC 8252 §8.6).
+    # A public client on loopback may be any program there: that it was allowed once proves nothing
+    # (RFC 8252 §8.6).
     _, origins = house
     await spa.sign_in(page, origins["pages"], ADA)
     await page.evaluate("app.forgetRefreshToken()")

@@ -1,7 +1,7 @@
-"""A client app that others wrote: JupyterHub with oauthenticator, which lets in by group and makes admins by group.
+"""A client app that others wrote: JupyterHub with oauthenticator, which lets people in by their groups.
 
-What this site's broker and ports are comes by the environment. Nobody starts a notebook here: who is known, and as
-what, is asked at the hub's own API.
+What this site's broker and ports are comes by the environment. Nobody starts a notebook here: who is known,
+and as what, is asked at the hub's own API.
 """
 
 import json
