@@ -42,6 +42,12 @@ LEFT_ALONE = Gauge(
     "Connectors that are not asked for a while because they do not answer; the log names them.",
     multiprocess_mode="livemax",
 )
+NOTICES = Gauge(
+    "broker_outbox_notices",
+    "What client apps are still to be told: waiting, to be tried again later, or dead.",
+    ["state"],
+    multiprocess_mode="mostrecent",
+)
 SECONDS = Histogram(
     "broker_request_seconds",
     "Time to answer, by endpoint and outcome.",
@@ -121,6 +127,12 @@ class Events:
         (LEFT_ALONE.inc if opened else LEFT_ALONE.dec)()
         outcome, reason = ("failed", "left_alone") if opened else ("ok", "asked_again")
         self.emit("upstream", outcome, reason=reason, connector=connector, detail=why)
+
+
+def noted(**counts: int) -> None:
+    """How many notices to client apps there are, by what became of them so far."""
+    for state, count in counts.items():
+        NOTICES.labels(state).set(count)
 
 
 def _label(connector: str) -> str:

@@ -26,6 +26,7 @@ FLOORS = {
     "broker.kit": 3,
     # the second floor
     "broker.endpoints": 2,
+    "broker.logout": 2,
     "broker.pages": 2,
     "broker.services": 2,
     # the first floor

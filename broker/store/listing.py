@@ -9,7 +9,8 @@ but as a hash. Lists only find: what a session is, and whether it is still there
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+import asyncio
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from zlib import crc32
@@ -101,6 +102,10 @@ class Listing(Room):
         if subject is not None:
             names.append(self._from(connector, issuer, "sub", subject))
         return [found for name in names for found in await self._sids(name, now, _MOST)]
+
+    async def unlist(self, subject: str, sids: Sequence[str]) -> None:
+        """Take sids off a person's list, behind which nothing is left."""
+        await asyncio.gather(*(self._run(_STRIKE, self._of(subject), sid) for sid in sids))
 
     # ── What must happen at a time ────────────────────────────────────────────────────────────
 

@@ -18,15 +18,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from broker.store.errors import StoreRefused
-from broker.store.outbox_scripts import COUNT, DELIVERED, DROP, FAILED, LIST, POST, RETRY, TAKE
+from broker.store.outbox_scripts import COUNT, DELIVERED, DROP, FAILED, LIST, POST, RETRY, TAKE, TIDY
 from broker.store.records import Room, milliseconds
 
 State = Literal["waiting", "later", "dead"]
 _KEPT = 30 * 86_400.0
 """Seconds after the last change in which any notice has long come to its end."""
+_GONE = 86_400.0
 _DEAD_FOR, _MOST_DEAD = 7 * 86_400.0, 10_000
-_NOBODY = "nogroup"
 _LATER, _DEAD = "3", "4"
 """Which of the keys."""
 
@@ -85,28 +84,14 @@ class Outbox(Room):
         return bool(new)
 
     async def take_notices(self, worker: str, *, now: float, lost_after: float, most: int) -> list[InHand]:
-        """What ``worker`` is to deliver: what is due, and what another had for so long that it must be dead.
-
-        Raises:
-            StoreUnavailable: nothing can be taken now.
-        """
-        arguments = (worker, repr(now), str(milliseconds(lost_after)), str(most), self._life())
-        try:
-            found = await self._run(TAKE, self._names(), *arguments)
-        except StoreRefused as error:
-            if error.reason != _NOBODY:
-                raise
-            # The stream is new, or had been gone for want of notices.
-            await self._make_group()
-            found = await self._run(TAKE, self._names(), *arguments)
+        """What ``worker`` is to deliver: what is due, and what another had for so long that it must be dead."""
+        patience, life = str(milliseconds(lost_after)), self._life()
+        found = await self._run(TAKE, self._names(), worker, repr(now), patience, str(most), life)
         return [self._in_hand(*found[at : at + 3]) for at in range(0, len(found), 3)]
 
-    async def _make_group(self) -> None:
-        try:
-            await self._wire.call("XGROUP", "CREATE", self._names()[0], "workers", "0", "MKSTREAM")
-        except StoreRefused as error:
-            if error.reason != "busygroup":  # another worker was faster
-                raise
+    async def tidy_workers(self, leaving: str = "") -> None:
+        """Forget the workers that are gone, and the one that is ``leaving`` with nothing in hand."""
+        await self._run(TIDY, self._names(), str(milliseconds(_GONE)), leaving)
 
     async def notice_delivered(self, done: InHand) -> bool:
         """It is told; whether it was still this worker's to tell."""

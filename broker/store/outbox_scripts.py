@@ -15,12 +15,22 @@ local function keep(life)
 end
 """
 
+_ADD = """
+local function add(id)
+  if redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('XGROUP', 'CREATE', KEYS[1], 'workers', '0', 'MKSTREAM')
+  end
+  redis.call('XADD', KEYS[1], '*', 'id', id)
+end
+"""
+
 # ARGV: id, sealed notice, how long everything here stays
 POST = Script(
     _KEEP
+    + _ADD
     + """
 if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) == 0 then return {KEYS[1], 0} end
-redis.call('XADD', KEYS[1], '*', 'id', ARGV[1])
+add(ARGV[1])
 keep(ARGV[3])
 return {KEYS[1], 1}
 """
@@ -29,12 +39,14 @@ return {KEYS[1], 1}
 # ARGV: worker, now, milliseconds after which an entry in hand is anybody's, how many, life
 TAKE = Script(
     _KEEP
+    + _ADD
     + """
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
   redis.call('ZREM', KEYS[3], id)
-  redis.call('XADD', KEYS[1], '*', 'id', id)
+  add(id)
 end
 local most, found = tonumber(ARGV[4]), {KEYS[1]}
+if redis.call('EXISTS', KEYS[1]) == 0 then return found end
 local function give(entries)
   for _, entry in ipairs(entries) do
     local id = entry[2] and entry[2][2]
@@ -95,12 +107,13 @@ return {KEYS[1], 1}
 # ARGV: id, sealed notice, life
 RETRY = Script(
     _KEEP
+    + _ADD
     + """
 if redis.call('ZREM', KEYS[3], ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1]) == 0 then
   return {KEYS[1], 0}
 end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-redis.call('XADD', KEYS[1], '*', 'id', ARGV[1])
+add(ARGV[1])
 keep(ARGV[3])
 return {KEYS[1], 1}
 """
@@ -120,4 +133,19 @@ return {KEYS[1], redis.call('HGETALL', KEYS[2]), redis.call('ZRANGE', KEYS[3], 0
 
 COUNT = Script("""
 return {KEYS[1], redis.call('HLEN', KEYS[2]), redis.call('ZCARD', KEYS[3]), redis.call('ZCARD', KEYS[4])}
+""")
+
+# ARGV: milliseconds after which a worker that has nothing in hand is gone; the one that leaves now.
+# Each start of a worker is a consumer of its own, and the group would remember them all.
+TIDY = Script("""
+if redis.call('EXISTS', KEYS[1]) == 0 then return {KEYS[1]} end
+for _, one in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], 'workers')) do
+  local said = {}
+  for i = 1, #one, 2 do said[one[i]] = one[i + 1] end
+  local gone = said['name'] == ARGV[2] or tonumber(said['idle']) > tonumber(ARGV[1])
+  if gone and tonumber(said['pending']) == 0 then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'workers', said['name'])
+  end
+end
+return {KEYS[1]}
 """)

@@ -147,6 +147,29 @@ async def test_the_outbox_begins_anew_where_everything_in_it_had_run_out(store: 
     assert [one.notice.id for one in await take(store)] == ["jti-1"]
 
 
+async def test_nothing_is_made_by_looking_into_an_empty_outbox(store: Store) -> None:
+    assert await take(store) == []
+    await store.tidy_workers()
+    assert await store._wire.call("KEYS", f"{store._prefix}*") == []
+
+
+async def test_a_worker_that_leaves_is_forgotten_unless_it_has_something_in_hand(store: Store) -> None:
+    await store.post_notice(notice())
+    (mine,) = await take(store, "one")
+    await take(store, "two")
+
+    async def workers() -> list[bytes]:
+        name = f"{store._prefix}outbox:{{outbox}}"
+        return [one[1] for one in await store._wire.call("XINFO", "CONSUMERS", name, "workers")]
+
+    await store.tidy_workers("two")
+    await store.tidy_workers("one")
+    assert await workers() == [b"one"]
+    await store.notice_delivered(mine)
+    await store.tidy_workers("one")
+    assert await workers() == []
+
+
 async def test_two_issuers_in_one_store_have_outboxes_of_their_own(
     store: Store, store_config: StoreConfig, tmp_path: Path
 ) -> None:

@@ -1,0 +1,244 @@
+"""How sessions end: whoever ends them, the same steps in the same order.
+
+Owns `Endings`. A session's end is noted first, so that somebody finishes it should we die; then it is over, in
+one step that also says which client apps were given tokens in it; then those that listen are told, by way of
+the outbox; then it goes off every list. Doing any of it twice does no harm: a notice about one session to one
+app has one id, for ever. Back-Channel Logout 1.0 §2.3 and §2.7; Front-Channel Logout 1.0 §2.
+
+Signing out ends sessions, and the access tokens that came of them. What stands for a person who is away
+(``offline_access``) stays, unless the app's entry says ``revoke_on_logout``. A disabled person and a consent
+that is taken back end everything; then apps are told by the person's ``sub`` alone, which is about all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from broker.clients import Clients
+from broker.config.settings import Lifetimes
+from broker.events import Events
+from broker.protocol import logout
+from broker.protocol.client import Client
+from broker.protocol.flow import Grant
+from broker.store import Holder, KnownSession, Notice, Store
+
+_SOON = 60.0
+"""Seconds after which somebody else finishes what was begun."""
+_KNOWN_FOR = 7 * 86_400.0
+"""Seconds beyond its session in which an app may still be told of the end, should no broker have run."""
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A session that was ended, and what became of the client apps that were given tokens in it."""
+
+    known: KnownSession
+    told: tuple[Client, ...] = ()
+    """Those that are being told."""
+    framed: tuple[Client, ...] = ()
+    """Those that sign out in a frame of the browser, where there is one."""
+    open: tuple[Client, ...] = ()
+    """Those that cannot be told."""
+
+    def frames(self, issuer: str) -> tuple[str, ...]:
+        """The addresses of the frames (Front-Channel §2)."""
+        uris = (client.frontchannel_logout_uri for client in self.framed)
+        return tuple(logout.frame(uri, issuer=issuer, sid=self.known.sid) for uri in uris if uri is not None)
+
+
+class Endings:
+    """Ends things, for one issuer."""
+
+    def __init__(
+        self,
+        store: Store,
+        clients: Clients,
+        lifetimes: Lifetimes,
+        *,
+        now: Callable[[], float],
+        events: Events | None = None,
+        posted: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``posted`` hears that something is in the outbox; ``events`` is None where nothing is logged."""
+        self._store, self._clients, self._lifetimes = store, clients, lifetimes
+        self._now, self._events, self._posted = now, events, posted
+
+    # ── Beginnings ────────────────────────────────────────────────────────────────────────────
+
+    async def joins(self, grant: Grant, client: Client) -> bool:
+        """Note that a client app is given tokens in a session; False where that has been ended.
+
+        What is noted for later comes first: who dies in between has forgotten nobody.
+        """
+        now, lives = self._now(), self._lifetimes
+        if client.backchannel_logout_uri is None:
+            return await self._store.join_session(grant.sid, client.client_id, now=now)
+        holder = Holder(client_id=client.client_id, sid=grant.sid)
+        longest = max(lives.session.absolute, lives.refresh_token.absolute)
+        await asyncio.gather(
+            self._store.note_due(grant.sid, now + self._grace(lives.session.idle), now=now),
+            self._store.hold_tokens(grant.context.subject, holder, until=now + longest, now=now),
+        )
+        known_for = lives.session.absolute + _KNOWN_FOR
+        return await self._store.join_session(grant.sid, client.client_id, now=now, known_for=known_for)
+
+    # ── Endings ───────────────────────────────────────────────────────────────────────────────
+
+    async def end(self, sid: str, why: str, *, cookie: str | None = None, tell: bool = True) -> Ended | None:
+        """End one session; None where there was none.
+
+        ``tell=False`` is for who has told the client apps already.
+        """
+        now = self._now()
+        await self._store.note_due(sid, now + _SOON, now=now, sooner=True)
+        # A code may still become a token, and that live.
+        remember_for = self._lifetimes.code + self._lifetimes.access_token
+        known = await self._store.end_session(sid, remember_for, cookie=cookie)
+        if known is None:
+            await self._store.not_due(sid)
+            return None
+        return await self._settled(known, why, tell=tell)
+
+    async def end_all(self, subject: str, why: str, *, tell: bool = True) -> list[Ended]:
+        """End every session of a person."""
+        ended: list[Ended] = []
+        while sids := await self._store.sids_of(subject, now=self._now(), most=_AT_ONCE):
+            found = await asyncio.gather(*(self.end(sid, why, tell=tell) for sid in sids))
+            await self._store.unlist(subject, sids)  # a list only finds: behind it some had run out
+            ended += [one for one in found if one is not None]
+        return ended
+
+    async def end_named(
+        self, connector: str, issuer: str, *, sid: str | None, subject: str | None, ours: str | None, why: str
+    ) -> list[Ended]:
+        """End what came of an upstream's session, or of all that it calls ``subject``.
+
+        With both, only that session of that person (Back-Channel §2.6). ``ours`` is what we would call them
+        if our own ``sub`` is made of theirs. Each session's own record has the last word.
+        """
+        now, named = self._now(), dict[str, None]()
+        if sid is not None:
+            found = await self._store.sids_from(connector, issuer, sid=sid, now=now)
+        else:
+            found = await self._store.sids_from(connector, issuer, subject=subject, now=now)
+            found += await self._store.sids_of(ours, now=now) if ours is not None else []
+        for one in found:
+            known = await self._store.known_session(one)
+            if known is not None and _is_named(known, connector, issuer, sid, subject, ours):
+                named[one] = None
+        ended = [await self.end(one, why) for one in named]
+        return [one for one in ended if one is not None]
+
+    async def withdraw(self, subject: str, client_id: str) -> bool:
+        """Take back what a person allowed an app, and tell the app; whether there was something."""
+        if await self._store.read_consent(subject, client_id) is None:
+            return False
+        await self._tell_of_everything(subject, "consent_withdrawn", only=client_id)
+        return await self._store.withdraw_consent(subject, client_id)
+
+    async def end_everything(self, subject: str, why: str) -> list[Ended]:
+        """End all that a person has: sessions, codes, tokens; their consents stay remembered."""
+        now, lives = self._now(), self._lifetimes
+        longest = max(lives.session.absolute + lives.access_token, lives.refresh_token.absolute)
+        await self._store.end_everything(subject, now, longest)
+        await self._tell_of_everything(subject, why)
+        return await self.end_all(subject, why, tell=False)
+
+    async def look_after(self, sid: str) -> None:
+        """A session whose time may have come, or whose end was not finished."""
+        now, known = self._now(), await self._store.known_session(sid)
+        if known is None:
+            await self._store.not_due(sid)
+            return
+        left = min(known.idle_left, known.listed.ends_at - now)
+        if left > 0:
+            await self._store.put_off(sid, now + self._grace(left), now=now)
+            return
+        why = "signed_out" if await self._store.session_ended(sid) else "session_expired"
+        await self._settled(known, why)
+
+    # ── Whoever is to be told ─────────────────────────────────────────────────────────────────
+
+    def _grace(self, left: float) -> float:
+        """A code that is on its way still brings an app into a session that has just run out."""
+        return left + self._lifetimes.code + 1.0
+
+    async def _settled(self, known: KnownSession, why: str, *, tell: bool = True) -> Ended:
+        found = await asyncio.gather(*(self._clients.find(client_id) for client_id in known.clients))
+        clients = [client for client in found if client is not None and client.enabled]
+        told = tuple(client for client in clients if client.backchannel_logout_uri is not None)
+        framed = tuple(client for client in clients if client.frontchannel_logout_uri is not None)
+        if tell:
+            await self._post([self._notice(known, client, why) for client in told])
+        if why != "session_expired" and any(client.revoke_on_logout for client in clients):
+            await self._store.remember_end(known.sid, self._lifetimes.refresh_token.absolute)
+        await self._store.forget_session(known)
+        self._tell_log(known, why)
+        reached = {client.client_id for client in (*told, *framed)}
+        still_open = tuple(client for client in clients if client.client_id not in reached)
+        return Ended(known=known, told=told, framed=framed, open=still_open)
+
+    async def _tell_of_everything(self, subject: str, why: str, *, only: str | None = None) -> None:
+        """By the person's sub alone; to an app that wants a sid, by each that it knows (Back-Channel §2.4)."""
+        held = await self._store.list_holders(subject, now=self._now())
+        wanted = [holder for holder in held if only in (None, holder.client_id)]
+        found = {name: await self._clients.find(name) for name in {one.client_id for one in wanted}}
+        notices = list[Notice]()
+        for holder in wanted:
+            client = found[holder.client_id]
+            if client is None or client.backchannel_logout_uri is None:
+                continue
+            if client.backchannel_logout_session_required:
+                notices.append(self._about(holder.client_id, subject, holder.sid, why))
+            elif all(one.client_id != holder.client_id for one in notices):
+                notices.append(self._about(holder.client_id, subject, None, why))
+        await self._post(notices)
+        await self._store.let_go(subject, wanted)
+        await asyncio.gather(*(self._store.leave_session(one.sid, one.client_id) for one in wanted))
+
+    def _notice(self, known: KnownSession, client: Client, why: str) -> Notice:
+        named = sha256(f"{known.sid}\0{client.client_id}".encode()).hexdigest()[:40]
+        return self._about(client.client_id, known.listed.subject, known.sid, why, named=named)
+
+    def _about(self, client_id: str, subject: str, sid: str | None, why: str, *, named: str = "") -> Notice:
+        return Notice(
+            id=named or secrets.token_hex(20),
+            client_id=client_id,
+            subject=subject,
+            sid=sid,
+            why=why,
+            posted_at=self._now(),
+        )
+
+    async def _post(self, notices: list[Notice]) -> None:
+        if notices:
+            await asyncio.gather(*(self._store.post_notice(notice) for notice in notices))
+            self._posted()
+
+    def _tell_log(self, known: KnownSession, why: str) -> None:
+        if self._events is not None:
+            self._events.emit(
+                "session_end",
+                "ok",
+                reason=why,
+                subject=known.listed.subject,
+                sid=known.sid,
+                connector=known.listed.connector,
+            )
+
+
+def _is_named(
+    known: KnownSession, connector: str, issuer: str, sid: str | None, subject: str | None, ours: str | None
+) -> bool:
+    """Whether a session is one that an upstream means (LO-07 of the attack catalogue)."""
+    listed, origin = known.listed, known.listed.origin
+    if (listed.connector, origin.issuer) != (connector, issuer):
+        return False
+    if sid is not None and origin.sid != sid:
+        return False
+    return subject is None or origin.subject == subject or (origin.subject is None and listed.subject == ours)

@@ -1,0 +1,41 @@
+"""Sessions that ran out by themselves: found by time, and told of like any other end.
+
+A TTL leaves nothing to send, so a session in which somebody wants to be told of its end stands on a list by the
+time at which it may be over. Reading a session moves its idle end and not the list: who comes at the time looks
+whether it is still alive, and comes again later. Of all workers one looks at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from broker.events import Events
+from broker.logout.endings import Endings
+from broker.store import SHARDS, Store, StoreError
+
+EVERY = 5.0
+"""Seconds between two looks, of all workers together."""
+_TURN = 60.0
+"""Seconds after which another takes what one of us, who died, had taken."""
+
+
+async def look_after(store: Store, endings: Endings, *, now: float) -> int:
+    """Look after all whose time has come; how many that were."""
+    taken = await asyncio.gather(*(store.take_due(shard, now=now, turn=_TURN) for shard in range(SHARDS)))
+    sids = [sid for found in taken for sid in found]
+    await asyncio.gather(*(endings.look_after(sid) for sid in sids))
+    return len(sids)
+
+
+async def keep_looking(store: Store, endings: Endings, events: Events, now: Callable[[], float]) -> None:
+    """Look now and then, until cancelled."""
+    while True:
+        await asyncio.sleep(EVERY)
+        moment = now()
+        try:
+            # One name for each turn, and one worker that is the first to say it.
+            if await store.once("look after sessions", str(int(moment / EVERY)), 4 * EVERY):
+                await look_after(store, endings, now=moment)
+        except StoreError as error:
+            events.emit("session_sweep", "failed", reason=error.reason, detail=error.detail)
