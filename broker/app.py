@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -29,6 +29,7 @@ from broker.endpoints.middleware import gate
 from broker.endpoints.routes import ROUTES
 from broker.events import Events, LogHandler
 from broker.keys import KeyRing
+from broker.logout import Courier, Endings, rounds
 from broker.outbound import Outbound
 from broker.pages import Pages
 from broker.protocol.authorize import Rules
@@ -118,9 +119,26 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
             services = _services(config, around, events, store, keys, upstreams, strangers)
             app[SERVICES] = services
             app[discovery.DOCUMENTS] = discovery.documents(services)
+            await stack.enter_async_context(_rounds(services))
             yield
 
     return run
+
+
+def _rounds(services: Services) -> AbstractAsyncContextManager[None]:
+    """What this worker does beside answering."""
+    courier = Courier(
+        issuer=services.issuer,
+        store=services.store,
+        clients=services.clients,
+        keys=services.keys,
+        outbound=services.strangers,
+        events=services.events,
+        name=services.fresh_name(),
+        now=services.now,
+        news=services.endings.news,
+    )
+    return rounds(courier, services.endings, services.store, services.events, services.now)
 
 
 async def _key_ring(config: Config, store: Store, around: Surroundings, events: Events) -> KeyRing:
@@ -143,11 +161,11 @@ def _services(
     strangers: Outbound,
 ) -> Services:
     base = urlsplit(config.issuer).path
-    pages = Pages(static_prefix=f"{base}/static")
+    pages = Pages(base=base, theme=config.theme, client_themes=config.client_themes, said=config.said)
     for path, image in config.images.items():
         pages.keep_image(base + path, image.content, image.media_type)
     own = account.client(config.issuer)
-    clients = {**config.clients_by_id, own.client_id: own}
+    clients = Clients({**config.clients_by_id, own.client_id: own})
     return Services(
         config=config,
         rules=Rules(
@@ -156,7 +174,7 @@ def _services(
             connectors=upstreams.enabled,
             read_hint=lambda hint: keys.verify_own(hint, typ="JWT"),
         ),
-        clients=Clients(clients),
+        clients=clients,
         scopes=config.scope_rules,
         upstreams=upstreams,
         store=store,
@@ -165,6 +183,8 @@ def _services(
         public_keys=PublicKeys(strangers),
         pages=pages,
         events=events,
+        endings=Endings(store, clients, config.lifetimes, now=around.now, events=events),
+        grant_types=frozenset({"authorization_code", "refresh_token"}) | config.offer.grant_types,
         base=base,
         mount=_mount(config),
         now=around.now,

@@ -14,6 +14,7 @@ from broker.clients import Clients
 from broker.config import Config
 from broker.events import Events
 from broker.keys import KeyRing
+from broker.logout import Endings
 from broker.outbound import Outbound
 from broker.pages import Pages
 from broker.protocol import subject
@@ -41,6 +42,10 @@ class Services:
     """What client apps, and whoever else signs for them, sign with and are encrypted to."""
     pages: Pages
     events: Events
+    endings: Endings
+    """How sessions end, and who is told."""
+    grant_types: frozenset[str] = frozenset({"authorization_code", "refresh_token"})
+    """What any app here may redeem."""
     base: str = ""
     """The path of the issuer, without a slash at its end; what our own paths stand behind for a browser."""
     mount: str = ""

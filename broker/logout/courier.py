@@ -1,10 +1,10 @@
 """Telling client apps that a session is over, from the outbox, as often as it takes.
 
 Owns `Courier`: one for each issuer in each worker. Back-Channel Logout 1.0 §2.5 and §2.7: a logout token is
-signed anew for each attempt, since it lives two minutes, and keeps its ``jti``, so that an app knows it for the
-same. What an app answers is nothing but whether it has understood; a redirect is never followed. An app that
-does not answer keeps nobody else waiting: of its notices only a few are on their way at once, and while it
-rests the others are put off unasked.
+signed anew for each attempt, since it lives two minutes, and keeps its ``jti``, so that an app knows it for
+the same. What an app answers is nothing but whether it has understood; a redirect is never followed. An app
+that does not answer keeps nobody else waiting: of its notices only a few are on their way at once, and
+while it rests the others are put off unasked.
 """
 
 from __future__ import annotations
@@ -45,28 +45,22 @@ class _App:
     at_a_time: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OF_ONE))
 
 
+@dataclass(kw_only=True)
 class Courier:
     """Delivers what is in the outbox."""
 
-    def __init__(
-        self,
-        *,
-        issuer: str,
-        store: Store,
-        clients: Clients,
-        keys: KeyRing,
-        outbound: Outbound,
-        events: Events,
-        name: str,
-        now: Callable[[], float],
-        news: asyncio.Event,
-    ) -> None:
-        """``name`` is this worker's alone; ``news`` is set when something was posted by it."""
-        self._issuer, self._store, self._clients = issuer, store, clients
-        self._keys, self._outbound, self._events = keys, outbound, events
-        self._name, self._now = name, now
-        self._news = news
-        self._apps: dict[str, _App] = {}
+    issuer: str
+    store: Store
+    clients: Clients
+    keys: KeyRing
+    outbound: Outbound
+    events: Events
+    name: str
+    """This worker's alone."""
+    now: Callable[[], float]
+    news: asyncio.Event
+    """Set when this worker has posted something."""
+    _apps: dict[str, _App] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Deliver until cancelled; what is then in hand goes to another worker."""
@@ -74,64 +68,62 @@ class Courier:
             try:
                 taken = await self.deliver()
             except StoreError as error:
-                self._events.emit("outbox", "failed", reason=error.reason, detail=error.detail)
+                self.events.emit("outbox", "failed", reason=error.reason, detail=error.detail)
                 taken = 0
             if taken < AT_ONCE:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), _LOOKS)
-                self._news.clear()
+                    await asyncio.wait_for(self.news.wait(), _LOOKS)
+                self.news.clear()
 
     async def deliver(self) -> int:
         """Deliver what is due now; how many notices that were."""
-        taken = await self._store.take_notices(
-            self._name, now=self._now(), lost_after=LOST_AFTER, most=AT_ONCE
-        )
+        taken = await self.store.take_notices(self.name, now=self.now(), lost_after=LOST_AFTER, most=AT_ONCE)
         if taken:
             await asyncio.gather(*(self._settle(one) for one in taken))
             await self._count()
-            rested = [name for name, app in self._apps.items() if app.rests_until <= self._now()]
+            rested = [name for name, app in self._apps.items() if app.rests_until <= self.now()]
             for name in rested:
                 del self._apps[name]
         return len(taken)
 
     async def leave(self) -> None:
         """This worker ends."""
-        await self._store.tidy_workers(self._name)
+        await self.store.tidy_workers(self.name)
 
     async def _count(self) -> None:
-        counts = await self._store.count_notices()
+        counts = await self.store.count_notices()
         noted(waiting=counts.waiting, later=counts.later, dead=counts.dead)
 
     async def _settle(self, one: InHand) -> None:
         """Deliver one, and say in the outbox what became of it."""
         notice = one.notice
-        client = await self._clients.find(notice.client_id)
+        client = await self.clients.find(notice.client_id)
         if client is None or not client.enabled or client.backchannel_logout_uri is None:
-            await self._store.notice_delivered(one)  # it listens no more
+            await self.store.notice_delivered(one)  # it listens no more
             self._log(notice, "refused", "client_gone")
             return
         app = self._apps.setdefault(notice.client_id, _App())
         async with app.at_a_time:
-            rests = app.rests_until - self._now()
+            rests = app.rests_until - self.now()
             problem = "it does not answer" if rests > 0 else await self._told(client, notice)
             if problem and rests <= 0:
-                app.rests_until = self._now() + REST
+                app.rests_until = self.now() + REST
         if not problem:
-            await self._store.notice_delivered(one)
+            await self.store.notice_delivered(one)
             self._log(notice, "ok", notice.why)
             return
         again_at = self._again_at(notice)
-        await self._store.notice_failed(one, problem, again_at=again_at, now=self._now())
+        await self.store.notice_failed(one, problem, again_at=again_at, now=self.now())
         self._log(notice, "failed", "later" if again_at is not None else "given_up", problem)
 
     def _again_at(self, notice: Notice) -> float | None:
         if notice.attempts >= len(PAUSES):
             return None
-        return self._now() + PAUSES[notice.attempts]
+        return self.now() + PAUSES[notice.attempts]
 
     async def _told(self, client: Client, notice: Notice) -> str:
         """Tell the app; what went wrong, or nothing (Back-Channel §2.8)."""
-        http = self._outbound.stranger(f"client {client.client_id}")
+        http = self.outbound.stranger(f"client {client.client_id}")
         try:
             answer = await http.post(
                 client.backchannel_logout_uri or "", {"logout_token": self._token(client, notice)}
@@ -142,18 +134,18 @@ class Courier:
 
     def _token(self, client: Client, notice: Notice) -> str:
         claims = logout.logout_token(
-            issuer=self._issuer,
+            issuer=self.issuer,
             client_id=client.client_id,
-            subject=for_client(notice.subject, client, self._keys.subject_key),
+            subject=for_client(notice.subject, client, self.keys.subject_key),
             sid=notice.sid,
             jti=notice.id,
-            now=int(self._now()),
+            now=int(self.now()),
         )
         # §2.4: signed as its ID Tokens are.
-        return self._keys.sign(client.id_token_signed_response_alg, claims, typ=logout.LOGOUT_TOKEN_TYPE)
+        return self.keys.sign(client.id_token_signed_response_alg, claims, typ=logout.LOGOUT_TOKEN_TYPE)
 
     def _log(self, notice: Notice, outcome: str, reason: str, detail: str = "") -> None:
-        self._events.emit(
+        self.events.emit(
             "logout_notice",
             outcome,
             reason=reason,

@@ -1,13 +1,14 @@
 """How sessions end: whoever ends them, the same steps in the same order.
 
-Owns `Endings`. A session's end is noted first, so that somebody finishes it should we die; then it is over, in
-one step that also says which client apps were given tokens in it; then those that listen are told, by way of
-the outbox; then it goes off every list. Doing any of it twice does no harm: a notice about one session to one
-app has one id, for ever. Back-Channel Logout 1.0 §2.3 and §2.7; Front-Channel Logout 1.0 §2.
+Owns `Endings`. A session's end is noted first, so that somebody finishes it should we die; then it is over,
+in one step that also says which client apps were given tokens in it; then those that listen are told, by
+way of the outbox; then it goes off every list. Doing any of it twice does no harm: a notice about one
+session to one app has one id, for ever. Back-Channel Logout 1.0 §2.3 and §2.7; Front-Channel Logout 1.0 §2.
 
 Signing out ends sessions, and the access tokens that came of them. What stands for a person who is away
-(``offline_access``) stays, unless the app's entry says ``revoke_on_logout``. A disabled person and a consent
-that is taken back end everything; then apps are told by the person's ``sub`` alone, which is about all.
+(``offline_access``) stays, unless the app's entry says ``revoke_on_logout``. A disabled person and a
+consent that is taken back end everything; then apps are told by the person's ``sub`` alone, which is about
+all.
 """
 
 from __future__ import annotations
@@ -62,11 +63,12 @@ class Endings:
         *,
         now: Callable[[], float],
         events: Events | None = None,
-        posted: Callable[[], None] = lambda: None,
     ) -> None:
-        """``posted`` hears that something is in the outbox; ``events`` is None where nothing is logged."""
+        """``events`` is None where nothing is logged."""
         self._store, self._clients, self._lifetimes = store, clients, lifetimes
-        self._now, self._events, self._posted = now, events, posted
+        self._now, self._events = now, events
+        self.news = asyncio.Event()
+        """Set when something was posted here: the worker's own courier need not wait to find it."""
 
     # ── Beginnings ────────────────────────────────────────────────────────────────────────────
 
@@ -184,7 +186,7 @@ class Endings:
         return Ended(known=known, told=told, framed=framed, open=still_open)
 
     async def _tell_of_everything(self, subject: str, why: str, *, only: str | None = None) -> None:
-        """By the person's sub alone; to an app that wants a sid, by each that it knows (Back-Channel §2.4)."""
+        """By the sub alone; to an app that wants a sid, by each that it knows (Back-Channel §2.4)."""
         held = await self._store.list_holders(subject, now=self._now())
         wanted = [holder for holder in held if only in (None, holder.client_id)]
         found = {name: await self._clients.find(name) for name in {one.client_id for one in wanted}}
@@ -218,7 +220,7 @@ class Endings:
     async def _post(self, notices: list[Notice]) -> None:
         if notices:
             await asyncio.gather(*(self._store.post_notice(notice) for notice in notices))
-            self._posted()
+            self.news.set()
 
     def _tell_log(self, known: KnownSession, why: str) -> None:
         if self._events is not None:

@@ -1,7 +1,7 @@
 """What a worker does beside answering: tell client apps of ends, and find sessions that ran out.
 
-Owns the two tasks and their end. A worker that stops leaves what it has in hand to the others, who come to it
-when it is clear that nobody else will.
+Owns the two tasks and their end. A worker that stops leaves what it has in hand to the others, who come to
+it when it is clear that nobody else will.
 """
 
 from __future__ import annotations

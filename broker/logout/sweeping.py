@@ -1,8 +1,8 @@
 """Sessions that ran out by themselves: found by time, and told of like any other end.
 
-A TTL leaves nothing to send, so a session in which somebody wants to be told of its end stands on a list by the
-time at which it may be over. Reading a session moves its idle end and not the list: who comes at the time looks
-whether it is still alive, and comes again later. Of all workers one looks at a time.
+A TTL leaves nothing to send, so a session in which somebody wants to be told of its end stands on a list by
+the time at which it may be over. Reading a session moves its idle end and not the list: who comes at the
+time looks whether it is still alive, and comes again later. Of all workers one looks at a time.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Signing out: what a client app asks with it, and what it is told by a logout token.
 
-RP-Initiated Logout 1.0 §2 and §3; Back-Channel Logout 1.0 §2.4 and §2.6; Front-Channel Logout 1.0 §2. A hint
-is an ID Token of ours; that it has expired does not matter (§2). Whatever is wrong with one, it is as good as
-none: nobody is told why, nobody is redirected on its word, and the person is asked.
+RP-Initiated Logout 1.0 §2 and §3; Back-Channel Logout 1.0 §2.4 and §2.6; Front-Channel Logout 1.0 §2. A
+hint is an ID Token of ours; that it has expired does not matter (§2). Whatever is wrong with one, it is as
+good as none: nobody is told why, nobody is redirected on its word, and the person is asked.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class Outbox(Room):
         return bool(new)
 
     async def take_notices(self, worker: str, *, now: float, lost_after: float, most: int) -> list[InHand]:
-        """What ``worker`` is to deliver: what is due, and what another had for so long that it must be dead."""
+        """What ``worker`` is to deliver: what is due, and what another has had for too long to be alive."""
         patience, life = str(milliseconds(lost_after)), self._life()
         found = await self._run(TAKE, self._names(), worker, repr(now), patience, str(most), life)
         return [self._in_hand(*found[at : at + 3]) for at in range(0, len(found), 3)]
