@@ -9,7 +9,7 @@
     reading.py       nodes → typed values, and what is said when they are not
     partly.py        what can still be read of an entry of which something is wrong
     sections.py, context.py, connectors.py, maps.py, scopes.py, clients.py, registration.py, images.py,
-    parts.py         the sections
+    theming.py, parts.py         the sections
     settings.py      what the rest of the house reads
     loading.py       all of it in order
     schema.py        the same models described for editors and people
@@ -36,6 +36,7 @@ from broker.config.settings import (
     RoutingConfig,
     SessionLifetimes,
     StoreConfig,
+    Theme,
     TlsConfig,
     TrustedProxies,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "SessionLifetimes",
     "StatementIssuer",
     "StoreConfig",
+    "Theme",
     "TlsConfig",
     "TrustedProxies",
     "load",

@@ -13,6 +13,7 @@ from broker.config.partly import read_partly
 from broker.config.problems import Path, Report
 from broker.config.tree import Node
 from broker.config.written import ScopeEntry
+from broker.config.written_theme import Words
 from broker.mapping import PROTOCOL_CLAIMS
 from broker.protocol.client import ScopeRule
 from broker.protocol.scopes import SCOPE_TOKEN
@@ -82,11 +83,12 @@ def _check_words(name: str, entry: ScopeEntry, node: Node, path: Path, report: R
             report.add(node.key_place, (*path, "description"), "missing")
         return
     dynamic = name.endswith(".*")
-    if dynamic and _VALUE not in entry.description:
+    said = entry.description.others.values() if isinstance(entry.description, Words) else [entry.description]
+    if dynamic and not all(_VALUE in text for text in said):
         report.add(
             words.place, (*path, "description"), "must name {value}, which stands for the last segment"
         )
-    if not dynamic and _VALUE in entry.description:
+    if not dynamic and any(_VALUE in text for text in said):
         report.add(words.place, (*path, "description"), "{value} is only for a scope that ends with .*")
 
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from broker.config.words import Line, LocalPath, Switch, Written
+from broker.config.words import LocalPath, Switch, Written
+from broker.config.written_theme import SaidInWords
 from broker.connector import Duration, Freshness, LocalFile, Secret
 from broker.domains import read_pattern
 
@@ -161,8 +162,8 @@ class ConnectorEntry(Written):
     type: ConnectorType
     """Which kind of connector: one that is installed, or the path of a Python module such as
     `mycompany.sso`. It decides which further keys there are."""
-    name: Line
-    """What stands on its button."""
+    name: SaidInWords
+    """What stands on its button, or that in each language: `{ en: Staff, de: Belegschaft }`."""
     icon: LocalPath | None = None
     """An SVG or PNG file for its button, at most 64 kB; the broker serves it."""
     enabled: Switch = True

@@ -94,9 +94,9 @@ def palette(accent: str, *, dark: bool) -> Palette:
     )
 
 
-def stylesheet_head() -> str:
+def stylesheet_head(accent: str = ACCENT) -> str:
     """The custom properties that the style sheet stands on, for both schemes."""
-    light, dark = palette(ACCENT, dark=False), palette(ACCENT, dark=True)
+    light, dark = palette(accent, dark=False), palette(accent, dark=True)
     more = "prefers-contrast:more"
     return (
         f":root{{color-scheme:light dark;{_properties(light)}}}"

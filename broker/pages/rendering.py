@@ -1,33 +1,32 @@
-"""Turns a view into a page: templates compiled at the start, one environment per language.
+"""Turns a view into a page: in the person's language, in the theme of the app it is about.
 
-Owns `Pages`. A template sees a view and a handful of filters; autoescape is on and an unknown name is an
-error, not an empty string.
+Owns `Pages`, which one issuer has: its files, its themes and the words of its operator. The templates are the
+same for all issuers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
-
-from broker.pages import safety, views, words
-from broker.pages.colors import stylesheet_head
+from broker.config import Theme
+from broker.pages import safety, themes, views, words
 from broker.pages.files import StaticFile, StaticFiles
+from broker.pages.speech import Speech
+from broker.pages.templating import templates
 
 _HERE: Final = Path(__file__).parent
 ICONS: Final = frozenset(path.stem for path in (_HERE / "static" / "icons").glob("*.svg"))
 """The names of the icons that a `Choice` may have."""
 
 LOCALE: Final = _HERE / "locale"
-_SHEETS: Final = ("page", "choose", "ask", "account")
-"""The style sheets: what every page needs, and what only some do."""
 SEARCH_FROM: Final = 9
 """From how many choices on there is a field to search them."""
+_SHEETS: Final = ("page", "choose", "ask", "account")
+"""The style sheets: what every page needs, and what only some do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,48 +38,96 @@ class Page:
     status: int = 200
 
 
-class Pages:
-    """All pages and the files they load; made once at the start, then only read."""
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The way to another language: a link for each, to a path of ours that remembers it and comes back."""
 
-    def __init__(self, *, static_prefix: str = "/static", locale: Path = LOCALE) -> None:
-        self._files = StaticFiles(static_prefix)
+    action: str
+    back: str
+    """The path and query of this page."""
+    instead_of: str = ""
+    """The language that the app asked for, where that is why the page is in it."""
+
+
+class Pages:
+    """All pages of one issuer and the files they load; made once at the start, then only read."""
+
+    def __init__(
+        self,
+        *,
+        base: str = "",
+        locale: Path = LOCALE,
+        theme: Theme = Theme(),  # noqa: B008  (frozen)
+        client_themes: Mapping[str, Theme] | None = None,
+        said: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Read everything that a page needs.
+
+        Args:
+            base: the path of the issuer, behind which our own paths stand.
+            locale: the folder of the catalogues.
+            theme: how the pages look.
+            client_themes: how they look for an app, by its client_id.
+            said: what the operator says in other languages: language → their default words → those words.
+        """
+        self._base = base
+        self._files = StaticFiles(f"{base}/static")
         self._icons = {
             path.stem: self._files.add(path.stem, ".svg", path.read_bytes())
             for path in sorted((_HERE / "static" / "icons").glob("*.svg"))
         }
-        shared = {
-            "styles": {name: self._sheet(name) for name in _SHEETS},
+        look = themes.head(theme.accent, theme.radius)
+        self._shared: Mapping[str, Any] = {
+            "styles": {name: self._sheet(name, look if name == "page" else "") for name in _SHEETS},
             "script_url": self._files.add("page", ".js", _without_remarks(_HERE / "static" / "page.js")),
             "favicon_url": self._icons["door"],
             "search_from": SEARCH_FROM,
             "person_limit": safety.PERSON_LIMIT,
             "messages": words.MESSAGES,
-            "house": "",
+            "house": theme.name,
+            "image": self._image,
         }
+        self._wardrobe = themes.Wardrobe(theme, client_themes or {}, self._files, base)
         self._languages = words.load_languages(locale)
-        self._templates = {
-            language.tag: self._compile(language, shared) for language in self._languages.values()
+        self._speeches = {
+            language.tag: Speech(language, (said or {}).get(language.tag.lower(), {}))
+            for language in self._languages.values()
         }
         self._headers = safety.page_headers()
 
-    def render(self, view: views.View, *, languages: Sequence[str] = ()) -> Page:
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the pages speak, as BCP 47 tags."""
+        return tuple(self._speeches)
+
+    def language_of(self, wanted: Sequence[str]) -> str:
+        """The language a page is in for who wants these, best first."""
+        return words.choose_language(wanted, self._languages).tag
+
+    def speaks(self, wanted: Sequence[str]) -> str | None:
+        """The first of these languages that the pages speak, if there is one."""
+        found = words.first_of(wanted, self._languages)
+        return None if found is None else found.tag
+
+    def render(
+        self, view: views.View, *, languages: Sequence[str] = (), switch: Switch | None = None
+    ) -> Page:
         """The page for a view, in the first of ``languages`` that there is a catalogue for.
 
         Raises:
             UnsafeAddressError: an address in the view is not one that may stand in a page.
         """
         language = words.choose_language(languages, self._languages)
-        html = self._templates[language.tag][view.template].render(view=view)
-        headers, status = self._headers, 200
-        if isinstance(view, views.FormPostView):
-            headers = safety.page_headers(_form_sources(view))
-        elif isinstance(view, views.DepartureView):
-            headers = safety.page_headers(safety.sources(view.action))
-        elif isinstance(view, views.SignedOutView) and view.frames:
-            headers = safety.page_headers(frames=safety.sources(*view.frames))
-        elif isinstance(view, views.ErrorView | views.LoginView | views.DeviceCodeView):
-            status = view.status
-        return Page(html.encode("utf-8", "replace"), headers, status)
+        html = templates()[view.template].render(
+            self._shared,
+            view=view,
+            words=self._speeches[language.tag],
+            lang=language.tag,
+            dir=language.direction,
+            theme=self._wardrobe.dress(getattr(view, "client_id", None)),
+            languages=self._others(switch) if switch is not None else (),
+        )
+        return Page(html.encode("utf-8", "replace"), self._headers_of(view), getattr(view, "status", 200))
 
     def static(self, name: str) -> StaticFile | None:
         """The file of this hashed name, if there is one."""
@@ -90,40 +137,27 @@ class Pages:
         """Serve a picture of the configuration at ``path``, the one that views name it by."""
         self._files.keep(path, body, content_type)
 
-    def _compile(self, language: words.Language, shared: Mapping[str, Any]) -> Mapping[str, Template]:
-        environment = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-            extensions=["jinja2.ext.i18n"],
-        )
-        environment.policies["ext.i18n.trimmed"] = True
-        translate = language.translations.gettext
-        # `install_gettext_translations` is added by the extension at run time, unknown to the types.
-        environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
-        environment.globals.update(shared, lang=language.tag, dir=language.direction)
-        environment.filters.update(
-            app=safety.app_address,
-            own=safety.own_address,
-            web=safety.web_address,
-            isolated=safety.isolated,
-            host=safety.host_text,
-            plain=safety.plain,
-            # A sentence from Python is data to the template: translated, then escaped like everything else.
-            said=translate,
-            date=lambda instant: _date(instant, language),
-            image=self._image,
-        )
-        names = environment.list_templates(filter_func=lambda name: not name.startswith("_"))
-        return {name: environment.get_template(name) for name in names}
+    def _headers_of(self, view: views.View) -> Mapping[str, str]:
+        if isinstance(view, views.FormPostView):
+            return safety.page_headers(_form_sources(view))
+        if isinstance(view, views.DepartureView):
+            return safety.page_headers(safety.sources(view.action))
+        if isinstance(view, views.SignedOutView) and view.frames:
+            return safety.page_headers(frames=safety.sources(*view.frames))
+        return self._headers
 
-    def _sheet(self, name: str) -> str:
-        """The path of a style sheet: the page's own has the colours before it."""
+    def _others(self, switch: Switch) -> tuple[tuple[str, str, str], ...]:
+        """Each language: its tag, its own name for itself, and the link to it."""
+        asked = {"back": switch.back} | ({"instead_of": switch.instead_of} if switch.instead_of else {})
+        rest = urlencode(asked)
+        return tuple(
+            (language.tag, language.name, f"{switch.action}?to={language.tag}&{rest}")
+            for language in self._languages.values()
+        )
+
+    def _sheet(self, name: str, look: str) -> str:
         style = _without_comments((_HERE / "static" / f"{name}.css").read_text("utf-8"))
-        return self._files.add(name, ".css", ((stylesheet_head() if name == "page" else "") + style).encode())
+        return self._files.add(name, ".css", (look + style).encode())
 
     def _image(self, name: str | None) -> str | None:
         """The path of an icon by its name or of a file we serve; anything else is no image."""
@@ -135,15 +169,6 @@ class Pages:
 def _form_sources(view: views.FormPostView) -> str:
     web = (address for address in view.onward if address.startswith(("https://", "http://")))
     return safety.sources(view.action, *web)
-
-
-def _date(instant: float, language: words.Language) -> Markup:
-    """A day in words, for people; the exact one for machines (in UTC)."""
-    day = datetime.fromtimestamp(instant, UTC)
-    translate = language.translations.gettext
-    month = translate(words.MONTHS[day.month - 1])
-    text = translate(words.DATE) % {"day": day.day, "month": month, "year": day.year}
-    return Markup('<time datetime="{}">{}</time>').format(day.date().isoformat(), text)
 
 
 def _without_remarks(script: Path) -> bytes:

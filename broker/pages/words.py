@@ -10,17 +10,24 @@ from __future__ import annotations
 import gettext
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
 DOMAIN: Final = "pages"
 SOURCE_LANGUAGE: Final = "en"
+_MOST_WANTED: Final = 16
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
 
 
 def N_(text: str) -> str:  # noqa: N802  (the name that extraction knows)
     """Mark a sentence for the catalogue; it is translated where it is shown."""
     return text
+
+
+def NN_(one: str, many: str) -> tuple[str, str]:  # noqa: N802
+    """The same for a sentence that counts."""
+    return one, many
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,28 @@ MONTHS: Final = (
 DATE: Final = N_("%(day)d %(month)s %(year)d")
 """A day in words; a translator may put its parts in another order."""
 
+NOW: Final = N_("just now")
+AGO: Final[Mapping[int, tuple[str, str]]] = {
+    60: NN_("%(count)d minute ago", "%(count)d minutes ago"),
+    3600: NN_("%(count)d hour ago", "%(count)d hours ago"),
+    86400: NN_("%(count)d day ago", "%(count)d days ago"),
+}
+"""How long ago, by the unit that is counted, in seconds."""
+
+LINKS: Final[Mapping[str, str]] = {"help": N_("Help"), "privacy": N_("Privacy"), "terms": N_("Terms")}
+"""The links of a theme, in the order in which they stand."""
+
+
+NAMES: Final[Mapping[str, str]] = {
+    "ar": "العربية",
+    "de": "Deutsch",
+    "en": "English",
+    "es": "Español",
+    "fr": "Français",
+    "ja": "日本語",
+}
+"""What each language calls itself: who looks for theirs may not read the page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -159,7 +188,13 @@ class Language:
     direction: Literal["ltr", "rtl"]
     translations: gettext.NullTranslations
 
+    @property
+    def name(self) -> str:
+        """What it calls itself."""
+        return NAMES.get(self.tag, self.tag)
 
+
+@cache
 def load_languages(folder: Path) -> Mapping[str, Language]:
     """Every catalogue in ``folder`` (``de/LC_MESSAGES/pages.mo``), and English, which needs none."""
     languages = {SOURCE_LANGUAGE: Language(SOURCE_LANGUAGE, "ltr", gettext.NullTranslations())}
@@ -172,13 +207,17 @@ def load_languages(folder: Path) -> Mapping[str, Language]:
     return languages
 
 
-def choose_language(wanted: Sequence[str], have: Mapping[str, Language]) -> Language:
+def first_of(wanted: Sequence[str], have: Mapping[str, Language]) -> Language | None:
     """The first wanted language that we have, each cut from the right until it fits (RFC 4647 §3.4)."""
-    if len(have) > 1:
-        for tag in wanted[:8]:
-            parts = tag[:35].lower().split("-")
-            for length in range(len(parts), 0, -1):
-                found = have.get("-".join(parts[:length]))
-                if found is not None:
-                    return found
-    return have[SOURCE_LANGUAGE]
+    for tag in wanted[:_MOST_WANTED]:
+        parts = tag[:35].lower().split("-")
+        for length in range(len(parts), 0, -1):
+            found = have.get("-".join(parts[:length]))
+            if found is not None:
+                return found
+    return None
+
+
+def choose_language(wanted: Sequence[str], have: Mapping[str, Language]) -> Language:
+    """The same, and English where there is none."""
+    return first_of(wanted, have) or have[SOURCE_LANGUAGE]

@@ -40,7 +40,7 @@ def test_a_name_that_was_not_given_out_is_nothing(name):
 
 
 def test_an_image_of_the_configuration_is_served_by_us():
-    pages = Pages(static_prefix="/t/acme/static/")
+    pages = Pages(base="/t/acme")
     pages.keep_image(
         "/t/acme/static/images/a1.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"
     )

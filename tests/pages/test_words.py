@@ -23,7 +23,7 @@ ROOM = Path(package.__file__).parent
 def extracted() -> set[str | tuple[str, ...]]:
     with (ROOM / "locale" / "babel.cfg").open() as stream:
         methods, options = parse_mapping_cfg(stream)
-    found = extract_from_dir(ROOM, methods, options, keywords={**DEFAULT_KEYWORDS, "N_": None})
+    found = extract_from_dir(ROOM, methods, options, keywords={**DEFAULT_KEYWORDS, "N_": None, "NN_": (1, 2)})
     # One that counts is a pair: for one, and for more.
     return {message if isinstance(message, str) else message[:2] for _, _, message, _, _ in found}
 
