@@ -72,7 +72,7 @@ async def withdraw(request: web.Request) -> web.Response:
     """POST /account/withdraw: take one app's access back; its tokens die with it."""
     form, session = await _own_form(request)
     services, client_id = request.app[SERVICES], form.get("client_id") or ""
-    withdrawn = await services.store.withdraw_consent(session.context.subject, client_id)
+    withdrawn = await services.endings.withdraw(session.context.subject, client_id)
     services.events.emit(
         "consent_withdrawn",
         "ok" if withdrawn else "refused",
@@ -96,9 +96,7 @@ async def sign_out(request: web.Request) -> web.Response:
     """POST /account/sign-out: end this browser's session here."""
     _, session = await _own_form(request)
     services, jar = request.app[SERVICES], request.app[flow.JAR]
-    cookie = jar.session(request)
-    if cookie is not None:
-        await services.store.end_session(cookie, flow.longest_token_life(services))
+    await services.endings.end(session.sid, "signed_out", cookie=jar.session(request))
     services.events.emit(
         "sign_out",
         "ok",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -16,13 +17,17 @@ from broker.endpoints import about, cookies, explaining, flow
 from broker.endpoints.asking import hold
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import recognise
+from broker.pages.safety import plain
 from broker.protocol import routing, sessions
 from broker.protocol.client import Client
 from broker.protocol.errors import LoginRequired, ServerError, Shown
 from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
 from broker.services import SERVICES, Services
+from broker.store import Origin
 
 _MOST_DETOURS = 5
+_LONGEST_DEVICE = 200
+"""Characters of what a browser says of itself."""
 
 
 async def take(request: web.Request, state: str, secret: str | None, connector: str) -> PendingLogin:
@@ -101,31 +106,51 @@ async def _begin_session(
     """A new session under a new cookie; whatever cookie the browser brought is never adopted."""
     services = request.app[SERVICES]
     lifetimes, now = services.config.lifetimes.session, services.now()
-    sid = await _replace_old_session(request, context) or services.fresh_name()
+    before = await _old_session(request, context)
     no_later = math.inf if identity.session_ends is None else identity.session_ends
     session = Session(
-        sid=sid,
+        sid=services.fresh_name() if before is None else before[0],
         context=context,
         started_at=now,
         ends_at=min(now + lifetimes.absolute, no_later),
         logout_by=dict(identity.logout_by) if services.upstreams[context.connector].offers_logout else {},
     )
-    cookie = cookies.session_cookie(sid, services.fresh())
-    await services.store.put_session(cookie, session, min(lifetimes.idle, lifetimes.absolute))
+    idle, origin = min(lifetimes.idle, lifetimes.absolute), _origin(request, identity)
+    cookie = cookies.session_cookie(session.sid, services.fresh())
+    replaces = None if before is None else before[1]
+    if not await services.store.put_session(cookie, session, idle, origin=origin, replaces=replaces):
+        # Signed out since we looked: what came of that session stays dead, and this is another one.
+        session = replace(session, sid=services.fresh_name())
+        cookie = cookies.session_cookie(session.sid, services.fresh())
+        await services.store.put_session(cookie, session, idle, origin=origin)
     services.events.emit(
         "login",
         "ok",
         connector=context.connector,
         subject=context.subject,
-        sid=sid,
+        sid=session.sid,
         address=about.client_address(request),
         correlation_id=request[about.CORRELATION],
     )
     return flow.SignedIn.by(session), cookie
 
 
-async def _replace_old_session(request: web.Request, context: AuthenticationContext) -> str | None:
-    """End the session this browser had. The same person keeps its ``sid``, and so their tokens."""
+def _origin(request: web.Request, identity: UpstreamIdentity) -> Origin:
+    """By what a session is found again: on its person's list of devices, and by its upstream's logout."""
+    named = word if isinstance(word := identity.id_token.get("sub"), str) else None
+    return Origin(
+        device=plain(request.headers.get("User-Agent", ""), _LONGEST_DEVICE),
+        issuer=identity.issuer,
+        sid=identity.sid,
+        subject=None if named == identity.subject else named,
+    )
+
+
+async def _old_session(request: web.Request, context: AuthenticationContext) -> tuple[str, str] | None:
+    """The session this browser had, if it is the same person's: they keep its ``sid``, and so their tokens.
+
+    Its ``sid`` and its cookie. Somebody else's has ended.
+    """
     services, old_cookie = request.app[SERVICES], request.app[flow.JAR].session(request)
     old = await flow.current_session(request)
     if old_cookie is None or old is None:
@@ -135,9 +160,8 @@ async def _replace_old_session(request: web.Request, context: AuthenticationCont
     why = "the same person's before it goes on" if same else "somebody else's before it has ended"
     explaining.decided(request, "session", "new", why)
     if same:
-        await services.store.drop_session(old_cookie)
-        return old.sid
-    await services.store.end_session(old_cookie, flow.longest_token_life(services))
+        return old.sid, old_cookie
+    await services.endings.end(old.sid, "somebody_else_signed_in", cookie=old_cookie)
     return None
 
 

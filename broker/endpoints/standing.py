@@ -11,6 +11,7 @@ from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
 from broker.protocol import grants, policy
+from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied, InvalidGrant, InvalidToken
 from broker.protocol.flow import Grant
 from broker.services import Services
@@ -18,9 +19,15 @@ from broker.store import GrantState
 
 
 async def may_be_used(
-    services: Services, state: GrantState, *, refusal: type[InvalidGrant | InvalidToken]
+    services: Services,
+    state: GrantState,
+    *,
+    refusal: type[InvalidGrant | InvalidToken],
+    joining: bool = False,
 ) -> Grant:
     """The grant as it may be used now: the one policy, with what it needs to know.
+
+    ``joining`` is for the first tokens of a grant: from then on the client app is one of its session's.
 
     Raises:
         InvalidGrant, InvalidToken: as ``refusal`` says; the reason goes to the log.
@@ -35,7 +42,7 @@ async def may_be_used(
         client=client,
         connectors=services.upstreams.enabled,
         consent=consent,
-        session_ended=bool(grant.sid) and await store.session_ended(grant.sid),
+        session_ended=await _session_ended(services, grant, client if joining else None),
         revoked=state.revoked or await is_over(services, grant.context, grant.issued_at),
     )
     reason = policy.objection(grant, circumstances)
@@ -50,3 +57,12 @@ async def may_be_used(
         raise refusal(reason=error.reason, detail=error.detail) from error
     heard = grant if context is grant.context else replace(grant, context=context)
     return grants.as_assigned(heard, client, services.scopes)
+
+
+async def _session_ended(services: Services, grant: Grant, joins: Client | None) -> bool:
+    """Whether somebody has ended the session that the grant came from, if it came from one."""
+    if not grant.sid:
+        return False
+    if joins is not None:
+        return not await services.endings.joins(grant, joins)
+    return await services.store.session_ended(grant.sid)

@@ -43,10 +43,9 @@ def objection(grant: Grant, now_is: Circumstances) -> str | None:
     lacking = _consent_lacking(grant, client, now_is)
     if lacking is not None:
         return lacking
-    # offline_access outlives the session (Back-Channel Logout §2.7).
-    if now_is.session_ended and "offline_access" not in grant.scopes:
-        return "session_ended"
-    return None
+    # offline_access outlives the session (Back-Channel Logout §2.7), unless the operator says otherwise.
+    outlives = "offline_access" in grant.scopes and not client.revoke_on_logout
+    return "session_ended" if now_is.session_ended and not outlives else None
 
 
 def _connector_lacking(connector: str, client: Client, now_is: Circumstances) -> str | None:

@@ -114,11 +114,6 @@ class Sessions(Listing):
         name = self._session(cookie)
         return self._open(name, Session, await self._wire.call("GETEX", name, "PX", milliseconds(idle_ttl)))
 
-    async def drop_session(self, cookie: str) -> bool:
-        """Let another cookie take this one's place; whether there was a session."""
-        (removed,) = await self._run(_FORGET, self._session(cookie))
-        return bool(removed)
-
     async def known_session(self, sid: str) -> KnownSession | None:
         """What is known of a session, live or not; None where nothing is."""
         name = self._listed(sid)
@@ -159,8 +154,6 @@ class Sessions(Listing):
         concerns, and then calls `forget_session`: until that, what is known of it stays known. ``cookie``
         ends one too that a release before this one began, and listed nowhere.
         """
-        if "." in sid:
-            sid, cookie = sid.partition(".")[0], sid
         while True:
             found: bytes | None = await self._wire.call("HGET", self._listed(sid), "cookie")
             seen = (found or b"").decode()

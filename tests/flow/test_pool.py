@@ -277,11 +277,11 @@ async def test_what_came_of_a_login_that_was_under_way_is_over_too(pool, monkeyp
     """The end may come between the last look at it and the session."""
     put = pool.services.store.put_session
 
-    async def put_late(cookie, session, ttl):
+    async def put_late(cookie, session, ttl, **further):
         pool.clock.forward(1)
         await ended(pool, enabled=False)
         pool.clock.forward(1)
-        await put(cookie, replace(session, started_at=pool.clock()), ttl)
+        return await put(cookie, replace(session, started_at=pool.clock()), ttl, **further)
 
     monkeypatch.setattr(pool.services.store, "put_session", put_late)
     async with pool.browser() as browser:

@@ -68,7 +68,9 @@ async def test_what_a_dead_worker_had_in_hand_is_claimed_and_the_dead_changes_no
     await store.post_notice(notice())
     (lost,) = await take(store, "dead")
     assert await take(store, "two", lost_after=60) == []
-    (claimed,) = await take(store, "two", lost_after=0.001) or await take(store, "two", lost_after=0.001)
+    while not (taken := await take(store, "two", lost_after=0.001)):
+        pass  # a millisecond has not gone by yet
+    (claimed,) = taken
     assert claimed.notice == lost.notice
     assert await store.notice_delivered(claimed)
     assert not await store.notice_failed(lost, "too late", again_at=NOW, now=NOW)

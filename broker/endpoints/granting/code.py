@@ -46,7 +46,7 @@ async def spend(
     """The token answer to a code of which everything is proved; of many who spend it, one gets this."""
     services = request.app[SERVICES]
     store, now = services.store, services.now()
-    grant = await may_be_used(services, state, refusal=InvalidGrant)
+    grant = await may_be_used(services, state, refusal=InvalidGrant, joining=True)
     token = minting.access_token(services, grant, client, grant.scopes, cnf=cnf)
     refresh = minting.refresh_token(services, grant) if grants.gives_refresh_token(grant, client) else None
     ttl = minting.longest_life(services, grant, now=now)
