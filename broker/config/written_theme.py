@@ -15,10 +15,8 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from pydantic.functional_validators import PlainValidator
 
 from broker.config.words import Line, LocalPath, Written
+from broker.protocol.languages import LANGUAGES, SOURCE
 
-LANGUAGES: Final = ("ar", "de", "en", "es", "fr", "ja")
-"""The languages that the pages speak."""
-SOURCE: Final = "en"
 _LONGEST: Final = 200
 _PLAIN: Final = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 

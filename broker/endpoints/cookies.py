@@ -1,4 +1,4 @@
-"""The cookies: for the session, for each login under way, for the last choice, for a browser that is known.
+"""The cookies: for the session, each login under way, the last choice, the language, a browser that is known.
 
 ``__Host-`` with Secure on https; plain names on an http loopback issuer, and nowhere else. RFC 6265bis
 §4.1.3.2. A login's cookie is named after its id, so tabs do not disturb each other.
@@ -19,6 +19,7 @@ _FLOW_NAME = re.compile(r"flow-[0-9a-f]{8}")
 _FLOW_VALUE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
 _KNOWN = re.compile(r"[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43}){0,3}")
+_LANGUAGE = re.compile(r"([A-Za-z-]{2,35})(?:\.([A-Za-z-]{2,35}))?")
 _MOST_KNOWN = 4
 _YEAR = 365 * 86400
 _COOKIES: web.RequestKey[Mapping[str, str]] = web.RequestKey("cookies", Mapping)
@@ -33,6 +34,15 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """The language that a person chose for our pages."""
+
+    tag: str
+    instead_of: str = ""
+    """The one that an app had asked for, where that was why the page was in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Jar:
     """How this issuer's cookies are named and flagged."""
 
@@ -42,7 +52,8 @@ class Jar:
     @classmethod
     def of(cls, issuer: str, workspace: str = "") -> Jar:
         """For ``issuer``, which is http only on loopback. Workspaces share a host, and so their names part them:
-        ``__Host-`` wants ``Path=/``."""
+        ``__Host-`` wants ``Path=/``.
+        """
         whose = f"t.{workspace}." if workspace else ""
         if issuer.startswith("https://"):
             return cls(f"__Host-{whose}", "; Path=/; Secure; HttpOnly; SameSite=Lax")
@@ -115,6 +126,18 @@ class Jar:
     def drop_last_connector(self, response: web.StreamResponse) -> None:
         """Forget it."""
         self._set(response, "last", "", 0)
+
+    # ── the language ──────────────────────────────────────────────────────────────────────────
+
+    def language(self, request: web.Request) -> Chosen | None:
+        """The language that somebody chose on our pages in this browser."""
+        match = _LANGUAGE.fullmatch(_sent(request).get(self.prefix + "language", ""))
+        return Chosen(tag=match[1], instead_of=match[2] or "") if match else None
+
+    def set_language(self, response: web.StreamResponse, chosen: Chosen) -> None:
+        """Remember it for a year."""
+        value = f"{chosen.tag}.{chosen.instead_of}" if chosen.instead_of else chosen.tag
+        self._set(response, "language", value, _YEAR)
 
     # ── where somebody has signed in before ───────────────────────────────────────────────────
 

@@ -7,7 +7,6 @@ Nothing here knows what a parameter means.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -16,24 +15,20 @@ import msgspec
 from aiohttp import web
 
 from broker.connector import Departure
-from broker.endpoints import about
+from broker.endpoints import about, speaking
 from broker.pages import DepartureView, ErrorView, FormPostView, LeavingView, MessageKey, Page, View
 from broker.protocol import metadata
+from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown
 from broker.protocol.params import Params
 from broker.protocol.reply import Reply
-from broker.services import SERVICES
+from broker.services import SERVICES, Services
 
 MAX_FORM = 64 * 1024
 _MAX_FIELDS = 100
 _BODY_DEADLINE = 10.0
 """Seconds in which a body must have come."""
 _FORM = "application/x-www-form-urlencoded"
-_LANGUAGE = re.compile(
-    r"([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,7})(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?"
-)
-_LONGEST_LANGUAGE = 100
-_MAX_LANGUAGES = 20
 
 NO_STORE = {
     "Cache-Control": "no-store",
@@ -131,17 +126,6 @@ async def read_params(request: web.Request) -> Params:
         raise Shown("bad_request", detail=error.reason) from error
 
 
-def languages(request: web.Request, ui_locales: Sequence[str] = ()) -> tuple[str, ...]:
-    """What the person reads, best first: ``ui_locales``, then Accept-Language (RFC 9110 §12.5.4)."""
-    offered: list[tuple[float, str]] = []
-    for item in request.headers.get("Accept-Language", "").split(",")[:_MAX_LANGUAGES]:
-        match = _LANGUAGE.fullmatch(item.strip(" \t")) if len(item) < _LONGEST_LANGUAGE else None
-        if match is not None:
-            offered.append((float(match[2] or 1), match[1]))
-    offered.sort(key=lambda entry: -entry[0])
-    return (*ui_locales, *(tag for quality, tag in offered if quality > 0))
-
-
 def json(
     body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] = NO_STORE
 ) -> web.Response:
@@ -168,10 +152,22 @@ def departing(request: web.Request, departure: Departure, *, upstream: str) -> w
 
 
 def page(
-    request: web.Request, view: View, *, status: int = 200, ui_locales: Sequence[str] = ()
+    request: web.Request,
+    view: View,
+    *,
+    status: int = 200,
+    ui_locales: Sequence[str] = (),
+    back: str | None = None,
 ) -> web.Response:
-    """One of our pages, in the person's language."""
-    rendered: Page = request.app[SERVICES].pages.render(view, languages=languages(request, ui_locales))
+    """One of our pages, in the person's language.
+
+    ``back`` is the path of ours at which the page is found again, where it is the answer to a form.
+    """
+    rendered: Page = request.app[SERVICES].pages.render(
+        view,
+        languages=speaking.wanted(request, ui_locales),
+        switch=speaking.switch(request, ui_locales, back),
+    )
     return web.Response(body=rendered.html, status=status, headers=rendered.headers)
 
 
@@ -196,7 +192,9 @@ async def at_client(request: web.Request, reply: Reply) -> web.Response:
         return _at_device(request, reply)
     client = await services.clients.find(reply.client_id)
     client_name = client.client_name if client is not None else ""
-    if reply.response_mode == "form_post":
+    if reply.is_signed:
+        reply = _as_token(services, reply, client)
+    if reply.by_form:
         fields = tuple(reply.members.items())
         # A browser holds form-action against what the app's own answer redirects to as well.
         onward = (*client.redirect_uris, *client.post_logout_redirect_uris) if client is not None else ()
@@ -205,6 +203,12 @@ async def at_client(request: web.Request, reply: Reply) -> web.Response:
     if request.method == "POST" and about.path(request) != metadata.AUTHORIZE:
         return page(request, _leaving(reply, client_name))
     return see_other(reply.url)
+
+
+def _as_token(services: Services, reply: Reply, client: Client | None) -> Reply:
+    """The answer as one signed token (JARM §2.1)."""
+    alg = (client.authorization_signed_response_alg if client is not None else None) or "RS256"
+    return reply.as_token(services.keys.sign(alg, reply.claims(now=services.now()), typ="JWT"))
 
 
 def _at_device(request: web.Request, reply: Reply) -> web.Response:

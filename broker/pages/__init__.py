@@ -7,8 +7,8 @@ endpoint makes a view and sends the page that `Pages.render` returns, headers an
 from __future__ import annotations
 
 from broker.pages.files import STATIC_HEADERS, StaticFile
-from broker.pages.rendering import ICONS, Page, Pages
-from broker.pages.safety import UnsafeAddressError
+from broker.pages.rendering import ICONS, Page, Pages, Switch
+from broker.pages.safety import UnsafeAddressError, own_address
 from broker.pages.views import (
     BounceView,
     Choice,
@@ -70,6 +70,8 @@ __all__ = [
     "SignOutView",
     "SignedOutView",
     "StaticFile",
+    "Switch",
     "UnsafeAddressError",
     "View",
+    "own_address",
 ]

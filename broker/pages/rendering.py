@@ -29,6 +29,17 @@ _SHEETS: Final = ("page", "choose", "ask", "account")
 """The style sheets: what every page needs, and what only some do."""
 
 
+_NOT_FOUND_AGAIN: Final = (
+    views.BounceView,
+    views.DepartureView,
+    views.ErrorView,
+    views.FormPostView,
+    views.LeavingView,
+    views.OnwardView,
+)
+"""Pages that nobody stays on, or whose address must not be asked for twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page, ready to be answered. The status is the view's own affair: 200, or its ``status``."""
@@ -125,7 +136,9 @@ class Pages:
             lang=language.tag,
             dir=language.direction,
             theme=self._wardrobe.dress(getattr(view, "client_id", None)),
-            languages=self._others(switch) if switch is not None else (),
+            languages=self._others(switch)
+            if switch is not None and not isinstance(view, _NOT_FOUND_AGAIN)
+            else (),
         )
         return Page(html.encode("utf-8", "replace"), self._headers_of(view), getattr(view, "status", 200))
 

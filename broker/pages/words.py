@@ -14,8 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+from broker.protocol.languages import SOURCE
+
 DOMAIN: Final = "pages"
-SOURCE_LANGUAGE: Final = "en"
+SOURCE_LANGUAGE: Final = SOURCE
 _MOST_WANTED: Final = 16
 _RIGHT_TO_LEFT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi"})
 

@@ -11,10 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from broker.protocol.client import Client, ScopeRule
+from broker.protocol.client import DEVICE_CODE, AuthMethod, Client, GrantType, ScopeRule
+from broker.protocol.languages import LANGUAGES
+from broker.protocol.registration import Allowed
 
 AUTHORIZE, TOKEN, USERINFO = "/authorize", "/token", "/userinfo"
+PUSHED_REQUEST = "/par"
 INTROSPECT, REVOKE, JWKS = "/introspect", "/revoke", "/jwks"
+DEVICE_AUTHORIZATION, DEVICE = "/device_authorization", "/device"
+REGISTER = "/register"
+ACCOUNT = "/account"
 SIGNED_OUT = "/signed-out"
 """Where an upstream sends the browser that was signed out there; what operators register with it."""
 OPENID_CONFIGURATION = "/.well-known/openid-configuration"
@@ -32,6 +38,24 @@ class Offer:
     scopes: Mapping[str, ScopeRule]
     clients: Mapping[str, Client]
     """The operator's."""
+    registration: bool = False
+    """Whether apps can register themselves."""
+    client_documents: bool = False
+    """Whether a ``client_id`` may be the URL of a document."""
+    strangers: tuple[Allowed, ...] = ()
+    """What apps may have that come without an operator, where any can."""
+
+    @property
+    def grant_types(self) -> frozenset[GrantType]:
+        """What any app here may redeem."""
+        theirs = [client.grant_types for client in self.clients.values()]
+        return frozenset[GrantType]().union(*theirs, *(allowed.grant_types for allowed in self.strangers))
+
+    @property
+    def auth_methods(self) -> frozenset[AuthMethod]:
+        """How any app here may prove who it is."""
+        theirs = {client.token_endpoint_auth_method for client in self.clients.values()}
+        return frozenset[AuthMethod](theirs).union(*(allowed.auth_methods for allowed in self.strangers))
 
 
 Part = Callable[[Offer], dict[str, Any]]
@@ -63,8 +87,9 @@ def _requests(offer: Offer) -> dict[str, Any]:
     }
 
 
-def _tokens(_: Offer) -> dict[str, Any]:
-    return {"grant_types_supported": ["authorization_code", "refresh_token"]}
+def _tokens(offer: Offer) -> dict[str, Any]:
+    usual = ("authorization_code", "refresh_token")
+    return {"grant_types_supported": [*usual, *sorted(offer.grant_types.difference(usual))]}
 
 
 def _client_authentication(_: Offer) -> dict[str, Any]:
@@ -78,6 +103,7 @@ def _client_authentication(_: Offer) -> dict[str, Any]:
 def _people(offer: Offer) -> dict[str, Any]:
     released = sorted({claim for rule in offer.scopes.values() for claim in rule.claims})
     algorithms = {"RS256"} | {client.id_token_signed_response_alg for client in offer.clients.values()}
+    algorithms = algorithms.union(*(allowed.signing_algs for allowed in offer.strangers))
     return {
         "userinfo_endpoint": offer.issuer + USERINFO,
         "subject_types_supported": ["public"],
@@ -86,11 +112,29 @@ def _people(offer: Offer) -> dict[str, Any]:
         "claims_supported": [*_OWN_CLAIMS, *(c for c in released if c not in _OWN_CLAIMS)],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_parameter_supported": True,
+        "ui_locales_supported": list(LANGUAGES),
         "require_request_uri_registration": False,
     }
 
 
-_OAUTH: tuple[Part, ...] = (_endpoints, _requests, _tokens, _client_authentication)
+def _devices(offer: Offer) -> dict[str, Any]:
+    """RFC 8628 §4."""
+    if DEVICE_CODE not in offer.grant_types:
+        return {}
+    return {"device_authorization_endpoint": offer.issuer + DEVICE_AUTHORIZATION}
+
+
+def _registration(offer: Offer) -> dict[str, Any]:
+    """RFC 8414 §2; OAuth Client ID Metadata Document, metadata of the authorization server."""
+    said: dict[str, Any] = {}
+    if offer.registration:
+        said["registration_endpoint"] = offer.issuer + REGISTER
+    if offer.client_documents:
+        said["client_id_metadata_document_supported"] = True
+    return said
+
+
+_OAUTH: tuple[Part, ...] = (_devices, _registration, _endpoints, _requests, _tokens, _client_authentication)
 _OPENID: tuple[Part, ...] = (*_OAUTH, _people)
 
 
