@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from broker.endpoints import about, flow, http
+from broker.endpoints import about, device_answers, flow, http
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
-from broker.pages import ConsentView, ScopeLine
-from broker.protocol import consent, redirects, scopes
+from broker.pages import ConsentView, DeviceConfirmView, ScopeLine
+from broker.protocol import consent, device, redirects, scopes
+from broker.protocol.device import DeviceRequest
 from broker.protocol.errors import AccessDenied, InvalidRequest, Shown
-from broker.protocol.flow import Consent, PendingConsent
+from broker.protocol.flow import Consent, ForDevice, PendingConsent
 from broker.protocol.params import Params
 from broker.services import SERVICES, Services
 
@@ -30,8 +31,12 @@ async def show(request: web.Request) -> web.Response:
     secret = _secret(request, flow_id)
     pending = await _there(request, await request.app[SERVICES].store.read_consent_page(flow_id, secret))
     await _same_person(request, pending)
-    view = await _view(request.app[SERVICES], pending, flow_id, csrf_token(secret))
-    return http.page(request, view, ui_locales=pending.asked.ui_locales)
+    services, which = request.app[SERVICES], pending.asked.device
+    view = await _view(services, pending, flow_id, csrf_token(secret))
+    if which is None:
+        return http.page(request, view, ui_locales=pending.asked.ui_locales)
+    waiting = await device_answers.waiting(services, which)
+    return http.page(request, _for_device(services, view, waiting, which))
 
 
 async def answer(request: web.Request) -> web.Response:
@@ -49,6 +54,9 @@ async def answer(request: web.Request) -> web.Response:
     with flow.told_to(pending.asked):
         if form.get("answer") != "allow":
             _log(services, pending, "refused", "denied")
+            if pending.asked.device is not None:
+                client = await flow.client_of(services, pending.asked)
+                return await device_answers.denied(request, pending.asked, client, pending.context.subject)
             raise AccessDenied("The request was denied.", reason="consent_denied")
         response = await _allow(request, pending, chosen)
     request.app[flow.JAR].drop_flow(response, flow_id)
@@ -136,6 +144,7 @@ async def _view(services: Services, pending: PendingConsent, flow_id: str, csrf:
         client_host=_host(asked.reply_to.redirect_uri),
         client_logo=services.picture(client),
         on_this_device=redirects.cannot_be_proved(asked.reply_to.redirect_uri),
+        registered_itself=client.registered_itself,
         person=person_in_words(pending.context),
         not_you_url=services.at(f"{flow.NOT_YOU}?flow={flow_id}"),
         action=services.at(flow.CONSENT),
@@ -144,6 +153,31 @@ async def _view(services: Services, pending: PendingConsent, flow_id: str, csrf:
         scopes=lines,
         already=tuple(scopes.in_words(name, rules) for name in pending.granted),
         account_url=services.at(flow.ACCOUNT),
+    )
+
+
+def _for_device(
+    services: Services, view: ConsentView, waiting: DeviceRequest, which: ForDevice
+) -> DeviceConfirmView:
+    """The same question, with what tells the person's own device from another's (RFC 8628 §5.4)."""
+    return DeviceConfirmView(
+        client_name=view.client_name,
+        client_logo=view.client_logo,
+        client_id=waiting.client_id,
+        user_code=device.shown(waiting.user_code),
+        from_link=which.from_link,
+        asked_from=waiting.address,
+        minutes_ago=int(services.now() - waiting.asked_at) // 60,
+        person=view.person,
+        not_you_url=view.not_you_url,
+        action=view.action,
+        csrf=view.csrf,
+        fields=(("flow", view.flow),),
+        scopes=view.scopes,
+        details=view.details,
+        already=view.already,
+        registered_itself=view.registered_itself,
+        account_url=view.account_url,
     )
 
 

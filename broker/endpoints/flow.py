@@ -18,12 +18,12 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, choosing, cookies, explaining, http
+from broker.endpoints import about, choosing, cookies, device_answers, explaining, http
 from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
 from broker.events import traced
-from broker.protocol import consent, handles, routing, sessions
+from broker.protocol import consent, handles, metadata, routing, sessions
 from broker.protocol.client import Client
 from broker.protocol.errors import (
     ConsentRequired,
@@ -49,7 +49,7 @@ from broker.services import SERVICES, Services
 from broker.store import StoreCorrupt, StoreUnavailable
 from broker.upstreams import Started
 
-ACCOUNT = "/account"
+ACCOUNT = metadata.ACCOUNT
 CONTINUE, CONSENT, NOT_YOU = choosing.CONTINUE, "/consent", "/not-you"
 _AN_HOUR = 3600
 JAR = cookies.JAR
@@ -77,7 +77,10 @@ async def client_of(services: Services, asked: AuthorizeRequest) -> Client:
     client = await services.clients.find(asked.client_id)
     if client is None or not client.enabled:
         raise Shown("unknown_client", detail="the client is gone since")
-    if not is_registered(asked.reply_to.redirect_uri, client):
+    if asked.device is not None:
+        if not device_answers.may_be_answered(client):
+            raise Shown("unknown_client", detail="it is no client app for devices since")
+    elif not is_registered(asked.reply_to.redirect_uri, client):
         raise Shown("unknown_client", detail="the redirect_uri is gone since")
     return client
 
@@ -291,6 +294,9 @@ async def issue(
     if stands_on is not None:
         await used(services, who.context.subject, stands_on)
     grant = grant_for(services, asked, who, granted, stands_on)
+    if asked.device is not None:
+        client = await client_of(services, asked)
+        return await device_answers.allowed(request, asked.device, client, grant)
     code = handles.mint("code", grant.id, services.chance(handles.SECRET_BYTES), store.handle_keys[0])
     await store.put_grant(grant, code, services.config.lifetimes.code)
     services.events.emit(

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from broker.endpoints import about, http
 from broker.endpoints.clients import authenticated
-from broker.endpoints.granting import code, refresh
+from broker.endpoints.granting import code, device, refresh
 from broker.protocol import grants
-from broker.protocol.client import TOKEN_EXCHANGE, Client
+from broker.protocol.client import DEVICE_CODE, TOKEN_EXCHANGE, Client
 from broker.protocol.errors import UnsupportedGrantType
 from broker.protocol.params import Params
 from broker.services import SERVICES
@@ -24,6 +24,7 @@ Redeem = Callable[[web.Request, Client, Params], Awaitable[dict[str, object]]]
 GRANTS: Final[Mapping[str, Redeem]] = {
     "authorization_code": code.redeem,
     "refresh_token": refresh.redeem,
+    DEVICE_CODE: device.redeem,
 }
 _MANY: Final[Mapping[str | None, tuple[str, ...]]] = {TOKEN_EXCHANGE: ("audience",)}
 """What may come several times with a grant type, beside ``resource`` (RFC 8693 §2.1)."""
@@ -36,7 +37,7 @@ async def handle(request: web.Request) -> web.Response:
     client = await authenticated(request, params)
     grant_type = params.require("grant_type")
     redeem = GRANTS.get(grant_type)
-    if redeem is None:
+    if redeem is None or grant_type not in request.app[SERVICES].grant_types:
         raise UnsupportedGrantType(reason="grant_type_unknown")
     grants.may_use(client, grant_type)
     body = await redeem(request, client, params)

@@ -1,7 +1,8 @@
 """Consent: what must be asked, and what an answer grants.
 
-RFC 6749 §10.2; RFC 8252 §8.6; OpenID Connect Core §3.1.2.4. Trust and memory spare the question, but
-``prompt=consent`` overrides both, and an app that anybody could impersonate is always asked about.
+RFC 6749 §10.2; RFC 7591 §5; RFC 8252 §8.6; RFC 8628 §5.4; OpenID Connect Core §3.1.2.4. Trust and memory
+spare the question, but ``prompt=consent`` overrides both. An app that anybody could impersonate or has
+registered, and a device, which could be anybody's, are always asked about.
 """
 
 from __future__ import annotations
@@ -50,14 +51,18 @@ def question(
     if "consent" in asked.prompt:
         return Question(to_ask=names, granted=(), always=True)
     if client.trusted:
-        return Question(to_ask=(), granted=names)
+        # Whose device it is only the person knows (RFC 8628 §5.4), however trusted the app on it is.
+        return Question(to_ask=(), granted=names, always=asked.device is not None)
+    if asked.device is not None or client.registered_itself:
+        return Question(to_ask=names, granted=(), always=True)
     if client.is_public and redirects.cannot_be_proved(asked.reply_to.redirect_uri):
         return Question(to_ask=names, granted=(), always=True)
     granted = tuple(n for n in names if remembered is not None and n in remembered.granted)
     refused = remembered.refused if remembered is not None else ()
     # What was unticked once stays refused, and is asked again only with prompt=consent.
     new = tuple(n for n in names if n not in granted and n not in refused)
-    return Question(to_ask=new, granted=granted)
+    # Details are of this one request, and were never allowed before (RFC 9396 §2).
+    return Question(to_ask=new, granted=granted, always=bool(asked.authorization_details))
 
 
 def in_words(asking: Question, client: Client, remembered: Consent | None) -> tuple[str, str]:

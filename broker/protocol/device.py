@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from broker.protocol.flow import AuthorizeRequest
+from broker.protocol.flow import AuthorizeRequest, ForDevice
 from broker.protocol.reply import ReplyTo
 
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"
@@ -82,7 +82,7 @@ def shown(user_code: str) -> str:
     return "-".join(user_code[start : start + _GROUP] for start in range(0, LENGTH, _GROUP))
 
 
-def as_asked(device: DeviceRequest, device_id: str, reply_to: ReplyTo) -> AuthorizeRequest:
+def as_asked(device: DeviceRequest, which: ForDevice, reply_to: ReplyTo) -> AuthorizeRequest:
     """The device's request as the request that a person signs in for; ``reply_to`` is a page of ours."""
     return AuthorizeRequest(
         client_id=device.client_id,
@@ -91,5 +91,5 @@ def as_asked(device: DeviceRequest, device_id: str, reply_to: ReplyTo) -> Author
         resources=device.resources,
         authorization_details=device.authorization_details,
         correlation_id=device.correlation_id,
-        device=device_id,
+        device=which,
     )

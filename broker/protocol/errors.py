@@ -146,11 +146,16 @@ class InvalidAuthorizationDetails(OAuthError):
 
 
 class TooManyRequests(OAuthError):
-    """More was sent in a short time than one client may keep here (RFC 9126 §2.3)."""
+    """More was sent in a short time than one client may keep here (RFC 9126 §2.3; RFC 6585 §4)."""
 
     error = "temporarily_unavailable"
     status = 429
     said = "Too many requests."
+
+    def __init__(self, *, reason: str = "", detail: str = "", wait: float = 1) -> None:
+        super().__init__(reason=reason, detail=detail)
+        self.wait = wait
+        """Seconds after which it is worth trying again."""
 
 
 class InvalidRedirectUri(OAuthError):
