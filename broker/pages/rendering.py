@@ -25,7 +25,7 @@ ICONS: Final = frozenset(path.stem for path in (_HERE / "static" / "icons").glob
 LOCALE: Final = _HERE / "locale"
 SEARCH_FROM: Final = 9
 """From how many choices on there is a field to search them."""
-_SHEETS: Final = ("page", "choose", "ask", "account")
+_SHEETS: Final = ("page", "choose", "form", "ask", "account")
 """The style sheets: what every page needs, and what only some do."""
 
 
@@ -129,6 +129,7 @@ class Pages:
             UnsafeAddressError: an address in the view is not one that may stand in a page.
         """
         language = words.choose_language(languages, self._languages)
+        switch = None if isinstance(view, _NOT_FOUND_AGAIN) else switch
         html = templates()[view.template].render(
             self._shared,
             view=view,
@@ -136,9 +137,7 @@ class Pages:
             lang=language.tag,
             dir=language.direction,
             theme=self._wardrobe.dress(getattr(view, "client_id", None)),
-            languages=self._others(switch)
-            if switch is not None and not isinstance(view, _NOT_FOUND_AGAIN)
-            else (),
+            languages=self._others(switch) if switch is not None else (),
         )
         return Page(html.encode("utf-8", "replace"), self._headers_of(view), getattr(view, "status", 200))
 

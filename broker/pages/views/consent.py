@@ -54,6 +54,8 @@ class ConsentView:
     scopes: tuple[ScopeLine, ...]
     details: tuple[Detail, ...] = ()
     """What it asks for in particular; all of it is allowed or none."""
+    resources: tuple[str, ...] = ()
+    """The APIs that it may use this at, by their names."""
     already: tuple[str, ...] = ()
     """Sentences of what was granted before."""
     registered_itself: bool = False

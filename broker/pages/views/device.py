@@ -57,6 +57,7 @@ class DeviceConfirmView:
     """What the endpoint needs to find the request again."""
     scopes: tuple[ScopeLine, ...] = ()
     details: tuple[Detail, ...] = ()
+    resources: tuple[str, ...] = ()
     already: tuple[str, ...] = ()
     """Sentences of what was granted before."""
     registered_itself: bool = False
