@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web, web_response
 
+from broker.certificates import Authorities
 from broker.client_keys import PublicKeys
 from broker.clients import Clients
 from broker.config import Config
@@ -141,6 +142,12 @@ def _rounds(services: Services) -> AbstractAsyncContextManager[None]:
     return rounds(courier, services.endings, services.store, services.events, services.now)
 
 
+def _authorities(config: Config) -> Authorities:
+    """Whose client certificates are believed, however they come."""
+    named = (config.tls.client_ca if config.tls is not None else None, config.trusted_proxies.client_ca)
+    return Authorities.load(path for path in named if path is not None)
+
+
 async def _key_ring(config: Config, store: Store, around: Surroundings, events: Events) -> KeyRing:
     """The signing keys, as soon as they can be had: a store that is away at the start is waited for."""
     while True:
@@ -173,6 +180,9 @@ def _services(
             scopes=config.scope_rules,
             connectors=upstreams.enabled,
             read_hint=lambda hint: keys.verify_own(hint, typ="JWT"),
+            resources=config.resources,
+            detail_types=config.authorization_details_types,
+            pushed_only=config.require_pushed_authorization_requests,
         ),
         clients=clients,
         scopes=config.scope_rules,
@@ -181,6 +191,8 @@ def _services(
         keys=keys,
         strangers=strangers,
         public_keys=PublicKeys(strangers),
+        authorities=_authorities(config),
+        hashes_secrets=any(client.secret_hashes for client in config.clients_by_id.values()),
         pages=pages,
         events=events,
         endings=Endings(store, clients, config.lifetimes, now=around.now, events=events),

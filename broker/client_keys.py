@@ -72,6 +72,15 @@ class PublicKeys:
         newer = self._key_set(holder, await self._document(holder, newer=True))
         return read(token, newer, algorithms=algorithms, typ=typ)
 
+    async def document(self, holder: Keyholder, *, newer: bool = False) -> Mapping[str, Any]:
+        """The set as ``holder`` gives it; with ``newer`` asked for anew, at most once a minute.
+
+        Raises:
+            JoseError: it has none, or it is no such thing.
+            KeysUnavailable: it cannot be had now.
+        """
+        return await self._document(holder, newer=newer)
+
     async def encryption(self, holder: Keyholder, alg: str) -> EncryptionKey:
         """What is encrypted to for ``holder`` by ``alg``.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from broker.certificates import Authorities
 from broker.client_keys import PublicKeys
 from broker.clients import Clients
 from broker.config import Config
@@ -40,10 +41,14 @@ class Services:
     """Whoever is called on a client app's word."""
     public_keys: PublicKeys
     """What client apps, and whoever else signs for them, sign with and are encrypted to."""
+    authorities: Authorities
+    """Whose client certificates are believed."""
     pages: Pages
     events: Events
     endings: Endings
     """How sessions end, and who is told."""
+    hashes_secrets: bool = False
+    """Whether any app has a secret that somebody chose: every wrong one then takes as long as theirs."""
     grant_types: frozenset[str] = frozenset({"authorization_code", "refresh_token"})
     """What any app here may redeem."""
     base: str = ""
@@ -74,7 +79,9 @@ class Services:
 
     def sub(self, who: AuthenticationContext, client: Client) -> str:
         """The ``sub`` of somebody as it is said to this client app (Core §8.1); a client's own is its name."""
-        return subject.for_client(who.subject, client, self.keys.subject_key) if who.connector else who.subject
+        return (
+            subject.for_client(who.subject, client, self.keys.subject_key) if who.connector else who.subject
+        )
 
     def at(self, path: str) -> str:
         """A path of ours as a browser must ask for it: behind the path of the issuer, if it has one."""

@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from broker.config import profiles
+from broker.config import answers, ends, grants, profiles, proving
 from broker.config.images import Images
 from broker.config.partly import Partly, read_partly
 from broker.config.problems import Path, Report, did_you_mean
 from broker.config.tree import Node
 from broker.config.written_client import ClientEntry
 from broker.config.written_theme import ThemeEntry
-from broker.protocol.client import Client, SigningAlg, secret_digest
+from broker.protocol.client import Client, SigningAlg
 from broker.protocol.names import Names
 from broker.protocol.uris import ApplicationType, check_own_query, check_redirect_uri
 
@@ -29,6 +29,12 @@ CLIENT_ID = re.compile(r"[!-9;-~]{1,200}")
 _METHOD = "token_endpoint_auth_method"
 _HELPED = 20
 """Mistakes of which it is also said what was probably meant."""
+_ANSWERED_BY = tuple(
+    f"{kind}_{how}"
+    for kind in ("id_token", "userinfo", "introspection")
+    for how in ("encrypted_response_alg", "encrypted_response_enc", "signed_response_alg")
+    if (kind, how) != ("id_token", "signed_response_alg")
+)
 _REDIRECT_CHECKS = (check_redirect_uri, check_own_query)
 
 
@@ -78,6 +84,8 @@ class ClientReader:
             if not part.unread:
                 profiles.check(client, node, checks.wrong)
                 client = clients[client_id] = profiles.applied(client, node)
+                answers.check(client, checks.wrong)
+                ends.check(client, checks.wrong)
             self._signs_by(client)
         return MappingProxyType(clients)
 
@@ -86,6 +94,8 @@ class ClientReader:
             client.id_token_signed_response_alg,
             client.access_token_signing_alg,
             client.authorization_signed_response_alg,
+            client.userinfo_signed_response_alg,
+            client.introspection_signed_response_alg,
         )
         for alg in asked:
             if alg is not None:
@@ -99,8 +109,6 @@ def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
         redirect_uris=entry.redirect_uris,
         post_logout_redirect_uris=entry.post_logout_redirect_uris,
         application_type=entry.application_type,
-        token_endpoint_auth_method=entry.token_endpoint_auth_method,
-        secret_digests=tuple(secret_digest(secret.reveal()) for secret in entry.client_secret or ()),
         grant_types=entry.grant_types,
         scopes=frozenset(entry.scope),
         trusted=entry.trusted,
@@ -120,6 +128,12 @@ def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
         authorization_signed_response_alg=entry.authorization_signed_response_alg,
         resources=entry.resources,
         authorization_details_types=entry.authorization_details_types,
+        subject_type=entry.subject_type,
+        sector_identifier_uri=entry.sector_identifier_uri,
+        token_exchange=grants.policy(entry.token_exchange),
+        **{name: getattr(entry, name) for name in _ANSWERED_BY},
+        **proving.fields(entry),
+        **ends.fields(entry),
     )
 
 
@@ -139,7 +153,9 @@ class _Checks:
 
     def all(self, scopes: Collection[str], connectors: Collection[str]) -> None:
         """Every rung; each reports by itself."""
-        self._secret()
+        secret = self._node.child("client_secret")
+        has_secret = secret is not None and secret.value is not None
+        proving.check(self._entry, self._knows, self.wrong, has_secret=has_secret)
         self._pkce()
         if self._knows("grant_types"):
             self._signs_in() if self._entry.grant_types else self._introspects()
@@ -148,22 +164,15 @@ class _Checks:
         self._connectors(connectors)
         self._scope(scopes)
 
-    def _secret(self) -> None:
-        written = self._node.child("client_secret")
-        has_one = written is not None and written.value is not None
-        if self._public and has_one:
-            self.wrong("client_secret", "a public client (token_endpoint_auth_method: none) has no secret")
-        if self._knows(_METHOD) and not self._public and not has_one:
-            advice = f"; an app that cannot keep one has {_METHOD}: none"
-            self.wrong("client_secret", "missing" + (advice if self._entry.grant_types else ""))
-
     def _pkce(self) -> None:
         # RFC 9700 §2.1.1: nothing else binds a public client's code to the app that asked for it.
         if self._public and not self._entry.require_pkce:
             self.wrong("require_pkce", "a public client always needs PKCE")
 
     def _signs_in(self) -> None:
-        if self._knows("redirect_uris") and not self._entry.redirect_uris:
+        """Where a browser comes back to, for whoever redeems a code (RFC 6749 §3.1.2.2)."""
+        needed = "authorization_code" in self._entry.grant_types
+        if needed and self._knows("redirect_uris") and not self._entry.redirect_uris:
             written = self._node.child("redirect_uris") is not None
             self.wrong("redirect_uris", "must have at least 1" if written else "missing")
 

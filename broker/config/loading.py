@@ -16,6 +16,7 @@ from broker.config import theming, workspaces
 from broker.config.clients import ClientReader
 from broker.config.connectors import ConnectorReader
 from broker.config.context import ContextReader
+from broker.config.grants import AssertionReader
 from broker.config.images import Images
 from broker.config.maps import MapReader
 from broker.config.parts import Parts
@@ -101,12 +102,16 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
     house, themes = theming.read(sections, reader.themes, images)
     parts = Parts(sections)
     store, keys = parts.store(), parts.keys(asks.algorithms | reader.algorithms)
+    tls, proxies, listen_mtls = parts.tls(), parts.trusted_proxies(), parts.listen_mtls()
+    parts.certificates(clients, tls, listen_mtls, proxies)
     strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms)
     return Config(
         issuer=issuer or "",
         listen=parts.listen(),
-        tls=parts.tls(),
-        trusted_proxies=parts.trusted_proxies(),
+        listen_mtls=listen_mtls,
+        mtls_url=parts.mtls_url(issuer, listen_mtls),
+        tls=tls,
+        trusted_proxies=proxies,
         store=store,
         state_dir=parts.state_dir(store),
         subject_key=parts.subject_key(store),
@@ -126,6 +131,7 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
         resources=with_apis(resources, clients),
         authorization_details_types=details,
         require_pushed_authorization_requests=sections.get("require_pushed_authorization_requests") is True,
+        assertion_issuers=AssertionReader(sections, maps, issuer, report).read(clients),
         context=context.claims,
         notes=tuple(report.notes),
     )

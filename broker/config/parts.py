@@ -84,19 +84,80 @@ class Parts:
         for key, file in (("certificate", part.entry.certificate), ("key", part.entry.key)):
             if part.knows(key):
                 self._must_exist(("tls", key), file)
-        return TlsConfig(certificate=part.entry.certificate, key=part.entry.key)
+        self._is_authority(("tls", "client_ca"), part.entry.client_ca)
+        return TlsConfig(
+            certificate=part.entry.certificate, key=part.entry.key, client_ca=part.entry.client_ca
+        )
+
+    def listen_mtls(self) -> Listen | None:
+        """Where apps show client certificates, which needs a certificate of our own."""
+        text = self._sections.get("listen_mtls")
+        if text is None:
+            return None
+        if self._sections.shared("tls") is None:
+            self._sections.wrong(("listen_mtls",), "needs tls: the certificate to serve https with")
+        try:
+            found = read_listen(text, self._sections.directory_of("listen_mtls"))
+        except ValueError as error:
+            self._sections.wrong(("listen_mtls",), str(error))
+            return None
+        if found.port is None and self._sections.get("mtls_url") is None:
+            self._sections.wrong(("mtls_url",), "missing; a socket without a port has no URL of its own")
+        return found
+
+    def mtls_url(self, issuer: str | None, listen: Listen | None) -> str | None:
+        """What an endpoint's path stands behind for those who show a client certificate."""
+        written: str | None = self._sections.get("mtls_url")
+        if written is not None and listen is None:
+            self._sections.wrong(("mtls_url",), "of what? nothing says listen_mtls")
+        if not issuer or listen is None:
+            return None
+        parts = urlsplit(issuer)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        port = "" if listen.port == 443 else f":{listen.port}"  # noqa: PLR2004
+        return (written or f"https://{host}{port}") + parts.path
+
+    def certificates(
+        self, clients: Mapping[str, Client], tls: TlsConfig | None, listen: Listen | None, by: TrustedProxies
+    ) -> None:
+        """That a certificate can come here, where an app proves itself by one, and somebody's word for it."""
+        comes = listen is not None or by.client_certificate_header is not None
+        word = (tls is not None and tls.client_ca) or by.client_ca
+        for name, client in clients.items():
+            path = ("clients", name, "token_endpoint_auth_method")
+            by_name = client.token_endpoint_auth_method == "tls_client_auth"
+            bound = client.tls_client_certificate_bound_access_tokens
+            if not (by_name or bound or client.token_endpoint_auth_method == "self_signed_tls_client_auth"):
+                continue
+            if not comes:
+                where = "listen_mtls, or trusted_proxies.client_certificate_header"
+                self._sections.wrong(path, f"no certificate can come here; that needs {where}")
+            elif by_name and not word:
+                self._sections.wrong(path, "needs client_ca under tls or trusted_proxies: whom to believe")
+
+    def _is_authority(self, path: tuple[str | int, ...], file: Path | None) -> None:
+        """That certificates are in the file."""
+        if file is None:
+            return
+        from broker.certificates import Authorities, CertificateError  # noqa: PLC0415  (few have one)
+
+        try:
+            Authorities.load([file])
+        except CertificateError as error:
+            self._sections.wrong(path, str(error))
 
     def trusted_proxies(self) -> TrustedProxies:
         """Whose headers are believed."""
         written = self._sections.get("trusted_proxies")
         if written is None:
             return TrustedProxies()
-        if written.client_certificate_header is not None:
-            self._sections.noted(
-                ("trusted_proxies", "client_certificate_header"),
-                "nothing reads it yet: no client app can authenticate by certificate",
-            )
-        return TrustedProxies(networks=written.networks, headers=written.headers)
+        self._is_authority(("trusted_proxies", "client_ca"), written.client_ca)
+        return TrustedProxies(
+            networks=written.networks,
+            headers=written.headers,
+            client_certificate_header=written.client_certificate_header,
+            client_ca=written.client_ca,
+        )
 
     def store(self) -> StoreConfig:
         """Where state is kept."""

@@ -19,9 +19,6 @@ from broker.config.tree import Node
 
 T = TypeVar("T")
 
-_LATER = {
-    "listen_mtls": "a second listener for client certificates is not built yet",
-}
 _SAID: dict[str, str] = {
     "missing": "missing",
     "string_type": "expected text",
@@ -163,7 +160,7 @@ def _about_a_key(detail: ErrorDetails, kind: Any, taken: Path) -> tuple[str, str
 
 def unknown_key(key: str, known: frozenset[str]) -> str:
     """What is said of a key that nobody knows."""
-    return _LATER.get(key) or f"unknown key{did_you_mean(key, sorted(known))}"
+    return f"unknown key{did_you_mean(key, sorted(known))}"
 
 
 def _sentence(detail: ErrorDetails) -> str:

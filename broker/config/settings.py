@@ -19,6 +19,7 @@ from broker.connector import ConnectorSettings, Freshness, Secret
 from broker.domains import DomainIndex
 from broker.mapping import ClaimsMap
 from broker.protocol.asking import UpstreamRefresh
+from broker.protocol.assertion_grants import AssertionIssuer
 from broker.protocol.authorization_details import DetailType
 from broker.protocol.client import Client, ScopeRule, SigningAlg
 from broker.protocol.metadata import Offer
@@ -70,6 +71,8 @@ class TlsConfig:
 
     certificate: Path
     key: Path
+    client_ca: Path | None = None
+    """The authorities whose client certificates are believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,10 @@ class TrustedProxies:
 
     networks: tuple[Network, ...] = ()
     headers: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    client_certificate_header: str | None = None
+    """Where they pass a client certificate on; None is nowhere."""
+    client_ca: Path | None = None
+    """The authorities whose client certificates are believed when they come so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +207,8 @@ class ConnectorConfig:
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Ours → theirs."""
     refresh: UpstreamRefresh = field(default_factory=UpstreamRefresh)
+    gives_token: bool = False
+    """Whether client apps may have its own access token of a login, where their entry lets them."""
     offers_logout: bool = False
     """Whether who signs out here may end their session there too."""
     outbound: OwnOutbound = field(default_factory=OwnOutbound)
@@ -239,7 +248,7 @@ class Config:
     routing: RoutingConfig
     images: Mapping[str, Image]
     """What is served at the paths that ``Client.logo``, ``ConnectorConfig.icon`` and ``Theme.logo`` name."""
-    theme: Theme = Theme()  # noqa: RUF009  (frozen)
+    theme: Theme = Theme()
     """How the pages look."""
     client_themes: Mapping[str, Theme] = field(default_factory=dict)
     """How they look for the client apps that say so."""
@@ -251,6 +260,12 @@ class Config:
     """What tokens may be asked for by name: the declared ones, and the APIs among the clients."""
     authorization_details_types: Mapping[str, DetailType] = field(default_factory=dict)
     require_pushed_authorization_requests: bool = False
+    assertion_issuers: Mapping[str, AssertionIssuer] = field(default_factory=dict)
+    """Whose assertions are taken for a grant, by the operator's name for them."""
+    listen_mtls: Listen | None = None
+    """Where apps show client certificates; None is nowhere."""
+    mtls_url: str | None = None
+    """The same as a URL, with the path of the issuer: what an endpoint's path stands behind there."""
     context: Mapping[str, ContextClaim] = field(default_factory=dict)
     """The claims that the operator declared; empty where none were."""
     notes: tuple[Problem, ...] = ()
@@ -269,7 +284,12 @@ class Config:
             issuer=self.issuer,
             scopes=self.scope_rules,
             clients=self.clients_by_id,
+            detail_types=tuple(self.authorization_details_types),
+            pushed_only=self.require_pushed_authorization_requests,
             registration=registers,
+            certificates=self.listen_mtls is not None
+            or self.trusted_proxies.client_certificate_header is not None,
+            mtls_url=self.mtls_url,
             client_documents=documents,
             strangers=tuple(section.allowed for section, is_on in strangers if is_on),
         )

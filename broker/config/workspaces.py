@@ -32,6 +32,7 @@ HOSTS_OWN: Final = frozenset(
         "issuer",
         "listen",
         "listen_mtls",
+        "mtls_url",
         "outbound",
         "state_dir",
         "store",

@@ -29,13 +29,14 @@ from broker.config.words import (
 )
 from broker.config.written_client import ClientEntry
 from broker.config.written_connector import ConnectorEntry
+from broker.config.written_grants import AssertionIssuerEntry
 from broker.config.written_registration import ClientDocuments, Registration
 from broker.config.written_requests import DetailTypeEntry, ResourceEntry
 from broker.config.written_theme import SaidInWords, ThemeEntry
 from broker.connector import Duration
 from broker.protocol.client import SigningAlg
 from broker.protocol.routing import ByDomain, Remembered
-from broker.protocol.uris import check_issuer
+from broker.protocol.uris import check_issuer, check_origin
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -47,6 +48,9 @@ class Tls(Written):
     """A PEM file with the certificate and what leads up to its root."""
     key: LocalPath
     """A PEM file with its private key, without a passphrase."""
+    client_ca: LocalPath | None = None
+    """A PEM file with the authorities whose client certificates are believed, at `listen_mtls`. An app's own
+    certificates are known from its `jwks`."""
 
 
 class TrustedProxies(Written):
@@ -57,8 +61,12 @@ class TrustedProxies(Written):
     headers: Literal["x-forwarded", "forwarded"] = "x-forwarded"
     """Which headers they set: `X-Forwarded-*`, or `Forwarded` (RFC 7239). The other kind is ignored."""
     client_certificate_header: str | None = Field(default=None, min_length=1)
-    """The header in which they pass a client certificate on, such as `Client-Cert` (RFC 9440). No client app
-    can authenticate by certificate yet, so nothing reads it, from anybody."""
+    """The header in which they pass a client certificate on, such as `Client-Cert` (RFC 9440), or nginx's
+    `$ssl_client_escaped_cert` in a header of your choice. From anybody else it is ignored; the proxies must
+    take it out of what they are sent."""
+    client_ca: LocalPath | None = None
+    """A PEM file with the authorities whose client certificates are believed when they come so. Needed for
+    `tls_client_auth`; the chain may come in `Client-Cert-Chain`."""
 
 
 class Store(Written):
@@ -198,6 +206,12 @@ class BrokerFile(Written):
     """Where to listen: `address:port`, or `unix:` and the path of a socket."""
     tls: Tls | None = None
     """Serve https directly, without a proxy."""
+    listen_mtls: Annotated[str, StringConstraints(min_length=1, max_length=300)] | None = None
+    """Where to listen for apps that show a client certificate: `address:port`, with the certificate of `tls`.
+    Browsers stay at `listen`, so that they are never asked for one."""
+    mtls_url: Annotated[str, AfterValidator(check_origin)] | None = None
+    """Scheme, host and port by which apps know `listen_mtls`, for the metadata; without it the host of
+    `issuer` and the port of `listen_mtls`."""
     trusted_proxies: TrustedProxies | None = None
     """The proxies in front of the broker."""
     store: Store = Store()
@@ -228,6 +242,9 @@ class BrokerFile(Written):
     """What client apps may ask for in particular, beyond scopes, by type (RFC 9396)."""
     require_pushed_authorization_requests: Switch = False
     """`true` takes requests from no client app but those that were pushed to `/par` first (RFC 9126 §5)."""
+    assertion_issuers: dict[str, AssertionIssuerEntry] = Field(default_factory=dict)
+    """Whose signed assertions are taken for a grant (RFC 7523), by a name of your choice. The name is part of
+    the `sub` of everybody who comes by it: it never changes."""
     context: dict[str, ContextEntry] = Field(default_factory=dict)
     """The claims that the broker knows beside the standard ones. With this section a claims map or a scope
     that names another is a mistake; without it any claim may be given."""

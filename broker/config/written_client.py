@@ -11,10 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from broker.config.words import Line, LocalPath, SpaceSeparated, Switch, Written, one_or_more
+from broker.config.words import Line, LocalPath, SpaceSeparated, Switch, one_or_more
+from broker.config.written_grants import TokenExchangeEntry
+from broker.config.written_logout import LogoutEntry
+from broker.config.written_proof import ProofEntry
 from broker.config.written_theme import ThemeEntry
 from broker.connector import Secret
-from broker.protocol.client import AuthMethod, GrantType, Profile, SigningAlg
+from broker.protocol.client import GrantType, Profile, SigningAlg
 from broker.protocol.uris import ApplicationType
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -32,6 +35,8 @@ Secrets = Annotated[
         }
     ),
 ]
+EncryptionAlg = Literal["RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+EncryptionEnc = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 Audience = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")]
 
 
@@ -39,13 +44,17 @@ def _app_or_api(schema: dict[str, Any]) -> None:
     """For editors: what an entry needs depends on whether it redeems anything."""
     schema["if"] = {"required": ["grant_types"], "properties": {"grant_types": {"maxItems": 0}}}
     schema["then"] = {
-        "required": ["audience", "client_secret"],
+        "required": ["audience"],
         "properties": {"redirect_uris": {"maxItems": 0}},
     }
-    schema["else"] = {"required": ["redirect_uris"], "properties": {"redirect_uris": {"minItems": 1}}}
+    redeems_codes = {"properties": {"grant_types": {"contains": {"const": "authorization_code"}}}}
+    schema["else"] = {
+        "if": {"anyOf": [{"not": {"required": ["grant_types"]}}, redeems_codes]},
+        "then": {"required": ["redirect_uris"], "properties": {"redirect_uris": {"minItems": 1}}},
+    }
 
 
-class ClientEntry(Written):
+class ClientEntry(ProofEntry, LogoutEntry):
     """An app that lets people sign in through the broker, or an API that asks it about tokens."""
 
     model_config = ConfigDict(json_schema_extra=_app_or_api)
@@ -53,20 +62,20 @@ class ClientEntry(Written):
     client_name: Line
     """What people know the app as."""
     client_secret: Secrets | None = None
-    """Its secret, or a list of two while one replaces the other. A public client has none."""
+    """Its secret, or a list of two while one replaces the other. One that a person chose is written as the
+    hash that `broker clients hash` makes of it. An app that proves itself otherwise has none."""
     logo: LocalPath | None = None
     """An SVG or PNG file, at most 64 kB; the broker serves it."""
     theme: ThemeEntry | None = None
     """How the pages look on the way to this app, where that is not as everywhere."""
     redirect_uris: tuple[Name, ...] = ()
-    """Where it may be answered, compared whole: https, or http on loopback. At least one, unless
-    `grant_types` is empty: then none. Its query must not hold what an answer says, such as `state`."""
+    """Where it may be answered, compared whole: https, or http on loopback. At least one with
+    `authorization_code` among its `grant_types`, and none where those are empty. Its query must not hold
+    what an answer says, such as `state`."""
     post_logout_redirect_uris: tuple[Name, ...] = ()
     """Where people may land after signing out."""
     application_type: ApplicationType = "web"
     """`native` for an app on a device: loopback redirects with any port, and schemes of its own."""
-    token_endpoint_auth_method: AuthMethod = "client_secret_basic"
-    """How it proves who it is at the token endpoint; `none` makes it a public client."""
     grant_types: tuple[GrantType, ...] = ("authorization_code",)
     """What it may redeem. A refresh token is given only with the scope `offline_access`. `[]` makes the entry
     an API: nobody signs in there, it introspects the tokens that name its `audience`, and needs a secret."""
@@ -106,5 +115,32 @@ class ClientEntry(Written):
     clients. Without it all of them."""
     authorization_details_types: tuple[Name, ...] = ()
     """The types of `authorization_details` that it may ask for (RFC 9396)."""
+    subject_type: Literal["public", "pairwise"] = "public"
+    """`pairwise`: it knows people by a `sub` that no app of another sector knows (OpenID Connect Core
+    §8.1). To change this changes everybody's `sub` there."""
+    sector_identifier_uri: Name | None = None
+    """Where the sector's list of redirect_uris is, an https URL with a JSON list, fetched as `outbound`
+    allows. Needed for pairwise subjects where the redirect_uris are on several hosts, or on none."""
+    id_token_encrypted_response_alg: EncryptionAlg | None = None
+    """How its ID Tokens are encrypted, to the key of `jwks` or `jwks_uri` that is for it; without it they are
+    not."""
+    id_token_encrypted_response_enc: EncryptionEnc | None = None
+    """What encrypts their content; without it A128CBC-HS256."""
+    userinfo_signed_response_alg: SigningAlg | None = None
+    """What its userinfo answers are signed with; without it they are plain JSON."""
+    userinfo_encrypted_response_alg: EncryptionAlg | None = None
+    """How its userinfo answers are encrypted; they are signed then too, by RS256 where nothing is said."""
+    userinfo_encrypted_response_enc: EncryptionEnc | None = None
+    """What encrypts their content; without it A128CBC-HS256."""
+    introspection_signed_response_alg: SigningAlg | None = None
+    """What introspection answers are signed with where it asks for signed ones (RFC 9701); without it
+    RS256."""
+    introspection_encrypted_response_alg: EncryptionAlg | None = None
+    """How introspection answers to it are encrypted; it is then always answered by such a token."""
+    introspection_encrypted_response_enc: EncryptionEnc | None = None
+    """What encrypts their content; without it A128CBC-HS256."""
+    token_exchange: TokenExchangeEntry | None = None
+    """What it may exchange (RFC 8693), with `urn:ietf:params:oauth:grant-type:token-exchange` among its
+    `grant_types`."""
     enabled: Switch = True
     """`false` refuses the app and ends what it was given."""

@@ -39,6 +39,13 @@ def of_grant(request: web.Request, grant: Grant) -> None:
     )
 
 
+def is_from_proxy(request: web.Request) -> bool:
+    """Whether the other end of the connection is a proxy that the operator named."""
+    trusted = request.app[SERVICES].config.trusted_proxies.networks
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return forwarded.is_proxy(peer[0] if isinstance(peer, tuple) else None, trusted)
+
+
 def client_address(request: web.Request) -> str:
     """Whose request this is, for the log: the peer, or whom its trusted proxies vouch for."""
     proxies = request.app[SERVICES].config.trusted_proxies

@@ -6,45 +6,60 @@ RFC 6750 §2; RFC 9068 §4; RFC 7662 §4. A revoked token is refused here at onc
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from aiohttp import web
 
 from broker.endpoints import http
 from broker.endpoints.standing import may_be_used
-from broker.protocol import handles
+from broker.protocol import handles, policy, scopes
+from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, InvalidToken
 from broker.protocol.flow import Grant
 from broker.protocol.tokens import AccessToken
 from broker.services import Services
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
+_HEADER = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE | re.ASCII)
 _MAX = 16384
 
 
-async def presented(request: web.Request) -> str | None:
-    """The one token that this request carries, in the header or in a form (RFC 6750 §2.1, §2.2).
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An access token that a request carries, and how."""
+
+    scheme: Literal["bearer", "dpop"]
+    text: str = field(repr=False)
+
+
+async def presented(request: web.Request) -> Shown | None:
+    """The one token that this request carries: in the header, or as a bearer token in a form.
+
+    RFC 6750 §2.1 and §2.2; RFC 9449 §7.1.
 
     Raises:
         InvalidRequest: more than one, or a malformed header. A token in the URL is never taken.
     """
     found = []
     for header in request.headers.getall("Authorization", []):
-        match = _BEARER.fullmatch(header) if len(header) <= _MAX else None
+        match = _HEADER.fullmatch(header) if len(header) <= _MAX else None
         if match is None:
             raise InvalidRequest("The Authorization header is malformed.", reason="bearer_malformed")
-        found.append(match[1])
+        found.append(Shown("dpop" if match[1].lower() == "dpop" else "bearer", match[2]))
     if request.method == "POST" and request.can_read_body:
         token = (await http.read_form(request)).without_repeats().get("access_token")
-        found += [token] if token else []
+        found += [Shown("bearer", token)] if token else []
     if len(found) > 1:
         raise InvalidRequest("Send the access token once.", reason="two_tokens")
     return found[0] if found else None
 
 
-async def resolve(services: Services, text: str) -> tuple[AccessToken, Grant]:
+async def resolve(
+    services: Services, text: str, *, seen_by: Client | None = None
+) -> tuple[AccessToken, Grant]:
     """The token and the grant it came from, both good right now.
+
+    The person is as ``seen_by`` may see them; without one, as whoever the token was given to.
 
     Raises:
         InvalidToken: anything is wrong with either.
@@ -64,9 +79,23 @@ async def resolve(services: Services, text: str) -> tuple[AccessToken, Grant]:
         raise InvalidToken(reason="token_revoked")
     if services.now() >= token.expires_at:
         raise InvalidToken(reason="token_expired")
-    grant = await may_be_used(services, state, refusal=InvalidToken)
+    holder = await _holder(services, token, state.grant)
+    grant = await may_be_used(services, state, refusal=InvalidToken, holder=seen_by or holder)
     kept = tuple(name for name in token.scopes if name in grant.scopes)
+    if holder is not None:
+        kept = scopes.still_assigned(kept, holder, services.scopes)
     return replace(token, scopes=kept), grant
+
+
+async def _holder(services: Services, token: AccessToken, grant: Grant) -> Client | None:
+    """Who has exchanged another token for this one, and may still do that; None where nobody has."""
+    if token.holder(grant) == grant.client_id:
+        return None
+    holder = await services.clients.find(token.client_id)
+    objection = policy.holder_objection(grant, holder)
+    if objection is not None:
+        raise InvalidToken(reason=objection)
+    return holder
 
 
 def _signed(services: Services, text: str) -> AccessToken:
@@ -84,4 +113,5 @@ def _signed(services: Services, text: str) -> AccessToken:
         subject=claims["sub"],
         actor=claims.get("act"),
         cnf=claims.get("cnf", {}),
+        authorization_details=tuple(claims.get("authorization_details", ())),
     )

@@ -26,7 +26,7 @@ _PATHS = frozenset(
 )
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",
     "Access-Control-Max-Age": "600",
 }
 
@@ -59,5 +59,5 @@ def allow(request: web.Request, response: web.StreamResponse) -> bool:
     if origin not in request.app[ORIGINS]:
         return False
     response.headers["Access-Control-Allow-Origin"] = origin
-    response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
+    response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, DPoP-Nonce"
     return True

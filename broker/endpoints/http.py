@@ -225,6 +225,8 @@ def _leaving(reply: Reply, client_name: str) -> LeavingView:
     return LeavingView(url=reply.url, client_name=client_name, custom_scheme=custom)
 
 
-def oauth_error(error: OAuthError, *, headers: Mapping[str, str] | None = None) -> web.Response:
+def oauth_error(
+    error: OAuthError, *, headers: Mapping[str, str] | None = None, status: int | None = None
+) -> web.Response:
     """An error answer of RFC 6749 §5.2: JSON whatever ``Accept`` says."""
-    return json(error.body(), status=error.status, headers=NO_STORE | dict(headers or {}))
+    return json(error.body(), status=status or error.status, headers=NO_STORE | dict(headers or {}))

@@ -17,7 +17,7 @@ from time import perf_counter
 
 from aiohttp import web
 
-from broker.endpoints import about, cors, explaining, health, http
+from broker.endpoints import about, cors, explaining, health, http, possession
 from broker.events import timed, traced
 from broker.pages import MessageKey
 from broker.protocol import metadata
@@ -28,6 +28,7 @@ from broker.protocol.errors import (
     ServerError,
     Shown,
     TemporarilyUnavailable,
+    TooManyAttempts,
     TooManyRequests,
 )
 from broker.protocol.reply import AnsweredAtClient
@@ -39,6 +40,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _FOR_PROGRAMS = frozenset(
     {
         metadata.TOKEN,
+        metadata.PUSHED_REQUEST,
         metadata.USERINFO,
         metadata.INTROSPECT,
         metadata.REVOKE,
@@ -76,6 +78,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # noqa: BLE001  (the gate: nothing passes it unanswered)
         response = _unexpected(request, error)
     await explaining.keep(request)
+    possession.tell(request, response)
     if shared:
         cors.allow(request, response)
     resource = request.match_info.route.resource
@@ -127,13 +130,15 @@ def _told(request: web.Request, error: OAuthError) -> web.Response:
     headers = {}
     if isinstance(error, InvalidClient) and "Authorization" in request.headers:  # RFC 6749 §5.2
         headers["WWW-Authenticate"] = 'Basic realm="client", charset="UTF-8"'
-    if about.path(request) == metadata.USERINFO:  # RFC 6750 §3
-        headers["WWW-Authenticate"] = f'Bearer error="{error.error}", error_description="{error.description}"'
+    status = error.status
+    if about.path(request) == metadata.USERINFO:
+        status, challenge = possession.refused(request, error)
+        headers |= challenge
     if isinstance(error, TemporarilyUnavailable):
         headers["Retry-After"] = "1"
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | TooManyAttempts):
         headers["Retry-After"] = str(ceil(error.wait))
-    return http.oauth_error(error, headers=headers)
+    return http.oauth_error(error, headers=headers, status=status)
 
 
 def _store_away(request: web.Request, error: StoreUnavailable) -> web.Response:

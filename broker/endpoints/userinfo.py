@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import bearer, http, sealing
+from broker.endpoints import bearer, http, possession, sealing
 from broker.protocol import tokens
 from broker.protocol.errors import InsufficientScope
 from broker.services import SERVICES
@@ -13,11 +13,13 @@ from broker.services import SERVICES
 async def handle(request: web.Request) -> web.Response:
     """GET and POST /userinfo."""
     services = request.app[SERVICES]
-    text = await bearer.presented(request)
-    if text is None:
+    shown = await bearer.presented(request)
+    if shown is None:
         # RFC 6750 §3.1: who sent no token at all is told no error, only how to ask.
-        return http.json({}, status=401, headers=http.NO_STORE | {"WWW-Authenticate": "Bearer"})
-    token, grant = await bearer.resolve(services, text)
+        how = f"Bearer, {possession.challenge()}"
+        return http.json({}, status=401, headers=http.NO_STORE | {"WWW-Authenticate": how})
+    token, grant = await bearer.resolve(services, shown.text)
+    await possession.presents(request, token, scheme=shown.scheme, text=shown.text)
     if "openid" not in token.scopes:
         raise InsufficientScope(reason="openid_missing")
     said = tokens.userinfo(token, grant, services.scopes)

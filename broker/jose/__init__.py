@@ -17,7 +17,7 @@ from broker.jose.keys import (
     thumbprint,
     thumbprint_of,
 )
-from broker.jose.proofs import PROOF_ALGORITHMS, Proof, read_proof
+from broker.jose.proofs import Proof, read_proof
 from broker.jose.shared import HMAC, SHORTEST, read_with_secret
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "DEFAULT_ENCODING",
     "ENCODINGS",
     "HMAC",
-    "PROOF_ALGORITHMS",
     "SHORTEST",
     "WRAPPINGS",
     "DecryptionKey",

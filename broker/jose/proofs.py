@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from broker import strictjson
 from broker.jose.compact import check_header, read_json, take_apart
@@ -24,9 +24,8 @@ from broker.jose.keys import (
     read_key,
     thumbprint,
 )
+from broker.protocol.dpop import ALGORITHMS
 
-PROOF_ALGORITHMS: Final = ("ES256", "PS256", "EdDSA", "Ed25519")
-"""What a proof may be signed by: as FAPI 2.0 §5.4.1 has it, for everybody."""
 MAX_PROOF = 8 * 1024
 """Characters. One with an RSA key of 4096 bits has some 1700."""
 _MAX_MODULUS = 683
@@ -67,7 +66,7 @@ def _key_of(head: str) -> tuple[str, VerificationKey, str]:
         header = strictjson.parse_object(b64decode(head.encode("ascii")))
     except ValueError as error:  # a StrictJSONError is one
         raise JoseError("bad_header", str(error)) from error
-    alg, _ = check_header(header, PROOF_ALGORITHMS, _TYP, known=ASYMMETRIC)
+    alg, _ = check_header(header, ALGORITHMS, _TYP, known=ASYMMETRIC)
     jwk = header.get("jwk")
     if not isinstance(jwk, Mapping):
         raise JoseError("no_key", "the header has no jwk")

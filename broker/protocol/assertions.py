@@ -13,6 +13,10 @@ from typing import Any, Final
 from broker.protocol.errors import InvalidClient
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
+"""What it may be signed by, with a key of the app's own; and by these two names of an Edwards key."""
+EDWARDS: Final = ("EdDSA", "Ed25519")
+BY_SECRET: Final = ("HS256", "HS384", "HS512")
 TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 """The ``typ`` it may say: its own, the usual one, or none, as most apps do (RFC 7523bis §4)."""
 AHEAD: Final = 10

@@ -1,7 +1,8 @@
 """Client authentication: exactly one method per request, and the registered one.
 
-RFC 6749 §2.3 and §2.3.1 (Basic carries form-encoded id and secret), §5.2; OpenID Connect Core §9. A
-failure spends nothing, and says the same whatever was wrong.
+RFC 6749 §2.3 and §2.3.1 (Basic carries form-encoded id and secret), §5.2; RFC 7521 §4.2 (assertions); RFC
+8705 §2 (certificates); OpenID Connect Core §9. A failure spends nothing, and says the same whatever was
+wrong.
 """
 
 from __future__ import annotations
@@ -11,47 +12,39 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from dataclasses import dataclass, field
+from typing import Final, Literal
 from urllib.parse import unquote_to_bytes
 
+from broker.protocol.assertions import JWT_BEARER
 from broker.protocol.client import AuthMethod, Client, secret_digest
 from broker.protocol.errors import InvalidClient, InvalidRequest
 from broker.protocol.params import Params
 
+Presented = Literal["client_secret_basic", "client_secret_post", "assertion", "client_id"]
+
 _BASIC = re.compile(r"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE | re.ASCII)
 _MAX_CREDENTIALS = 4096
 _NOBODY = (secret_digest("nobody has this secret"),)
+BY_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post"})
+BY_CERTIFICATE: Final = frozenset({"tls_client_auth", "self_signed_tls_client_auth"})
+_REGISTERED: Final[dict[Presented, frozenset[AuthMethod]]] = {
+    "client_secret_basic": frozenset({"client_secret_basic"}),
+    "client_secret_post": frozenset({"client_secret_post"}),
+    "assertion": frozenset({"private_key_jwt", "client_secret_jwt"}),
+    "client_id": frozenset({"none", "tls_client_auth", "self_signed_tls_client_auth"}),
+}
+"""What a client may be registered for that presents itself so: a certificate is shown by the connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """What a request presents, before anything of it is believed."""
 
-    method: AuthMethod
+    method: Presented
     client_id: str
+    """Empty where an assertion alone says who it is of."""
     secret: str = field(default="", repr=False)
-
-
-def prove(presented: Credentials, client: Client | None) -> Client:
-    """The client app that these credentials are of.
-
-    Args:
-        presented: as `present` read them.
-        client: the one that they name, if there is one.
-
-    Raises:
-        InvalidClient: they are not its.
-    """
-    known = _NOBODY if client is None or client.is_public else client.secret_digests
-    # Compared for strangers too, so that an unknown client takes as long as a wrong secret.
-    digest = secret_digest(presented.secret)
-    right = [hmac.compare_digest(digest, secret) for secret in known]
-    if client is None or not client.enabled:
-        raise InvalidClient(reason="client_unknown")
-    if presented.method != client.token_endpoint_auth_method:
-        raise InvalidClient(reason="auth_method_not_registered", detail=presented.method)
-    if not client.is_public and not any(right):
-        raise InvalidClient(reason="client_secret_wrong")
-    return client
+    assertion: str = field(default="", repr=False)
 
 
 def present(authorization: str | None, params: Params) -> Credentials:
@@ -66,19 +59,50 @@ def present(authorization: str | None, params: Params) -> Credentials:
         InvalidClient: none, or one that is malformed.
     """
     client_id, secret = params.get("client_id"), params.get("client_secret")
-    if params.get("client_assertion") is not None or params.get("client_assertion_type") is not None:
-        raise InvalidClient(reason="auth_method_unknown", detail="client_assertion")
+    kind, assertion = params.get("client_assertion_type"), params.get("client_assertion")
+    ways = [authorization is not None, secret is not None, kind is not None or assertion is not None]
+    if sum(ways) > 1:
+        raise InvalidRequest("Use one way of client authentication.", reason="two_auth_methods")
+    if kind is not None or assertion is not None:
+        return _assertion(kind, assertion, client_id)
     if authorization is None:
         if client_id is None:
             raise InvalidClient(reason="client_credentials_missing")
-        method: AuthMethod = "none" if secret is None else "client_secret_post"
+        method: Presented = "client_id" if secret is None else "client_secret_post"
         return Credentials(method=method, client_id=client_id, secret=secret or "")
     basic = _basic(authorization)
-    if secret is not None:
-        raise InvalidRequest("Use one way of client authentication.", reason="two_auth_methods")
     if client_id not in (None, basic.client_id):  # the same id again is harmless and common
         raise InvalidClient(reason="client_ids_differ")
     return basic
+
+
+def objection(presented: Credentials, client: Client | None) -> str:
+    """Why a client cannot be authenticated so, whatever its credentials are worth; empty where it can."""
+    if client is None or not client.enabled:
+        return "client_unknown"
+    if client.token_endpoint_auth_method not in _REGISTERED[presented.method]:
+        return "auth_method_not_registered"
+    return ""
+
+
+def has_secret(presented: Credentials, client: Client | None) -> bool:
+    """Whether the secret is one that was generated for this client.
+
+    It is compared for strangers too, so that an unknown client takes as long as a wrong secret.
+    """
+    known = () if client is None else client.secret_digests
+    digest = secret_digest(presented.secret)
+    right = [hmac.compare_digest(digest, secret) for secret in known or _NOBODY]
+    return any(right) and bool(known)
+
+
+def _assertion(kind: str | None, assertion: str | None, client_id: str | None) -> Credentials:
+    """RFC 7521 §4.2: both parameters, of the one type there is; ``client_id`` is optional beside them."""
+    if kind is None or assertion is None:
+        raise InvalidClient(reason="assertion_incomplete")
+    if kind != JWT_BEARER:
+        raise InvalidClient(reason="assertion_type_unknown")
+    return Credentials(method="assertion", client_id=client_id or "", assertion=assertion)
 
 
 def _basic(authorization: str) -> Credentials:

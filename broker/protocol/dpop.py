@@ -16,8 +16,10 @@ from hashlib import blake2b, sha256
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from broker.protocol.errors import InvalidDpopProof
+from broker.protocol.errors import InvalidDpopProof, InvalidRequest
 
+ALGORITHMS: Final = ("ES256", "PS256", "EdDSA", "Ed25519")
+"""What a proof may be signed by: as FAPI 2.0 Security Profile §5.4.1 has it, for everybody."""
 LIVES: Final = 60
 """Seconds after its ``iat`` for which a proof is good."""
 AHEAD: Final = 10
@@ -72,6 +74,17 @@ def check(
     if access_token is not None and claims.get("ath") != ath(access_token):
         raise InvalidDpopProof(reason="proof_ath")
     return OneUse(jti=jti, until=_until(claims.get("iat"), now), nonce=nonce)
+
+
+def named_key(text: str | None) -> str | None:
+    """The value of ``dpop_jkt`` (RFC 9449 §10).
+
+    Raises:
+        InvalidRequest: it is no thumbprint.
+    """
+    if text is not None and THUMBPRINT.fullmatch(text) is None:
+        raise InvalidRequest("dpop_jkt is no thumbprint.", reason="dpop_jkt_malformed")
+    return text
 
 
 def _until(iat: object, now: float) -> float:

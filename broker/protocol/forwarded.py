@@ -48,6 +48,11 @@ def client_address(
     return address
 
 
+def is_proxy(peer: str | None, trusted: Sequence[Network]) -> bool:
+    """Whether this end of a connection is one of the proxies; None is a Unix socket, whose is one of ours."""
+    return bool(trusted) and (peer is None or _is_trusted(peer, trusted))
+
+
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     parsed = _parse(address)
     return parsed is not None and any(parsed in network for network in trusted)

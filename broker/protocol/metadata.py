@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from broker.protocol import assertions, dpop, request_object
 from broker.protocol.client import DEVICE_CODE, AuthMethod, Client, GrantType, ScopeRule
 from broker.protocol.languages import LANGUAGES
 from broker.protocol.registration import Allowed
@@ -21,12 +22,24 @@ INTROSPECT, REVOKE, JWKS = "/introspect", "/revoke", "/jwks"
 DEVICE_AUTHORIZATION, DEVICE = "/device_authorization", "/device"
 REGISTER = "/register"
 ACCOUNT = "/account"
+END_SESSION = "/logout"
 SIGNED_OUT = "/signed-out"
 """Where an upstream sends the browser that was signed out there; what operators register with it."""
+_DIRECT = (
+    "token_endpoint",
+    "userinfo_endpoint",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "pushed_authorization_request_endpoint",
+    "device_authorization_endpoint",
+    "registration_endpoint",
+)
+"""What client apps call themselves, as the metadata names it."""
 OPENID_CONFIGURATION = "/.well-known/openid-configuration"
 OAUTH_METADATA = "/.well-known/oauth-authorization-server"
 
-_AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
+_AUTH_METHODS: tuple[AuthMethod, ...] = get_args(AuthMethod)
+_ALWAYS: frozenset[AuthMethod] = frozenset({"client_secret_basic", "client_secret_post", "none"})
 _OWN_CLAIMS = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]
 
 
@@ -40,6 +53,14 @@ class Offer:
     """The operator's."""
     registration: bool = False
     """Whether apps can register themselves."""
+    certificates: bool = False
+    """Whether client certificates can be shown."""
+    mtls_url: str | None = None
+    """Where they are shown, if that is elsewhere."""
+    detail_types: tuple[str, ...] = ()
+    """The types of authorization details that there are."""
+    pushed_only: bool = False
+    """Whether every request must be pushed."""
     client_documents: bool = False
     """Whether a ``client_id`` may be the URL of a document."""
     strangers: tuple[Allowed, ...] = ()
@@ -78,13 +99,28 @@ def _requests(offer: Offer) -> dict[str, Any]:
         # A dynamic scope has no one name to list, so its pattern stays unsaid.
         "scopes_supported": [name for name in offer.scopes if not name.endswith(".*")],
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "form_post"],
+        "response_modes_supported": ["query", "form_post", "jwt", "query.jwt", "form_post.jwt"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
-        # Said in both documents: to leave the second out would say that it is supported.
-        "request_parameter_supported": False,
+        "request_parameter_supported": True,
+        # Said in both documents: to leave it out would say that it is supported. Nothing is fetched by it.
         "request_uri_parameter_supported": False,
     }
+
+
+def _signed_and_pushed(offer: Offer) -> dict[str, Any]:
+    """RFC 9126 §5; RFC 9101 §10.5 and Discovery §3; JARM §4; RFC 9396 §10."""
+    answers = {client.authorization_signed_response_alg for client in offer.clients.values()}
+    said: dict[str, Any] = {
+        "pushed_authorization_request_endpoint": offer.issuer + PUSHED_REQUEST,
+        "request_object_signing_alg_values_supported": list(request_object.ALGORITHMS),
+        "authorization_signing_alg_values_supported": sorted({"RS256"} | (answers - {None})),
+    }
+    if offer.pushed_only:
+        said["require_pushed_authorization_requests"] = True
+    if offer.detail_types:
+        said["authorization_details_types_supported"] = list(offer.detail_types)
+    return said
 
 
 def _tokens(offer: Offer) -> dict[str, Any]:
@@ -92,12 +128,28 @@ def _tokens(offer: Offer) -> dict[str, Any]:
     return {"grant_types_supported": [*usual, *sorted(offer.grant_types.difference(usual))]}
 
 
-def _client_authentication(_: Offer) -> dict[str, Any]:
-    return {
-        "token_endpoint_auth_methods_supported": _AUTH_METHODS,
-        "introspection_endpoint_auth_methods_supported": _AUTH_METHODS[:2],
-        "revocation_endpoint_auth_methods_supported": _AUTH_METHODS,
-    }
+def _client_authentication(offer: Offer) -> dict[str, Any]:
+    """RFC 8414 §2: by which methods, and by which algorithms where one signs."""
+    known = _ALWAYS | offer.auth_methods
+    methods = [one for one in _AUTH_METHODS if one in known]
+    by_key = [*assertions.ALGORITHMS, *assertions.EDWARDS] if "private_key_jwt" in known else []
+    by_secret = list(assertions.BY_SECRET) if "client_secret_jwt" in known else []
+    said: dict[str, Any] = {}
+    for endpoint in ("token", "introspection", "revocation"):
+        # RFC 7662 §2.1: whoever introspects proves who they are.
+        allowed = [one for one in methods if endpoint != "introspection" or one != "none"]
+        said[f"{endpoint}_endpoint_auth_methods_supported"] = allowed
+        if by_key or by_secret:
+            said[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = by_key + by_secret
+    return said
+
+
+def _possession(offer: Offer) -> dict[str, Any]:
+    """RFC 9449 §5.1; RFC 8705 §3.3 and §5."""
+    said: dict[str, Any] = {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}
+    if offer.certificates:
+        said["tls_client_certificate_bound_access_tokens"] = True
+    return said
 
 
 def _people(offer: Offer) -> dict[str, Any]:
@@ -134,8 +186,24 @@ def _registration(offer: Offer) -> dict[str, Any]:
     return said
 
 
-_OAUTH: tuple[Part, ...] = (_devices, _registration, _endpoints, _requests, _tokens, _client_authentication)
-_OPENID: tuple[Part, ...] = (*_OAUTH, _people)
+def _logout(offer: Offer) -> dict[str, Any]:
+    """RP-Initiated Logout §2.1; Back-Channel Logout §2.1; Front-Channel Logout §3."""
+    kinds = ("backchannel", "frontchannel")
+    said = {f"{kind}_logout_{what}": True for kind in kinds for what in ("supported", "session_supported")}
+    return {"end_session_endpoint": offer.issuer + END_SESSION, **said}
+
+
+_OAUTH: tuple[Part, ...] = (
+    _devices,
+    _registration,
+    _endpoints,
+    _requests,
+    _signed_and_pushed,
+    _tokens,
+    _client_authentication,
+    _possession,
+)
+_OPENID: tuple[Part, ...] = (*_OAUTH, _people, _logout)
 
 
 def oauth_document(offer: Offer) -> dict[str, Any]:
@@ -152,4 +220,7 @@ def _said(offer: Offer, parts: tuple[Part, ...]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for part in parts:
         said |= part(offer)
+    if offer.mtls_url is not None:  # RFC 8705 §5
+        paths = {name: said[name].removeprefix(offer.issuer) for name in _DIRECT if name in said}
+        said["mtls_endpoint_aliases"] = {name: offer.mtls_url + path for name, path in paths.items()}
     return said

@@ -70,6 +70,17 @@ def check_issuer(text: str) -> str:
     return text
 
 
+def check_origin(text: str) -> str:
+    """The scheme, host and port of an https URL, and nothing behind them."""
+    parts = _split(text)
+    if parts.scheme != "https" or parts.path or "?" in text or "#" in text:
+        raise ValueError("must be https:// with a host, and perhaps a port")
+    _host(parts)
+    if parts.port == 443:  # noqa: PLR2004
+        raise ValueError("must not name the port that its scheme has anyway")
+    return text
+
+
 def check_own_query(text: str, _application_type: ApplicationType) -> None:
     """The query of a redirect_uri stays (RFC 6749 §3.1.2), so it must not say what our answer says."""
     for name, _ in parse_qsl(urlsplit(text).query, keep_blank_values=True):

@@ -30,8 +30,11 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
     explained:<correlation id>          string  lifetimes.explain                an operator asks why
     once:<hash of family, name>         string  when it could not be used        a SAML assertion is
                                                 again anyhow                     accepted once
+    once-since:                         string  never: when it is gone, what     an emptied store lets
+                                                was used is forgotten            nothing be used again
     hand-off:<hash of connector,        string  lifetimes.login                  another program decides
         login id>                                                                a login
+    logout:<hash of id, browser>        string  lifetimes.login, or when taken   a sign-out waits
     holders:<subject>                   zset    the longest session and          apps are told when all that
                                                 refresh token                    a person had ends
     outbox:{outbox}                     stream  30 days after the last change,   what apps are to be told:
@@ -84,10 +87,11 @@ from broker.store.helds import Helds
 from broker.store.holders import Holder, Holders
 from broker.store.kept import kept_secret
 from broker.store.listing import SHARDS, Listed, Origin
+from broker.store.logouts import Logouts
 from broker.store.once import Onces
 from broker.store.outbox import Counts, InHand, Notice, Outbox, Posted
 from broker.store.people import PoolPerson, Pools
-from broker.store.pushed import PushedRoom
+from broker.store.pushed import PushedRequest, PushedRoom
 from broker.store.registered import Registered, Registrations
 from broker.store.sessions import KnownSession, Sessions
 from broker.store.signing import Signing
@@ -113,6 +117,7 @@ __all__ = [
     "Polled",
     "PoolPerson",
     "Posted",
+    "PushedRequest",
     "Registered",
     "Rotation",
     "Spent",
@@ -146,6 +151,7 @@ class Store(
     Registrations,
     Holders,
     Outbox,
+    Logouts,
 ):
     """All that is stored. Every method may raise `StoreUnavailable` and `StoreCorrupt`."""
 

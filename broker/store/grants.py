@@ -122,6 +122,12 @@ class Grants(Room):
         marks += [*self._refresh(refresh), *self._access(name, access)]
         await self._run(scripts.GIVE, name, milliseconds(ttl), *marks)
 
+    async def add_access(self, access: OpaqueAccess, ttl: float) -> bool:
+        """Keep one more access token of a grant; False where the grant is gone or was revoked."""
+        name = self._grant(access.handle.grant_id)
+        (added,) = await self._run(scripts.ADD, name, milliseconds(ttl), *self._access(name, access))
+        return bool(added)
+
     async def read_grant(
         self, grant_id: str, *, jti: str | None = None, access: Handle | None = None
     ) -> GrantState | None:
@@ -153,13 +159,17 @@ class Grants(Room):
         ttl: float,
         refresh: FirstRefresh | None = None,
         access: OpaqueAccess | None = None,
+        bound: Grant | None = None,
     ) -> Spent:
         """Redeem a code, and store what it gives, in one step: of many who try, one wins.
 
-        ``ttl`` is the longest life of what came of it.
+        ``ttl`` is the longest life of what came of it. ``bound`` is the grant as it is from now on, where its
+        refresh tokens are bound to a key that nobody knew before.
         """
         name = self._grant(code.grant_id)
         marks = [*self._refresh(refresh), *self._access(name, access)]
+        if bound is not None:
+            marks += ["grant", self._seal(f"{name}\0grant", bound)]
         (outcome,) = await self._run(scripts.SPEND, name, code.digest, milliseconds(ttl), *marks)
         return Spent(outcome.decode())
 

@@ -159,7 +159,9 @@ def test_the_same_uri_twice_is_a_slip(desk: Desk) -> None:
         (SOUND + "    connectors: []\n", "13:17: clients.billing.connectors: must have at least 1"),
         (
             SOUND + "    grant_types: [implicit]\n",
-            "13:19: clients.billing.grant_types[0]: expected authorization_code or refresh_token",
+            "13:19: clients.billing.grant_types[0]: expected authorization_code, refresh_token, client_credentials, "
+            "urn:ietf:params:oauth:grant-type:jwt-bearer, urn:ietf:params:oauth:grant-type:device_code or "
+            "urn:ietf:params:oauth:grant-type:token-exchange",
         ),
         (
             SOUND + "    id_token_signed_response_alg: none\n",
@@ -228,7 +230,8 @@ def test_nothing_is_concluded_from_what_could_not_be_read(desk: Desk) -> None:
     text = with_uri("com.example.app:/callback").replace("    client_secret: something long\n", "") + entry
     found = [line.partition(": clients.billing.")[2] for line in desk.mistakes(text)]
     assert found == [
-        "token_endpoint_auth_method: expected client_secret_basic, client_secret_post or none",
+        "token_endpoint_auth_method: expected client_secret_basic, client_secret_post, client_secret_jwt, "
+        "private_key_jwt, tls_client_auth, self_signed_tls_client_auth or none",
         "application_type: expected web or native",
     ]
     text = SOUND + "    grant_types: [code]\n    audience: [x]\n"

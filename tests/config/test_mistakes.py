@@ -25,7 +25,7 @@ HEAD = "issuer: https://login.acme.example\nstate_dir: state\n"
         ("tls:\n  key: broker.yaml", "3:1: tls.certificate: missing"),
         (
             "listen_mtls: 0.0.0.0:8443",
-            "3:1: listen_mtls: a second listener for client certificates is not built yet",
+            "3:14: listen_mtls: needs tls: the certificate to serve https with",
         ),
         # Values
         ("store: x", "3:8: store: expected keys with values"),
@@ -334,12 +334,6 @@ def test_nothing_that_turns_a_check_off_is_a_setting(desk: Desk, kind: str, entr
     key = entry.partition(":")[0]
     found = desk.mistakes(SOUND.replace(f"    type: {TYPE}\n", f"    type: {kind}\n    {entry}\n"))
     assert any(line.startswith("broker.yaml:6:") and f"connectors.staff.{key}" in line for line in found)
-
-
-def test_a_header_that_nothing_reads_yet_is_taken_and_said_to_be_so(desk: Desk) -> None:
-    text = "trusted_proxies: {networks: [10.0.0.0/8], client_certificate_header: Client-Cert}\n"
-    (note,) = desk.load(SOUND + text).notes
-    assert "trusted_proxies.client_certificate_header: nothing reads it yet" in str(note)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_an_editor_asks_an_app_for_redirects_and_an_api_for_its_name() -> None:
     entry = json_schema()["$defs"]["ClientEntry"]
     assert entry["required"] == ["client_name"]
     assert entry["if"]["properties"]["grant_types"] == {"maxItems": 0}
-    assert set(entry["then"]["required"]) == {"audience", "client_secret"}
+    assert set(entry["then"]["required"]) == {"audience"}
     assert entry["else"]["required"] == ["redirect_uris"]
 
 

@@ -183,7 +183,7 @@ def nothing_secret_was_logged(broker: Broker) -> None:
 
 async def every_key_ends_by_itself(broker: Broker) -> None:
     """Asked after every test: whatever it left in the store has an end, but for signing keys and people."""
-    endless = (b"signing-keys", b"people:{members}", b"usernames:{members}")
+    endless = (b"signing-keys", b"once-since:", b"people:{members}", b"usernames:{members}")
     store = broker.services.store
     try:
         for key in await store._wire.call("KEYS", f"{store._prefix}*"):

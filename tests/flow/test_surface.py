@@ -202,7 +202,7 @@ async def test_userinfo_answers_get_and_post_with_header_or_body_and_not_both(br
         assert (await browser.step("POST", url, headers=bearer, data=body)).status == 400
         answer = await browser.step("GET", f"{url}?access_token={tokens['access_token']}")
         assert answer.status == 401
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer, DPoP algs=")
 
 
 async def test_a_token_without_openid_is_told_so_at_userinfo(broker: Broker) -> None:

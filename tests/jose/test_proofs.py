@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwcrypto.jwk import JWK
 
 from broker.jose import JoseError, SigningKey, read_proof, thumbprint
-from broker.jose.proofs import MAX_PROOF, PROOF_ALGORITHMS
+from broker.jose.proofs import MAX_PROOF
+from broker.protocol.dpop import ALGORITHMS as PROOF_ALGORITHMS
 
 KEYS = {alg: SigningKey.generate(alg) for alg in ("RS256", *PROOF_ALGORITHMS)}
 ES = KEYS["ES256"]

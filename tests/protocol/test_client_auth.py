@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.protocol.assertions import JWT_BEARER
 from broker.protocol.client import secret_digest
-from broker.protocol.client_auth import Credentials, present, prove
+from broker.protocol.client_auth import Credentials, has_secret, objection, present
 from broker.protocol.errors import InvalidClient, InvalidRequest
 from broker.protocol.params import Params
 from tests.protocol.samples import PUBLIC, SECRET, client
@@ -26,9 +27,15 @@ def basic(client_id, secret):
 
 
 def call(authorization=None, *, known=None, **form):
+    """As the endpoints go about it, for all that needs neither keys nor certificates."""
     one = known or client()
     presented = present(authorization, Params.of(form.items()))
-    return prove(presented, one if presented.client_id == one.client_id else None)
+    found = one if presented.client_id == one.client_id else None
+    right = has_secret(presented, found)
+    refused = objection(presented, found)
+    if refused or (presented.secret and not right) or (not presented.secret and "secret" in presented.method):
+        raise InvalidClient(reason=refused or "client_secret_wrong")
+    return one
 
 
 def refusal(authorization=None, *, known=None, **form):
@@ -78,22 +85,72 @@ def test_a_secret_in_the_header_and_another_in_the_form_is_two_methods(form):
     assert caught.value.reason == "two_auth_methods"
 
 
+ASSERTION = {"client_assertion": "e30.e30.e30", "client_assertion_type": JWT_BEARER}
+
+
 @pytest.mark.row("CA-01")
-@pytest.mark.row("CA-13")
-@pytest.mark.parametrize("header", [None, basic("app", SECRET)])
+@pytest.mark.standard("RFC 6749", "§2.3 one method of client authentication per request")
 @pytest.mark.parametrize(
-    "form",
+    ("header", "form"),
     [
-        {"client_assertion": "e30.e30.e30"},
-        {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-        {"client_assertion": "x", "client_assertion_type": "x", "client_id": "app"},
-        {"client_assertion": "x", "client_id": "app", "client_secret": SECRET},
+        (basic("app", SECRET), ASSERTION),
+        (basic("app", SECRET), ASSERTION | {"client_id": "app"}),
+        (None, ASSERTION | {"client_id": "app", "client_secret": SECRET}),
+        (basic("app", SECRET), {"client_assertion": "x"}),
+        (basic("app", SECRET), {"client_assertion_type": JWT_BEARER}),
+        (None, {"client_assertion": "x", "client_secret": SECRET, "client_id": "app"}),
+        (basic("app", SECRET), ASSERTION | {"client_secret": SECRET}),
     ],
     ids=str,
 )
-def test_an_assertion_lets_nobody_in_alone_or_beside_another_method(form, header):
-    assert refusal(header, **form) == "auth_method_unknown"
-    assert refusal(header, known=client(**PUBLIC), **form) == "auth_method_unknown"
+def test_an_assertion_beside_a_secret_is_two_methods(header, form):
+    with pytest.raises(InvalidRequest) as caught:
+        call(header, **form)
+    assert caught.value.reason == "two_auth_methods"
+
+
+@pytest.mark.row("CA-13")
+@pytest.mark.standard("RFC 7521", "§4.2 client_assertion and client_assertion_type")
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ({"client_assertion": "e30.e30.e30"}, "assertion_incomplete"),
+        ({"client_assertion_type": JWT_BEARER}, "assertion_incomplete"),
+        (ASSERTION | {"client_assertion": ""}, "assertion_incomplete"),
+        (ASSERTION | {"client_assertion_type": ""}, "assertion_incomplete"),
+        (ASSERTION | {"client_assertion_type": "jwt-bearer"}, "assertion_type_unknown"),
+        (ASSERTION | {"client_assertion_type": JWT_BEARER.upper()}, "assertion_type_unknown"),
+        (
+            ASSERTION | {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"},
+            "assertion_type_unknown",
+        ),
+    ],
+    ids=str,
+)
+def test_an_assertion_comes_whole_and_is_of_the_one_type(form, reason):
+    assert refusal(**form) == reason
+    assert refusal(client_id="app", **form) == reason
+
+
+@pytest.mark.row("CA-03")
+@pytest.mark.parametrize(
+    "method",
+    ["client_secret_basic", "client_secret_post", "tls_client_auth", "self_signed_tls_client_auth", "none"],
+)
+def test_an_assertion_is_no_way_in_for_who_is_registered_otherwise(method):
+    one = client(token_endpoint_auth_method=method)
+    presented = present(None, Params.of((ASSERTION | {"client_id": "app"}).items()))
+    assert objection(presented, one) == "auth_method_not_registered"
+
+
+@pytest.mark.row("CA-03")
+@pytest.mark.parametrize(
+    "method", ["private_key_jwt", "client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
+)
+def test_a_secret_is_no_way_in_for_who_signs_or_shows_a_certificate(method):
+    one = client(token_endpoint_auth_method=method)
+    assert refusal(basic("app", SECRET), known=one) == "auth_method_not_registered"
+    assert refusal(known=one, client_id="app", client_secret=SECRET) == "auth_method_not_registered"
 
 
 @pytest.mark.row("CA-02")

@@ -1,11 +1,14 @@
 """What the broker says of itself: true, whole, and nothing that it does not do."""
 
 import json
+from dataclasses import replace
 from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
 
+from broker.jose import ASYMMETRIC
+from broker.protocol import assertions, request_object
 from broker.protocol.client import AuthMethod, Client, GrantType, SigningAlg
 from broker.protocol.flow import Prompt
 from broker.protocol.metadata import Offer, oauth_document, openid_document
@@ -89,9 +92,10 @@ def test_an_issuer_with_a_path_keeps_it():
 
 def test_the_response_types_and_modes_are_those_that_are_taken():
     assert OPENID["response_types_supported"] == ["code"]
-    assert set(OPENID["response_modes_supported"]) == set(get_args(ResponseMode))
+    assert set(OPENID["response_modes_supported"]) == {*get_args(ResponseMode), "jwt"}
     for mode in OPENID["response_modes_supported"]:
-        assert ask(response_mode=mode).reply_to.response_mode == mode
+        # JARM §2.3.4: jwt is the signed form of what a code is answered by
+        assert ask(response_mode=mode).reply_to.response_mode == {"jwt": "query.jwt"}.get(mode, mode)
 
 
 def test_the_prompts_are_those_that_are_taken():
@@ -102,16 +106,72 @@ def test_the_prompts_are_those_that_are_taken():
 
 def test_grant_types_and_client_authentication_are_those_a_client_can_register():
     assert set(OPENID["grant_types_supported"]) == set(get_args(GrantType))
-    assert set(OPENID["token_endpoint_auth_methods_supported"]) == set(get_args(AuthMethod))
+    every = [client(token_endpoint_auth_method=method) for method in get_args(AuthMethod)]
+    said = openid_document(offer(*every))
+    assert set(said["token_endpoint_auth_methods_supported"]) == set(get_args(AuthMethod))
     # RFC 7662 §2.1: whoever introspects must prove who they are.
-    assert "none" not in OPENID["introspection_endpoint_auth_methods_supported"]
+    methods = set(get_args(AuthMethod)) - {"none"}
+    assert set(said["introspection_endpoint_auth_methods_supported"]) == methods
 
 
-def test_a_request_object_is_refused_as_the_document_says():
-    assert OPENID["request_parameter_supported"] is False
+@pytest.mark.standard("RFC 8414", "§2 token_endpoint_auth_signing_alg_values_supported where a method signs")
+@pytest.mark.parametrize(
+    ("method", "algorithms"),
+    [
+        ("private_key_jwt", {*assertions.ALGORITHMS, *assertions.EDWARDS}),
+        ("client_secret_jwt", {"HS256", "HS384", "HS512"}),
+        ("tls_client_auth", None),
+        ("none", None),
+    ],
+)
+def test_a_method_and_its_algorithms_are_said_where_an_app_has_it(method, algorithms):
+    usual = {"client_secret_basic", "client_secret_post", "none"}
+    said = oauth_document(offer(client(token_endpoint_auth_method=method)))
+    for endpoint in ("token", "revocation", "introspection"):
+        methods = set(said[f"{endpoint}_endpoint_auth_methods_supported"])
+        assert methods == (usual | {method}) - ({"none"} if endpoint == "introspection" else set())
+        found = said.get(f"{endpoint}_endpoint_auth_signing_alg_values_supported")
+        assert (None if found is None else set(found)) == algorithms
+    assert {*assertions.ALGORITHMS, *assertions.EDWARDS} == ASYMMETRIC
+
+
+@pytest.mark.standard("RFC 9449", "§5.1 dpop_signing_alg_values_supported")
+@pytest.mark.standard("RFC 8705", "§3.3 and §5 metadata of certificate-bound tokens, and of a second address")
+def test_where_and_how_a_key_is_proved_is_said():
+    assert OAUTH["dpop_signing_alg_values_supported"] == ["ES256", "PS256", "EdDSA", "Ed25519"]
+    assert not {"tls_client_certificate_bound_access_tokens", "mtls_endpoint_aliases"} & OPENID.keys()
+    there = replace(offer(client()), certificates=True, mtls_url="https://mtls.example/base")
+    said = openid_document(there)
+    assert said["tls_client_certificate_bound_access_tokens"] is True
+    aliases = said["mtls_endpoint_aliases"]
+    assert aliases["token_endpoint"] == "https://mtls.example/base/token"
+    assert aliases["userinfo_endpoint"] == "https://mtls.example/base/userinfo"
+    assert aliases.keys() <= said.keys()
+    assert "userinfo_endpoint" not in oauth_document(there)["mtls_endpoint_aliases"]
+
+
+@pytest.mark.standard("RFC 9126", "§5 metadata of pushed requests")
+@pytest.mark.standard("RFC 9101", "§10.5 metadata of signed requests")
+@pytest.mark.standard("JARM", "§4 metadata of signed answers")
+@pytest.mark.standard("RFC 9396", "§10 metadata of authorization details")
+def test_how_requests_come_and_are_answered_is_said():
+    assert OPENID["request_parameter_supported"] is True
     assert OPENID["request_uri_parameter_supported"] is False
+    # Of a client that has no keys nothing can be signed, and nothing is ever fetched.
     assert refused(request="x").error.error == "request_not_supported"
-    assert refused(request_uri="x").error.error == "request_uri_not_supported"
+    assert refused(request_uri="https://app.example/x").error.error == "request_uri_not_supported"
+    assert set(OPENID["request_object_signing_alg_values_supported"]) == set(request_object.ALGORITHMS)
+    assert OPENID["authorization_signing_alg_values_supported"] == ["RS256"]
+    assert (
+        not {"require_pushed_authorization_requests", "authorization_details_types_supported"} & OPENID.keys()
+    )
+    more = replace(
+        offer(client(authorization_signed_response_alg="PS256")), pushed_only=True, detail_types=("payment",)
+    )
+    said = oauth_document(more)
+    assert said["require_pushed_authorization_requests"] is True
+    assert said["authorization_details_types_supported"] == ["payment"]
+    assert said["authorization_signing_alg_values_supported"] == ["PS256", "RS256"]
 
 
 def test_the_claims_parameter_is_read_as_the_document_says():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -25,8 +26,8 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     code, state = await look(request, client, params, "code")
     await not_replayed(services, state)
     grants.prove_code(state.grant, params, now=services.now())
-    cnf = await possession.proved(request, client)
-    return await spend(request, client, code, state, cnf)
+    cnf = await possession.proved(request, client, jkt=state.grant.dpop_jkt)
+    return await spend(request, client, params, (code, state), cnf)
 
 
 async def not_replayed(services: Services, state: GrantState) -> None:
@@ -41,12 +42,17 @@ async def not_replayed(services: Services, state: GrantState) -> None:
 
 
 async def spend(
-    request: web.Request, client: Client, code: Handle, state: GrantState, cnf: Mapping[str, str]
+    request: web.Request,
+    client: Client,
+    params: Params,
+    found: tuple[Handle, GrantState],
+    cnf: Mapping[str, str],
 ) -> dict[str, object]:
     """The token answer to a code of which everything is proved; of many who spend it, one gets this."""
     services = request.app[SERVICES]
-    store, now = services.store, services.now()
-    grant = await may_be_used(services, state, refusal=InvalidGrant, joining=True)
+    store, now, (code, state) = services.store, services.now(), found
+    whole = await may_be_used(services, state, refusal=InvalidGrant, joining=True)
+    grant = grants.as_asked(whole, params, client, services.rules.detail_types)
     token = minting.access_token(services, grant, client, grant.scopes, cnf=cnf)
     refresh = minting.refresh_token(services, grant) if grants.gives_refresh_token(grant, client) else None
     ttl = minting.longest_life(services, grant, now=now)
@@ -59,6 +65,7 @@ async def spend(
         ttl=ttl,
         refresh=minting.first(services, refresh),
         access=token.opaque,
+        bound=replace(state.grant, cnf=cnf) if cnf and refresh is not None else None,
     )
     if spent is not Spent.WON:
         raise InvalidGrant(reason="code_replayed" if spent is Spent.REPLAYED else "code_gone")

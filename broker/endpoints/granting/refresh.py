@@ -24,7 +24,8 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     if not grants.gives_refresh_token(grant, client):
         raise InvalidGrant(reason="refresh_not_allowed")
     scopes = grants.narrowed(grant, params)
-    cnf = await possession.proved(request, client)
+    grant = grants.as_asked(grant, params, client, services.rules.detail_types)
+    cnf = await possession.proved(request, client, cnf=grant.cnf)
     if state.refresh == presented.digest:  # an old one gets no further, and is no reason to ask anybody
         grant = await asked_again(services, grant)
     await sealing.ready(services, client)

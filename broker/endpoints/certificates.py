@@ -1,0 +1,104 @@
+"""Which certificate a request comes with, and whether it proves who a client app is.
+
+RFC 8705 §2 and §3; RFC 9440. Either TLS ends here, and the handshake has shown that the peer has the key; or
+it ends at a proxy that the operator names, and only that proxy is believed when it passes a certificate on.
+From anybody else the same header is what it says: a header.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from broker.certificates import Certificate, CertificateError, chain_from_header, from_header
+from broker.client_keys import Keyholder, KeysUnavailable
+from broker.endpoints import about
+from broker.jose import JoseError
+from broker.protocol.client import Client
+from broker.protocol.errors import InvalidClient, TemporarilyUnavailable
+from broker.services import SERVICES
+
+CHAIN = "Client-Cert-Chain"
+_SHOWN: web.RequestKey[Certificate | None] = web.RequestKey("certificate", Certificate)
+
+
+def shown(request: web.Request) -> Certificate | None:
+    """The certificate that this request comes with, if there is one.
+
+    Raises:
+        InvalidClient: what a trusted proxy passes on is none.
+    """
+    if _SHOWN not in request:
+        try:
+            request[_SHOWN] = _seen(request)
+        except CertificateError as error:
+            raise InvalidClient(reason=error.reason, detail=error.detail) from error
+    return request[_SHOWN]
+
+
+async def proves(request: web.Request, client: Client) -> None:
+    """That the certificate is the client's own, by the method that it is registered for.
+
+    Raises:
+        InvalidClient: there is none, or it is somebody else's.
+        TemporarilyUnavailable: its keys cannot be had now.
+    """
+    services = request.app[SERVICES]
+    certificate, now = shown(request), services.now()
+    if certificate is None:
+        raise InvalidClient(reason="certificate_missing")
+    if client.token_endpoint_auth_method == "tls_client_auth":
+        if not certificate.is_of(client):
+            raise InvalidClient(reason="certificate_of_other")
+        if not certificate.is_issued_by(services.authorities, now):
+            raise InvalidClient(reason="certificate_not_issued")
+    elif not await _is_registered(request, client, certificate):
+        raise InvalidClient(reason="certificate_of_other")
+    elif not certificate.is_valid(now):
+        raise InvalidClient(reason="certificate_expired")
+
+
+async def _is_registered(request: web.Request, client: Client, certificate: Certificate) -> bool:
+    """Whether the client's keys hold it (RFC 8705 §2.2), asked for anew where those known do not."""
+    keys, holder = request.app[SERVICES].public_keys, Keyholder.of(client)
+    try:
+        if certificate.is_among(await keys.document(holder)):
+            return True
+        return client.jwks_uri is not None and certificate.is_among(await keys.document(holder, newer=True))
+    except JoseError as error:
+        raise InvalidClient(reason=f"certificate_{error.reason}", detail=error.detail) from error
+    except KeysUnavailable as error:
+        raise TemporarilyUnavailable(reason="client_jwks_unavailable", detail=error.detail) from error
+
+
+def _seen(request: web.Request) -> Certificate | None:
+    """Where we asked for one ourselves, the handshake decides, and no header."""
+    tls = request.get_extra_info("ssl_object")
+    if isinstance(tls, ssl.SSLObject) and tls.context.verify_mode != ssl.CERT_NONE:
+        return _handshake(tls)
+    name = request.app[SERVICES].config.trusted_proxies.client_certificate_header
+    if name is None or not about.is_from_proxy(request):
+        return None
+    return _passed_on(request.headers.getall(name, []), request.headers.getall(CHAIN, []))
+
+
+def _handshake(tls: ssl.SSLObject) -> Certificate | None:
+    """What was shown to us, with the chain by which it was let through."""
+    der = tls.getpeercert(binary_form=True)
+    if der is None:
+        return None
+    chain: list[Any] = tls._sslobj.get_verified_chain()  # type: ignore[attr-defined]  # noqa: SLF001  (public in 3.13)
+    return Certificate.read(der, [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in chain[1:]])
+
+
+def _passed_on(said: Sequence[str], chain: Sequence[str]) -> Certificate | None:
+    """What a proxy that is believed passes on; what it shows us itself is its own, and no client's."""
+    found = [text for text in said if text]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise CertificateError("two_certificate_headers")
+    return Certificate.read(from_header(found[0]), chain_from_header(", ".join(chain)))
