@@ -112,7 +112,9 @@ class ConnectorReader:
             freshness=entry.freshness,
             acr=MappingProxyType(entry.acr),
             refresh=_refresh(entry),
-            offers_logout=entry.upstream_logout == "offer",
+            gives_token=entry.give_token,
+            offers_logout=entry.upstream_logout != "never",
+            logs_out_always=entry.upstream_logout == "always",
             outbound=entry.outbound,
             settings=settings,
             module=module,
@@ -131,6 +133,8 @@ class ConnectorReader:
             refused["upstream_logout"] = getattr(settings, "cannot_log_out", None)
             if not hasattr(module.Connector, "logout_url"):
                 refused["upstream_logout"] = f"nobody can be signed out at an upstream of type {entry.type}"
+        if entry.give_token and not getattr(module.Connector, "gives_token", False):
+            refused["give_token"] = f"a login at an upstream of type {entry.type} comes with no access token"
         for key, why in refused.items():
             if why is not None:
                 self._report.add((node.child(key) or node).place, (*path, key), why)

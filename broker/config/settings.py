@@ -211,6 +211,8 @@ class ConnectorConfig:
     """Whether client apps may have its own access token of a login, where their entry lets them."""
     offers_logout: bool = False
     """Whether who signs out here may end their session there too."""
+    logs_out_always: bool = False
+    """Whether they do so without being asked."""
     outbound: OwnOutbound = field(default_factory=OwnOutbound)
     settings: ConnectorSettings
     module: ModuleType

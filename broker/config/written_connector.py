@@ -193,8 +193,12 @@ class ConnectorEntry(Written):
     login; `refuse` only refuses this one refresh."""
     on_unreachable: Unreachable = "refuse"
     """When it then cannot be reached: `refuse` until it can, or `{ allow_until: 1h }`."""
-    upstream_logout: Literal["offer", "never"] = "never"
+    give_token: Switch = False
+    """`true`: the upstream's own access token of a login is kept, encrypted, and given to apps that may
+    have it (`token_exchange: { upstream_token: true }`)."""
+    upstream_logout: Literal["offer", "always", "never"] = "never"
     """`offer`: who signs out here is shown a link that ends their session there too, and comes back to
-    `/signed-out`, an address to register there."""
+    `/signed-out`, an address to register there. `always`: they go there by themselves, and from there on to
+    where the app wants them."""
     outbound: OwnOutbound = OwnOutbound()
     """How the broker speaks to it, where that is not as to the others."""

@@ -13,6 +13,7 @@ What only some upstreams can do is a separate small protocol, found with ``isins
 
     CanRefresh    asks the upstream again when a client app refreshes its tokens
     CanLogOut     says where the browser ends its session at the upstream
+    HearsLogout   is told by the upstream that a session there is over
     CanProbe      says what works and what does not, for the operator
     Asks          has no page elsewhere: the person answers on a login page of ours
     Publishes     has a document of its own for the upstream to read, such as SAML metadata
@@ -31,6 +32,7 @@ from broker.connector.abilities import (
     Connector,
     Finding,
     HandsOff,
+    HearsLogout,
     KeepsPeople,
     Published,
     Publishes,
@@ -68,12 +70,14 @@ from broker.connector.values import (
     Departure,
     Freshness,
     Json,
+    LoggedOut,
     Login,
     SignedClaims,
     UpstreamIdentity,
     UpstreamToken,
 )
 from broker.protocol.id_token import Expected, IssuerRule
+from broker.protocol.logout import ExpectedLogout
 
 __all__ = [
     "Answer",
@@ -87,15 +91,18 @@ __all__ = [
     "Departure",
     "Duration",
     "Expected",
+    "ExpectedLogout",
     "Finding",
     "Freshness",
     "HandOffs",
     "HandsOff",
+    "HearsLogout",
     "Here",
     "IssuerRule",
     "Json",
     "KeepsPeople",
     "LocalFile",
+    "LoggedOut",
     "Login",
     "Once",
     "People",

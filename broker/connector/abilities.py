@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from broker.connector.settings import Secret
-from broker.connector.values import Departure, Json, Login, UpstreamIdentity
+from broker.connector.values import Departure, Json, LoggedOut, Login, UpstreamIdentity
 
 
 @runtime_checkable
@@ -64,6 +64,20 @@ class CanLogOut(Protocol):
         """Where the browser goes for that, to come ``back`` afterwards; None where there is no such place.
 
         ``by`` is `UpstreamIdentity.logout_by` of the login, and empty where nothing was kept of it.
+        """
+        ...
+
+
+@runtime_checkable
+class HearsLogout(Protocol):
+    """An upstream that tells us by a logout token what is over there (Back-Channel Logout 1.0 §2)."""
+
+    async def logged_out(self, token: str) -> LoggedOut:
+        """What it ends, the token checked in full.
+
+        Raises:
+            UpstreamInvalid: it is not to be believed.
+            UpstreamUnavailable: it cannot be checked now.
         """
         ...
 

@@ -10,6 +10,7 @@ from broker.connector.errors import UpstreamInvalid
 from broker.connector.settings import Secret
 from broker.connector.values import Json, SignedClaims
 from broker.protocol.id_token import Expected
+from broker.protocol.logout import ExpectedLogout
 from broker.strictjson import StrictJSONError, parse
 
 
@@ -99,6 +100,17 @@ class Verify(Protocol):
 
     async def __call__(self, token: str, *, jwks_uri: str, expected: Expected) -> SignedClaims:
         """An ID Token's claims, the token checked in full.
+
+        Raises:
+            UpstreamInvalid: any check failed; ``reason`` names it.
+            UpstreamUnavailable: the keys could not be had.
+        """
+        ...
+
+    async def logout_token(self, token: str, *, jwks_uri: str, expected: ExpectedLogout) -> SignedClaims:
+        """A logout token's claims, the token checked in full (Back-Channel Logout 1.0 §2.6).
+
+        That nobody says it again is for the broker to see to.
 
         Raises:
             UpstreamInvalid: any check failed; ``reason`` names it.

@@ -66,6 +66,18 @@ class UpstreamToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedOut:
+    """What an upstream says has ended there: a session, or all that somebody has. Verified."""
+
+    issuer: str
+    jti: str
+    """Names this word of its: whoever says it again says nothing new."""
+    sid: str | None = None
+    subject: str | None = None
+    """Its ``sub``. With a ``sid``, whose session that is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamIdentity:
     """Who the upstream says this is: verified, and not yet in our own words."""
 

@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, flow, http
+from broker.endpoints import about, flow, http, signing_out
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
-from broker.pages import Forget, GrantLine, GrantsView, SignedOutView
+from broker.pages import Forget, GrantLine, GrantsView
 from broker.protocol import scopes
 from broker.protocol.client import Client
-from broker.protocol.errors import InvalidRequest, OAuthError, Shown
+from broker.protocol.errors import InvalidRequest, Shown
 from broker.protocol.flow import Consent, Session
-from broker.protocol.metadata import AUTHORIZE, SIGNED_OUT
+from broker.protocol.metadata import AUTHORIZE
 from broker.protocol.params import Params
 from broker.protocol.pkce import challenge_of
 from broker.services import SERVICES, Services
@@ -95,49 +95,7 @@ async def forget(request: web.Request) -> web.Response:
 async def sign_out(request: web.Request) -> web.Response:
     """POST /account/sign-out: end this browser's session here."""
     _, session = await _own_form(request)
-    services, jar = request.app[SERVICES], request.app[flow.JAR]
-    await services.endings.end(session.sid, "signed_out", cookie=jar.session(request))
-    services.events.emit(
-        "sign_out",
-        "ok",
-        subject=session.context.subject,
-        sid=session.sid,
-        connector=session.context.connector,
-        correlation_id=request[about.CORRELATION],
-    )
-    response = http.page(request, await _signed_out(request, session))
-    jar.drop_session(response)
-    return response
-
-
-async def _signed_out(request: web.Request, session: Session) -> SignedOutView:
-    """What goes on elsewhere, and the way to end it there too, where the operator offers that."""
-    services, connector = request.app[SERVICES], session.context.connector
-    if connector not in services.upstreams.enabled:
-        return SignedOutView()
-    upstream, url = services.upstreams[connector], None
-    try:
-        url = await upstream.logout_url(session.logout_by, services.issuer + SIGNED_OUT)
-    except OAuthError as error:  # they are signed out here all the same, and the page says what goes on there
-        services.events.emit(
-            "upstream_logout",
-            "failed",
-            reason=error.reason,
-            detail=error.detail,
-            connector=connector,
-            correlation_id=request[about.CORRELATION],
-        )
-    return SignedOutView(upstream=upstream.name, upstream_url=url)
-
-
-async def signed_out(request: web.Request) -> web.Response:
-    """GET /signed-out: back from an upstream that ended its session. Nothing of the request counts.
-
-    Anybody may send a browser here, so that somebody is signed out is said only where nobody is signed in.
-    """
-    still = await flow.current_session(request)
-    view = SignedOutView(there=True, account_url=None if still is None else request.app[SERVICES].at(ACCOUNT))
-    return http.page(request, view)
+    return await signing_out.sign_out(request, session, signing_out.Onward(), why="signed_out")
 
 
 async def _own_form(request: web.Request) -> tuple[Params, Session]:

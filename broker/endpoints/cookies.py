@@ -21,6 +21,7 @@ _SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
 _KNOWN = re.compile(r"[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43}){0,3}")
 _LANGUAGE = re.compile(r"([A-Za-z-]{2,35})(?:\.([A-Za-z-]{2,35}))?")
 _MOST_KNOWN = 4
+_LEAVING = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})")
 _YEAR = 365 * 86400
 _COOKIES: web.RequestKey[Mapping[str, str]] = web.RequestKey("cookies", Mapping)
 
@@ -112,6 +113,21 @@ class Jar:
     def drop_session(self, response: web.StreamResponse) -> None:
         """The session is over."""
         self._set(response, "session", "", 0)
+
+    # ── a sign-out on its way back from an upstream ────────────────────────────────────────────
+
+    def leaving(self, request: web.Request) -> Flow | None:
+        """The sign-out that goes on when this browser comes back, if there is one."""
+        match = _LEAVING.fullmatch(_sent(request).get(self.prefix + "leaving", ""))
+        return Flow(match[1], match[2]) if match else None
+
+    def set_leaving(self, response: web.StreamResponse, flow: Flow, *, ttl: int) -> None:
+        """What comes back from an upstream's logout need not say anything: the browser knows."""
+        self._set(response, "leaving", f"{flow.id}.{flow.secret}", ttl)
+
+    def drop_leaving(self, response: web.StreamResponse) -> None:
+        """It has gone on."""
+        self._set(response, "leaving", "", 0)
 
     # ── the choice made last ──────────────────────────────────────────────────────────────────
 

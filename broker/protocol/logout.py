@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from broker.protocol.client import Client
 from broker.protocol.id_token import IdTokenRefused, IssuerRule, check_audience, check_issuer, instant
+from broker.protocol.params import Params
 
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 """The one member of ``events`` that makes a token a logout token."""
@@ -48,6 +49,48 @@ def read_hint(claims: Mapping[str, Any] | None, *, issuer: str, client_id: str |
     if not (audience and subject and sid) or client_id not in (None, audience):
         return None
     return Hint(client_id=audience, subject=subject, sid=sid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogoutRequest:
+    """What a client app asks with a sign-out (RP-Initiated §2); all of it may be absent."""
+
+    hint: Hint | None = None
+    """A good ``id_token_hint``: with the session that it names, it proves the wish."""
+    client_id: str | None = None
+    """Which app this is from, as far as that may count: None after a hint that is no good."""
+    post_logout_redirect_uri: str | None = None
+    """As it was sent; whether anybody goes there is for `way_back` to say, when the time has come."""
+    state: str | None = None
+    ui_locales: tuple[str, ...] = ()
+
+
+def read_request(params: Params, claims: Mapping[str, Any] | None, *, issuer: str) -> LogoutRequest:
+    """The request, in which ``claims`` are those of the hint, if one of our keys signed it.
+
+    A hint that is no good takes the ``client_id`` beside it along: who sends one is not who they say.
+    """
+    client_id = params.get("client_id")
+    hint = read_hint(claims, issuer=issuer, client_id=client_id)
+    if hint is not None:
+        client_id = hint.client_id
+    elif params.get("id_token_hint") is not None:
+        client_id = None
+    state = params.get("state")
+    return LogoutRequest(
+        hint=hint,
+        client_id=client_id,
+        post_logout_redirect_uri=params.get("post_logout_redirect_uri"),
+        state=None if state is None or len(state) > LONGEST_STATE else state,
+        ui_locales=tuple((params.get("ui_locales") or "").split()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingLogout:
+    """A sign-out that waits: for a GET of ours, for an answer, or for the way back from upstream."""
+
+    asked: LogoutRequest
 
 
 def way_back(client: Client | None, uri: str | None, state: str | None) -> str | None:

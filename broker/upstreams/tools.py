@@ -35,9 +35,12 @@ from broker.jose import (
     sign_with_secret,
 )
 from broker.protocol.id_token import IdTokenRefused, check_id_token
+from broker.protocol.logout import ExpectedLogout, check_logout_token
 
 ID_TOKEN_TYPES = frozenset({ABSENT, "jwt"})
 """An access token or logout token says so in ``typ``, and is no ID Token (RFC 8725 §3.11)."""
+LOGOUT_TOKEN_TYPES = ID_TOKEN_TYPES | {"logout+jwt"}
+"""Many upstreams type theirs as nothing or JWT; its ``events`` tell it apart (Back-Channel Logout §2.4)."""
 ASSERTION_LIFETIME = 60
 
 
@@ -55,6 +58,15 @@ class Verifier:
             check_id_token(signed.claims, expected, alg=signed.alg, now=self._now())
         except IdTokenRefused as error:
             raise UpstreamInvalid(f"id_token_{error.reason}", error.detail) from error
+        return SignedClaims(signed.claims)
+
+    async def logout_token(self, token: str, *, jwks_uri: str, expected: ExpectedLogout) -> SignedClaims:
+        """A logout token's claims, the token checked in full."""
+        signed = await self._signed(token, jwks_uri, expected.algorithms, LOGOUT_TOKEN_TYPES)
+        try:
+            check_logout_token(signed.claims, expected, now=self._now())
+        except IdTokenRefused as error:
+            raise UpstreamInvalid(f"logout_token_{error.reason}", error.detail) from error
         return SignedClaims(signed.claims)
 
     async def signed(

@@ -14,16 +14,14 @@ from typing import Any, TypeVar
 from broker.config import ConnectorConfig
 from broker.connector import (
     Asks,
-    CanLogOut,
-    CanProbe,
     CanRefresh,
     Connector,
     Departure,
     Finding,
     HandsOff,
+    LoggedOut,
     Login,
     Published,
-    Publishes,
     Question,
     Secret,
     Tools,
@@ -40,7 +38,7 @@ from broker.protocol.asking import UpstreamRefresh
 from broker.protocol.claims_request import essential_acr
 from broker.protocol.errors import OAuthError, ServerError, TemporarilyUnavailable
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
-from broker.upstreams import checked
+from broker.upstreams import checked, ending, telling
 from broker.upstreams.answers import as_protocol_error
 from broker.upstreams.enough import good_enough
 from broker.upstreams.passing import Started, login_for
@@ -157,7 +155,7 @@ class Upstream:
         Raises:
             OAuthError: it cannot be made.
         """
-        return await self._isolated(self._published())
+        return await self._isolated(telling.published(self._connector))
 
     def onward(self, answer: Mapping[str, str]) -> str | None:
         """Where a browser goes whose answer nobody asked for; None when that is not wanted."""
@@ -168,6 +166,11 @@ class Upstream:
     def refresh_rule(self) -> UpstreamRefresh:
         """When it is asked again, as the operator decided."""
         return self._config.refresh
+
+    @property
+    def gives_token(self) -> bool:
+        """Whether client apps may have its own access token of a login, as the operator decided."""
+        return self._config.gives_token
 
     @property
     def patience(self) -> float:
@@ -194,6 +197,11 @@ class Upstream:
         """Whether people may end their session there too, as the operator decided."""
         return self._config.offers_logout
 
+    @property
+    def logs_out_always(self) -> bool:
+        """Whether they do so by themselves."""
+        return self._config.logs_out_always
+
     async def logout_url(self, by: Mapping[str, str], back: str) -> str | None:
         """Where the browser ends its session there and then comes ``back``; None where there is no such way.
 
@@ -201,7 +209,15 @@ class Upstream:
             OAuthError: that cannot be told now.
         """
         is_there = self.offers_logout and not self.is_left_alone
-        return await self._isolated(self._logout_url(by, back)) if is_there else None
+        return await self._isolated(ending.url(self._connector, by, back)) if is_there else None
+
+    async def logged_out(self, token: str) -> LoggedOut:
+        """What a logout token of its own ends, the token checked in full.
+
+        Raises:
+            OAuthError: it is not to be believed, or cannot be checked now.
+        """
+        return await self._isolated(ending.named(self._connector, token))
 
     async def ping(self) -> None:
         """Whether it could serve a login now.
@@ -214,7 +230,7 @@ class Upstream:
     async def probe(self) -> Sequence[Finding]:
         """What works and what does not, for the operator; for most upstreams more than `ping` can tell."""
         try:
-            return await self._isolated(self._probe())
+            return await self._isolated(telling.probed(self._connector))
         except OAuthError as error:
             detail = f"{error.reason}: {error.detail}" if error.detail else error.reason
             return [Finding(what="upstream", good=False, detail=detail)]
@@ -273,25 +289,8 @@ class Upstream:
         finally:
             into.update(checked.keep(own))
 
-    async def _logout_url(self, by: Mapping[str, str], back: str) -> str | None:
-        connector = self._connector
-        return (
-            checked.logout(await connector.logout_url(by, back)) if isinstance(connector, CanLogOut) else None
-        )
-
-    async def _published(self) -> Published | None:
-        connector = self._connector
-        # Its keys may be loaded for it, which takes longer than others should wait.
-        return await asyncio.to_thread(connector.published) if isinstance(connector, Publishes) else None
-
     async def _ping(self) -> None:
         await self._connector.ping()
-
-    async def _probe(self) -> Sequence[Finding]:
-        if isinstance(self._connector, CanProbe):
-            return await self._connector.probe()
-        await self._connector.ping()
-        return [Finding(what="upstream", good=True, detail="it answers")]
 
     async def _is_there(self) -> None:
         """That it is not known to be away. The one who comes when it is time asks, and waits for the answer.
