@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import about, choosing, flow, http
-from broker.protocol import authorize
+from broker.endpoints import about, choosing, flow, http, requests
 from broker.protocol.errors import Shown
 from broker.protocol.flow import AuthorizeRequest
 from broker.services import SERVICES
@@ -16,9 +15,7 @@ from broker.services import SERVICES
 
 async def handle(request: web.Request) -> web.Response:
     """GET and POST /authorize."""
-    services, params = request.app[SERVICES], await http.read_params(request)
-    client = await services.clients.find(params.get("client_id") or "")
-    asked = authorize.validate(params, client, services.rules, request[about.CORRELATION])
+    asked = await requests.read(request, await http.read_params(request))
     with flow.told_to(asked):
         if request.method == "POST":
             # A POST from another site brings no Lax cookie; a GET of our own does.

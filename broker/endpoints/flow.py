@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, choosing, cookies, device_answers, explaining, http
+from broker.endpoints import about, choosing, cookies, device_answers, explaining, http, issuing
 from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
@@ -37,7 +37,6 @@ from broker.protocol.flow import (
     AuthenticationContext,
     AuthorizeRequest,
     Consent,
-    Grant,
     PendingConsent,
     PendingLogin,
     PendingRequest,
@@ -51,7 +50,6 @@ from broker.upstreams import Started
 
 ACCOUNT = metadata.ACCOUNT
 CONTINUE, CONSENT, NOT_YOU = choosing.CONTINUE, "/consent", "/not-you"
-_AN_HOUR = 3600
 JAR = cookies.JAR
 
 
@@ -109,11 +107,6 @@ def told_to(asked: AuthorizeRequest) -> Iterator[None]:
             raise
         except Exception as error:
             raise ServerError(reason=type(error).__name__, detail=traced(error)) from error
-
-
-def longest_token_life(services: Services) -> int:
-    """For how many seconds a session's end is remembered: a code may still become a token, and that live."""
-    return services.config.lifetimes.code + services.config.lifetimes.access_token
 
 
 async def current_session(request: web.Request) -> Session | None:
@@ -292,8 +285,9 @@ async def issue(
     services = request.app[SERVICES]
     store = services.store
     if stands_on is not None:
-        await used(services, who.context.subject, stands_on)
-    grant = grant_for(services, asked, who, granted, stands_on)
+        await issuing.used(services, who.context.subject, stands_on)
+    await issuing.answered_once(services, asked)
+    grant = issuing.grant_for(services, asked, who.context, who.sid, granted, stands_on)
     if asked.device is not None:
         client = await client_of(services, asked)
         return await device_answers.allowed(request, asked.device, client, grant)
@@ -311,47 +305,3 @@ async def issue(
         correlation_id=asked.correlation_id,
     )
     return await http.at_client(request, asked.reply_to.code(code.text))
-
-
-async def used(services: Services, subject: str, stands_on: Consent) -> None:
-    """Note that a consent was used, to the hour: the account page says so, and not every login writes."""
-    now = services.now()
-    if now - stands_on.last_used < _AN_HOUR:
-        return
-
-    def noted(before: Consent | None) -> Consent | None:
-        return replace(before, last_used=now) if before is not None else None
-
-    ttl = stands_on.expires_at - now
-    await services.store.change_consent(subject, stands_on.client_id, noted, ttl)
-
-
-def grant_for(
-    services: Services,
-    asked: AuthorizeRequest,
-    who: SignedIn,
-    granted: Sequence[str],
-    stands_on: Consent | None,
-) -> Grant:
-    """What the code will stand for."""
-    now = services.now()
-    scopes = tuple(name for name in asked.scopes if name == "openid" or name in granted)
-    return Grant(
-        id=handles.grant_id(services.chance(handles.GRANT_BYTES)),
-        client_id=asked.client_id,
-        redirect_uri=asked.reply_to.redirect_uri,
-        code_challenge=asked.code_challenge,
-        nonce=asked.nonce,
-        scopes=scopes,
-        covered=tuple(granted),
-        claims=asked.claims,
-        context=who.context,
-        sid=who.sid,
-        consent_id=stands_on.id if stands_on is not None else None,
-        issued_at=now,
-        resources=asked.resources,
-        authorization_details=asked.authorization_details,
-        dpop_jkt=asked.dpop_jkt,
-        code_expires_at=now + services.config.lifetimes.code,
-        correlation_id=asked.correlation_id,
-    )

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from broker.endpoints import sealing
 from broker.protocol import handles, tokens
+from broker.protocol import resources as indicators
 from broker.protocol.client import DEVICE_CODE, Client, GrantType
 from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
@@ -94,31 +95,42 @@ def access_token(
         no_later: when it ends at the latest, in seconds since the epoch.
         exchanged: what else is said of it where another token was exchanged for it.
     """
-    now = int(services.now())
+    now, targets = int(services.now()), grant.resources if resources is None else resources
+    kind, alg = indicators.form(targets, client, services.rules.resources)
     lives = int(min(services.config.lifetimes.access_token, no_later - now))
     named = urlsafe_b64encode(services.chance(_JTI_BYTES)).decode()
     token = tokens.AccessToken(
         grant_id=grant.id,
         jti=f"{grant.id}.{named}",
-        scopes=scopes,
-        audience=tokens.audience(
-            client, services.issuer, grant.resources if resources is None else resources
-        ),
+        scopes=indicators.understood(scopes, targets, services.rules.resources, services.scopes),
+        audience=tokens.audience(client, services.issuer, targets),
         issued_at=now,
         expires_at=now + lives,
         client_id=client.client_id,
         subject=services.sub(grant.context, client),
         actor=exchanged.actor if exchanged is not None else None,
         cnf=cnf,
+        # What a person allowed one app to do, no other does by a token that it exchanged.
+        authorization_details=grant.authorization_details if exchanged is None else (),
     )
-    if client.access_token_format == "jwt" or (exchanged is not None and exchanged.as_jwt):
+    if kind == "jwt" or (exchanged is not None and exchanged.as_jwt):
         claims = tokens.access_token(token, grant, services.scopes, issuer=services.issuer)
-        text = services.keys.sign(client.access_token_signing_alg, claims, typ="at+jwt")
+        text = services.keys.sign(alg, claims, typ="at+jwt")
         return Issued(text=text, token=token, opaque=None)
     chance, key = services.chance(handles.SECRET_BYTES), services.store.handle_keys[0]
     handle = handles.mint("access", grant.id, chance, key)
     opaque = OpaqueAccess(handle=handle, token=token)
     return Issued(text=handle.text, token=token, opaque=opaque)
+
+
+def bare(token: Issued) -> dict[str, object]:
+    """What is said of an access token in any answer (RFC 6749 §5.1)."""
+    return {
+        "access_token": token.text,
+        "token_type": "DPoP" if "jkt" in token.token.cnf else "Bearer",  # RFC 9449 §5
+        "expires_in": token.token.expires_at - token.token.issued_at,
+        "scope": " ".join(token.token.scopes),
+    }
 
 
 async def answer(
@@ -131,14 +143,9 @@ async def answer(
     nonce: str | None,
 ) -> dict[str, object]:
     """The successful token response (RFC 6749 §5.1, Core §3.1.3.3)."""
-    body: dict[str, object] = {
-        "access_token": token.text,
-        "token_type": "DPoP" if "jkt" in token.token.cnf else "Bearer",  # RFC 9449 §5
-        "expires_in": token.token.expires_at - token.token.issued_at,
-        "scope": " ".join(token.token.scopes),
-    }
-    if grant.authorization_details:  # RFC 9396 §7
-        body["authorization_details"] = list(grant.authorization_details)
+    body = bare(token)
+    if token.token.authorization_details:  # RFC 9396 §7
+        body["authorization_details"] = list(token.token.authorization_details)
     if refresh is not None:
         body["refresh_token"] = refresh
     if "openid" in grant.scopes and grant.grant_type in _WITH_ID_TOKEN:

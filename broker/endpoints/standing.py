@@ -10,7 +10,7 @@ from dataclasses import replace
 from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
-from broker.protocol import grants, policy
+from broker.protocol import authorization_details, grants, policy, resources
 from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied, InvalidGrant, InvalidToken
 from broker.protocol.flow import Grant
@@ -24,10 +24,12 @@ async def may_be_used(
     *,
     refusal: type[InvalidGrant | InvalidToken],
     joining: bool = False,
+    holder: Client | None = None,
 ) -> Grant:
     """The grant as it may be used now: the one policy, with what it needs to know.
 
     ``joining`` is for the first tokens of a grant: from then on the client app is one of its session's.
+    ``holder`` is who else sees the person by a token that was exchanged.
 
     Raises:
         InvalidGrant, InvalidToken: as ``refusal`` says; the reason goes to the log.
@@ -41,6 +43,7 @@ async def may_be_used(
         now=services.now(),
         client=client,
         connectors=services.upstreams.enabled,
+        assertion_issuers=services.config.assertion_issuers,
         consent=consent,
         session_ended=await _session_ended(services, grant, client if joining else None),
         revoked=state.revoked or await is_over(services, grant.context, grant.issued_at),
@@ -52,11 +55,26 @@ async def may_be_used(
     if context is None:
         raise refusal(reason="upstream_denied")
     try:
-        context = for_client(services, context, client)
+        context = for_client(services, context, holder or client)
     except AccessDenied as error:
         raise refusal(reason=error.reason, detail=error.detail) from error
     heard = grant if context is grant.context else replace(grant, context=context)
-    return grants.as_assigned(heard, client, services.scopes)
+    kept = grants.as_assigned(heard, client, services.scopes)
+    return _as_allowed(services, kept, client, refusal)
+
+
+def _as_allowed(
+    services: Services, grant: Grant, client: Client, refusal: type[InvalidGrant | InvalidToken]
+) -> Grant:
+    """The grant without the APIs and details that the client may not ask for any more."""
+    if not grant.resources and not grant.authorization_details:
+        return grant
+    rules = services.rules
+    targets = resources.still_allowed(grant.resources, client, rules.resources)
+    if grant.resources and not targets:  # without any it would be for another API than was asked
+        raise refusal(reason="resource_gone")
+    details = authorization_details.still_allowed(grant.authorization_details, client, rules.detail_types)
+    return replace(grant, resources=targets, authorization_details=details)
 
 
 async def _session_ended(services: Services, grant: Grant, joins: Client | None) -> bool:

@@ -65,6 +65,12 @@ class InWords:
     facts: tuple[tuple[str, str], ...]
     """What the sentence does not say: each field by its name."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The sentence and the facts, a line each."""
+        sentence = (self.sentence,) if self.sentence else ()
+        return (*sentence, *(f"{name}: {text}" for name, text in self.facts))
+
 
 def read(text: str | None, client: Client, types: Mapping[str, DetailType]) -> tuple[Detail, ...]:
     """What the parameter asks for; nothing when it is absent.

@@ -1,17 +1,19 @@
 """The authentication request, validated: a ladder whose first two rungs answer on our own page.
 
-OpenID Connect Core §3.1.2.1 and §3.1.2.2; RFC 6749 §4.1.1; RFC 9700 §2.1. Client and redirect_uri come
-first; only what they prove (`ReplyTo`) lets the client app hear of anything after them.
+OpenID Connect Core §3.1.2.1 and §3.1.2.2; RFC 6749 §4.1.1; RFC 9700 §2.1; RFC 9126 §5; RFC 9101 §10.5; RFC
+8707 §2.1; RFC 9396 §2; RFC 9449 §10. Client and redirect_uri come first; only what they prove (`ReplyTo`)
+lets the client app hear of anything after them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
-from broker.protocol import claims_request, pkce, redirects, scopes
+from broker.protocol import authorization_details, claims_request, dpop, pkce, redirects, resources, scopes
+from broker.protocol.authorization_details import DetailType
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.errors import (
     AccessDenied,
@@ -25,6 +27,7 @@ from broker.protocol.errors import (
 from broker.protocol.flow import AuthorizeRequest, Prompt
 from broker.protocol.params import Params
 from broker.protocol.reply import ReplyTo, ResponseMode
+from broker.protocol.resources import Resource
 
 _PROMPTS = frozenset(get_args(Prompt))
 _MODES = frozenset(get_args(ResponseMode))
@@ -53,10 +56,28 @@ class Rules:
     connectors: Collection[str]
     """The enabled ones."""
     read_hint: ReadHint
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    """The APIs that tokens may be asked for."""
+    detail_types: Mapping[str, DetailType] = field(default_factory=dict)
+    """The types of authorization details."""
+    pushed_only: bool = False
+    """Whether no client may send a request but by pushing it (RFC 9126 §5)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """How a request came to us."""
+
+    pushed: str = ""
+    """The reference that it was pushed under (RFC 9126 §2.2); empty where it was not."""
+    pushing: bool = False
+    """Whether it is being pushed right now."""
+    signed: bool = False
+    """Whether its client app signed it (RFC 9101)."""
 
 
 def validate(
-    params: Params, known: Client | None, rules: Rules, correlation_id: str = ""
+    params: Params, known: Client | None, rules: Rules, correlation_id: str = "", *, came: Came = Came()
 ) -> AuthorizeRequest:
     """The request, valid.
 
@@ -65,21 +86,27 @@ def validate(
         known: the client app that ``client_id`` names, if there is one.
         rules: what requests are held against.
         correlation_id: names its login in the log from here on.
+        came: whether it was pushed, and signed.
 
     Raises:
         Shown: client or redirect_uri are not to be trusted, so nobody is redirected.
         AnsweredAtClient: anything else is wrong.
     """
     client = _client(known)
-    reply_to = _reply_to(params, client, rules.issuer)
-    with reply_to.hears_errors():  # RFC 6749 §4.1.2.1: from here on the client app is told
+    told = reply_to(params, client, rules.issuer)
+    with told.hears_errors():  # RFC 6749 §4.1.2.1: from here on the client app is told
         params.without_repeats()
         _nothing_too_long(params)
         _state_is_printable(params)
         _no_request_object(params)
+        _as_it_must_come(client, rules, came)
         _response_type_is_code(params)
         _response_mode_is_known(params)
-        asked_scopes = scopes.allowed(scopes.split(params.get("scope") or ""), client, rules.scopes)
+        _answer_is_signed(params, client)
+        targets = resources.asked(params.all("resource"), client, rules.resources)
+        asked_scopes = _scopes(params, client, rules, targets)
+        details = authorization_details.read(params.get("authorization_details"), client, rules.detail_types)
+        dpop_jkt = dpop.named_key(params.get("dpop_jkt"))
         code_challenge = pkce.read_challenge(params, required=client.require_pkce or client.is_public)
         prompt = _prompt(params)
         max_age = _max_age(params)
@@ -88,7 +115,7 @@ def validate(
         subject, hint_is_good = _id_token_hint(params, client, rules)
     return AuthorizeRequest(
         client_id=client.client_id,
-        reply_to=reply_to,
+        reply_to=told,
         scopes=asked_scopes,
         nonce=params.get("nonce"),
         code_challenge=code_challenge,
@@ -102,6 +129,10 @@ def validate(
         subject=subject,
         session_may_answer=hint_is_good,
         correlation_id=correlation_id,
+        resources=targets,
+        authorization_details=details,
+        dpop_jkt=dpop_jkt,
+        pushed=came.pushed,
     )
 
 
@@ -111,7 +142,12 @@ def _client(client: Client | None) -> Client:
     return client
 
 
-def _reply_to(params: Params, client: Client, issuer: str) -> ReplyTo:
+def reply_to(params: Params, client: Client, issuer: str) -> ReplyTo:
+    """Where the client app may be answered, and how.
+
+    Raises:
+        Shown: the redirect_uri is missing or not registered.
+    """
     redirect_uri = params.get("redirect_uri")  # Core §3.1.2.1 makes it required
     if redirect_uri is None or not redirects.is_registered(redirect_uri, client):
         raise Shown("redirect_uri_unregistered", detail=f"client {client.client_id}")
@@ -120,7 +156,7 @@ def _reply_to(params: Params, client: Client, issuer: str) -> ReplyTo:
         client_id=client.client_id,
         redirect_uri=redirect_uri,
         # A mode that cannot be had is told in the default one of the code flow.
-        response_mode=cast("ResponseMode", mode) if _mode_fits(mode, redirect_uri) else "query",
+        response_mode=_mode(mode, client) if _mode_fits(mode, redirect_uri) else _default_mode(client),
         state=state if state is not None and _can_be_told(state) else None,
         issuer=issuer,
     )
@@ -151,6 +187,15 @@ def _no_request_object(params: Params) -> None:  # Core §3.1.2.6, §6
         raise RegistrationNotSupported
 
 
+def _as_it_must_come(client: Client, rules: Rules, came: Came) -> None:
+    """That it was pushed and signed, where it must be (RFC 9126 §5 and §6, RFC 9101 §10.5)."""
+    must_push = rules.pushed_only or client.require_pushed_authorization_requests
+    if must_push and not (came.pushed or came.pushing):
+        raise InvalidRequest("The request must be pushed first.", reason="not_pushed")
+    if client.require_signed_request_object and not came.signed:
+        raise InvalidRequest("The request must be signed.", reason="not_signed")
+
+
 def _response_type_is_code(params: Params) -> None:
     response_type = params.require("response_type")
     if response_type != "code":  # RFC 9700 §2.1.2: no token ever passes through the browser
@@ -165,7 +210,46 @@ def _response_mode_is_known(params: Params) -> None:
 
 def _mode_fits(mode: str | None, redirect_uri: str) -> bool:
     """Whether we have the mode and can answer there by it: no form is posted to an app's own scheme."""
-    return mode == "query" or (mode in _MODES and redirect_uri.startswith(("https://", "http://")))
+    if mode in ("query", "query.jwt", "jwt"):
+        return True
+    return mode in _MODES and redirect_uri.startswith(("https://", "http://"))
+
+
+def _mode(mode: str | None, client: Client) -> ResponseMode:
+    """``jwt`` stands for the signed form of what a code is answered by (JARM §2.3.4)."""
+    if mode == "jwt" or (_needs_signed_answers(client) and not _is_signed(mode)):
+        return "query.jwt"
+    return cast("ResponseMode", mode)
+
+
+def _default_mode(client: Client) -> ResponseMode:
+    """How a client hears us that asks for no mode that it can have."""
+    return "query.jwt" if _needs_signed_answers(client) else "query"
+
+
+def _answer_is_signed(params: Params, client: Client) -> None:
+    if _needs_signed_answers(client) and not _is_signed(params.get("response_mode")):
+        raise InvalidRequest("response_mode must be jwt.", reason="response_mode_unsigned")
+
+
+def _needs_signed_answers(client: Client) -> bool:
+    return client.profile == "fapi2_message_signing"  # FAPI 2.0 Message Signing §5.4
+
+
+def _is_signed(mode: str | None) -> bool:
+    return mode is not None and mode.endswith("jwt")
+
+
+def _scopes(params: Params, client: Client, rules: Rules, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """What may be asked, less what none of the targets understands; the token answer tells the difference.
+
+    Without any scope a request for authorization details is complete (RFC 9396 §3).
+    """
+    text = params.get("scope") or ""
+    if not text and params.get("authorization_details") is not None:
+        return ()
+    found = scopes.allowed(scopes.split(text), client, rules.scopes)
+    return resources.cut(found, targets, rules.resources, rules.scopes)
 
 
 def _prompt(params: Params) -> frozenset[Prompt]:

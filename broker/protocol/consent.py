@@ -105,4 +105,5 @@ def remember(
         refused=tuple(dict.fromkeys(said_no)),
         last_used=fresh.last_used,
         expires_at=fresh.expires_at,
+        words={**kept.words, **fresh.words},
     )

@@ -84,6 +84,8 @@ class AuthorizeRequest:
     """What is asked beyond scopes (RFC 9396 §2), each of a declared type."""
     dpop_jkt: str | None = None
     """The key that must prove itself when the code is redeemed (RFC 9449 §10)."""
+    pushed: str = field(default="", repr=False)
+    """The reference that it was pushed under (RFC 9126 §2.2), good for one answer; empty where it was not."""
     device: ForDevice | None = None
     """The device that a person signs in for; None where an app asks for its own browser."""
 
@@ -148,6 +150,16 @@ class AuthenticationContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldToken:
+    """The upstream's own access token of a login."""
+
+    access_token: str = field(repr=False)
+    expires_at: int | None = None
+    """None where the upstream did not say."""
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """What is kept of a login so that its upstream can be asked again. Whatever stands on it ends with it."""
 
@@ -159,6 +171,8 @@ class Held:
     """When that was."""
     refused: bool = False
     """Whether it has said no since, where that does not end everything."""
+    token: HeldToken | None = field(default=None, repr=False)
+    """Its own access token, where the operator lets client apps have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +203,15 @@ class PendingConsent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Worded:
+    """In which words a person was asked about a scope, and when they answered."""
+
+    sentence: str
+    language: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """What a person allowed a client app. A grant that stands on it dies with it."""
 
@@ -199,6 +222,8 @@ class Consent:
     since: float
     last_used: float
     expires_at: float
+    words: Mapping[str, Worded] = field(default_factory=dict)
+    """Scope → how it was asked about; for receipts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from broker.protocol import pkce, scopes
+from broker.protocol import authorization_details, pkce, resources, scopes
+from broker.protocol.authorization_details import DetailType
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.errors import InvalidGrant, InvalidScope, UnauthorizedClient
 from broker.protocol.flow import Grant
@@ -70,6 +71,21 @@ def narrowed(grant: Grant, params: Params) -> tuple[str, ...]:
     if not set(asked) <= set(grant.scopes):
         raise InvalidScope("More scope is asked than was granted.", reason="scope_widened")
     return asked or grant.scopes
+
+
+def as_asked(grant: Grant, params: Params, client: Client, types: Mapping[str, DetailType]) -> Grant:
+    """What of the grant one token is for: fewer APIs and details where fewer are named.
+
+    Raises:
+        InvalidTarget: an API is named that was not granted (RFC 8707 §2.2).
+        InvalidAuthorizationDetails: more is asked than was granted (RFC 9396 §6).
+    """
+    targets = resources.narrowed(grant.resources, params.all("resource"))
+    asked = authorization_details.read(params.get("authorization_details"), client, types)
+    details = authorization_details.narrowed(grant.authorization_details, asked)
+    if (targets, details) == (grant.resources, grant.authorization_details):
+        return grant
+    return replace(grant, resources=targets, authorization_details=details)
 
 
 def gives_refresh_token(grant: Grant, client: Client) -> bool:

@@ -5,9 +5,10 @@ A refusal is `InvalidGrant` or `InvalidToken` to whoever asks; the reason is for
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
+from broker.protocol.assertion_grants import PREFIX, AssertionIssuer
 from broker.protocol.client import Client
 from broker.protocol.flow import Consent, Grant
 from broker.protocol.redirects import is_registered
@@ -22,6 +23,8 @@ class Circumstances:
     client: Client | None
     connectors: Collection[str]
     """The enabled ones."""
+    assertion_issuers: Mapping[str, AssertionIssuer] = field(default_factory=dict)
+    """Whose assertions are taken for a grant."""
     consent: Consent | None
     """The one remembered now; None where there is none."""
     session_ended: bool
@@ -33,8 +36,12 @@ def objection(grant: Grant, now_is: Circumstances) -> str | None:
     client = now_is.client
     if client is None or not client.enabled:
         return "client_gone"
+    if grant.issued_at < client.grants_since:
+        return "registration_changed"
     if grant.redirect_uri is not None and not is_registered(grant.redirect_uri, client):
         return "redirect_uri_gone"
+    if grant.redirect_uri is None and grant.grant_type not in client.grant_types:
+        return "grant_type_gone"  # nobody was asked: the entry alone allowed it
     lacking = _connector_lacking(grant.context.connector, client, now_is)
     if lacking is not None:
         return lacking
@@ -48,10 +55,28 @@ def objection(grant: Grant, now_is: Circumstances) -> str | None:
     return "session_ended" if now_is.session_ended and not outlives else None
 
 
+def holder_objection(grant: Grant, holder: Client | None) -> str | None:
+    """Why a token of ``grant`` may not be used by who exchanged another for it; None when it may."""
+    if holder is None or not holder.enabled:
+        return "holder_gone"
+    if holder.token_exchange is None:
+        return "exchange_not_allowed"
+    connector = grant.context.connector
+    came_by_one = bool(connector) and not connector.startswith(PREFIX)
+    if came_by_one and holder.connectors is not None and connector not in holder.connectors:
+        return "connector_not_allowed"
+    return None
+
+
 def _connector_lacking(connector: str, client: Client, now_is: Circumstances) -> str | None:
     """What is wrong with where they signed in; None when nothing is, or nobody did."""
     if not connector:
         return None
+    if connector.startswith(PREFIX):
+        entry = now_is.assertion_issuers.get(connector.removeprefix(PREFIX))
+        if entry is None:
+            return "assertion_issuer_gone"
+        return None if client.client_id in entry.clients else "assertion_not_for_client"
     if connector not in now_is.connectors:
         return "connector_gone"
     if client.connectors is not None and connector not in client.connectors:
@@ -63,7 +88,8 @@ def _consent_lacking(grant: Grant, client: Client, now_is: Circumstances) -> str
     """What is wrong with the consent that ``grant`` stands on; None when nothing is."""
     if grant.consent_id is None:
         # It was given on trust, which the operator may have taken back.
-        return "consent_missing" if grant.covered and not client.trusted else None
+        given = bool(grant.covered or (grant.authorization_details and grant.sid))
+        return "consent_missing" if given and not client.trusted else None
     consent = now_is.consent
     if consent is None or consent.id != grant.consent_id:
         return "consent_withdrawn"

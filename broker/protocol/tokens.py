@@ -42,6 +42,8 @@ class AccessToken:
     """Who acts for the subject, as the ``act`` claim says it (RFC 8693 §4.1)."""
     cnf: Mapping[str, str] = field(default_factory=dict)
     """The key that whoever presents it must have (RFC 7800 §3.1), as ``jkt`` or ``x5t#S256``; or nothing."""
+    authorization_details: tuple[Mapping[str, Any], ...] = ()
+    """What it is good for beyond scopes (RFC 9396 §7)."""
 
     def holder(self, grant: Grant) -> str:
         """The client app that it was given to."""
@@ -149,8 +151,8 @@ def access_token(
         said["cnf"] = dict(token.cnf)
     if token.actor is not None:
         said["act"] = token.actor
-    if grant.authorization_details and holder == grant.client_id:
-        said["authorization_details"] = list(grant.authorization_details)
+    if token.authorization_details:  # RFC 9396 §9.1, §9.2
+        said["authorization_details"] = list(token.authorization_details)
     return said | _authentication(grant.context)
 
 

@@ -40,7 +40,7 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     about.of_grant(request, state.grant)
     await not_replayed(services, state)
     cnf = await possession.proved(request, client)
-    return await spend(request, client, code, state, cnf)
+    return await spend(request, client, params, (code, state), cnf)
 
 
 def _agreed(standing: Polled, now: float) -> str:

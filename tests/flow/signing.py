@@ -1,0 +1,69 @@
+"""Client apps with keys of their own: what they sign, and the entries that they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from broker.jose import SigningKey, sign
+from tests.flow.broker import CALLBACK, CHALLENGE, Broker
+
+REQUEST_TYP = "oauth-authz-req+jwt"
+
+
+@cache
+def key(alg: str = "ES256", name: str = "") -> SigningKey:
+    """A key of the client app's; another one for another name."""
+    return SigningKey.generate(alg)
+
+
+def jwks(*keys: SigningKey) -> dict[str, Any]:
+    return {"keys": [one.public_jwk() for one in keys or (key(),)]}
+
+
+def written_jwks(folder: Path, *keys: SigningKey) -> str:
+    """The file of a client's keys, as an entry names it."""
+    path = folder / "client-jwks.json"
+    path.write_bytes(msgspec.json.encode(jwks(*keys)))
+    return str(path)
+
+
+def asked(client_id: str = "billing", **changes: Any) -> dict[str, Any]:
+    """The members of a good request."""
+    members = {
+        "client_id": client_id,
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "scope": "openid profile email",
+        "state": "state-of-the-client",
+        "nonce": "nonce-of-the-client",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    } | changes
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def request_object(
+    broker: Broker,
+    members: Mapping[str, Any],
+    *,
+    by: SigningKey | None = None,
+    typ: str = REQUEST_TYP,
+    **changes: Any,
+) -> str:
+    """A signed request."""
+    now = int(time.time() + broker.clock.offset)
+    claims = {
+        "iss": members.get("client_id"),
+        "aud": broker.issuer,
+        "iat": now,
+        "nbf": now,
+        "exp": now + 300,
+        **members,
+    } | changes
+    return sign(by or key(), {n: v for n, v in claims.items() if v is not None}, typ=typ)
