@@ -14,7 +14,15 @@ from pathlib import Path as FilePath
 from broker.config.problems import Report
 from broker.config.tree import Node, read_tree
 
-SHARED = ("connectors", "clients", "scopes", "context", "resources", "authorization_details_types")
+SHARED = (
+    "connectors",
+    "clients",
+    "scopes",
+    "context",
+    "resources",
+    "authorization_details_types",
+    "assertion_issuers",
+)
 
 
 def read_pieces(path: FilePath, environ: Mapping[str, str], report: Report) -> Node | None:

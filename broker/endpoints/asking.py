@@ -16,12 +16,14 @@ from broker.connector import UpstreamIdentity
 from broker.endpoints.recognition import for_client, recognise
 from broker.protocol.asking import as_it_is, is_due, may_go_on
 from broker.protocol.errors import AccessDenied, InvalidGrant, OAuthError, TemporarilyUnavailable
-from broker.protocol.flow import AuthenticationContext, Grant, Held
+from broker.protocol.flow import AuthenticationContext, Grant, Held, HeldToken
 from broker.services import Services
 from broker.upstreams import Upstream
 
 _GLANCE, _LONGEST_GLANCE = 0.05, 1.0
 """Seconds between two looks at whether somebody else has heard: half as many again after each."""
+_MARGIN = 10.0
+"""Seconds that a token of an upstream must still be good for when it is given on."""
 _GRACE = 5.0
 """Seconds beyond the upstream's own deadline in which its answer is mapped and kept."""
 
@@ -29,16 +31,17 @@ _GRACE = 5.0
 async def hold(
     services: Services, context: AuthenticationContext, identity: UpstreamIdentity
 ) -> AuthenticationContext:
-    """Keep what the upstream will be asked again by, where its entry says that it will."""
-    rule = services.upstreams[context.connector].refresh_rule
-    if rule.older_than is None:
+    """Keep what the upstream will be asked again by, and its own token, where its entry says so."""
+    upstream = services.upstreams[context.connector]
+    if upstream.refresh_rule.older_than is None and not upstream.gives_token:
         return context
     lifetimes = services.config.lifetimes
     held_id, now = services.fresh_name(), services.now()
     context = replace(context, held=held_id)
     # A session may give a code until its end, and the code an access token, which lives from then.
     ttl = lifetimes.session.absolute + lifetimes.code + lifetimes.access_token
-    held = Held(keep=dict(identity.keep), context=context, checked_at=now)
+    token = _token(upstream, identity)
+    held = Held(keep=dict(identity.keep), context=context, checked_at=now, token=token)
     await services.store.put_held(held_id, held, ttl)
     return context
 
@@ -83,6 +86,39 @@ async def asked_again(services: Services, grant: Grant) -> Grant:
     except AccessDenied as error:
         raise InvalidGrant(reason=error.reason, detail=error.detail) from error
     return replace(grant, context=context)
+
+
+async def upstream_token(services: Services, grant: Grant) -> HeldToken | None:
+    """The upstream's own access token of a login, a new one where the last has ended; or None.
+
+    Raises:
+        InvalidGrant: the upstream does not let this person in any more.
+        TemporarilyUnavailable: it cannot be asked for another now.
+    """
+    held_id, upstream, came = grant.context.held, services.upstreams[grant.context.connector], services.now()
+    held = await services.store.read_held(held_id) if held_id is not None else None
+    if held_id is None or held is None or _lasts(held.token, came):
+        return None if held is None else held.token
+    async with _turn(services, held_id, upstream, came) as mine:
+        held = await services.store.read_held(held_id)
+        if held is not None and mine and not _lasts(held.token, came):
+            held = await _ask(services, grant, held_id, held)
+    if held is not None and not _lasts(held.token, came):
+        raise TemporarilyUnavailable(reason="upstream_token_ended")
+    return None if held is None else held.token
+
+
+def _lasts(token: HeldToken | None, now: float) -> bool:
+    """Whether it is worth giving on; one that never came does not come by asking."""
+    return token is None or token.expires_at is None or now < token.expires_at - _MARGIN
+
+
+def _token(upstream: Upstream, identity: UpstreamIdentity) -> HeldToken | None:
+    """Its own token, where it is to be kept; refused on the way it is not there."""
+    told = identity.token if upstream.gives_token else None
+    if told is None:
+        return None
+    return HeldToken(access_token=told.access_token, expires_at=told.expires_at, scope=told.scope)
 
 
 @asynccontextmanager
@@ -130,7 +166,12 @@ async def _ask(services: Services, grant: Grant, held_id: str, held: Held) -> He
             return held
         _note(services, grant, "failed", error)
         raise TemporarilyUnavailable(reason=error.reason, detail=error.detail) from error
-    latest = Held(keep={**keep, **identity.keep}, context=replace(context, held=held_id), checked_at=now)
+    latest = Held(
+        keep={**keep, **identity.keep},
+        context=replace(context, held=held_id),
+        checked_at=now,
+        token=_token(upstream, identity),
+    )
     if not await services.store.renew_held(held_id, latest):
         raise InvalidGrant(reason="upstream_denied")
     return latest
@@ -161,7 +202,10 @@ async def _denied(
 ) -> InvalidGrant:
     """What stands on this login ends: its other grants and its session when they are next looked at."""
     _note(services, grant, "refused", error)
-    if services.upstreams[grant.context.connector].refresh_rule.on_denied == "revoke":
+    rule = services.upstreams[grant.context.connector].refresh_rule
+    if rule.older_than is None:
+        return InvalidGrant(reason="upstream_denied", detail=error.detail)  # only its token was asked for
+    if rule.on_denied == "revoke":
         await services.store.drop_held(held_id)
         await services.store.revoke_grant(grant.id)
     else:

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from broker.endpoints import about, http
 from broker.endpoints.clients import authenticated
-from broker.endpoints.granting import code, device, refresh
+from broker.endpoints.granting import client_credentials, code, device, exchange, jwt_bearer, refresh
 from broker.protocol import grants
-from broker.protocol.client import DEVICE_CODE, TOKEN_EXCHANGE, Client
+from broker.protocol.client import DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE, Client
 from broker.protocol.errors import UnsupportedGrantType
 from broker.protocol.params import Params
 from broker.services import SERVICES
@@ -25,6 +25,9 @@ GRANTS: Final[Mapping[str, Redeem]] = {
     "authorization_code": code.redeem,
     "refresh_token": refresh.redeem,
     DEVICE_CODE: device.redeem,
+    "client_credentials": client_credentials.redeem,
+    JWT_BEARER: jwt_bearer.redeem,
+    TOKEN_EXCHANGE: exchange.redeem,
 }
 _MANY: Final[Mapping[str | None, tuple[str, ...]]] = {TOKEN_EXCHANGE: ("audience",)}
 """What may come several times with a grant type, beside ``resource`` (RFC 8693 §2.1)."""

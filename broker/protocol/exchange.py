@@ -26,6 +26,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
     JWT: "jwt",
 }
 _MAX_TARGETS: Final = 10
+_MAX_FOREIGN: Final = 20
 UPSTREAM: Final = "connector:"
 """Before the id of a connector in ``audience``: what is asked for is the upstream's own access token."""
 
@@ -54,8 +55,6 @@ class Subject:
     """For where it is."""
     scopes: tuple[str, ...] | None = None
     """What it is good for; None for one that knows no scopes."""
-    connector: str = ""
-    """Where the person signed in; empty where nobody did."""
     actor: Mapping[str, Any] | None = None
     """Its ``act``."""
     may_act: Mapping[str, Any] | None = None
@@ -130,14 +129,12 @@ def may_exchange(subject: Subject, client: Client, policy: ExchangePolicy) -> No
     """That this client may come with this token: it is its own, or meant for it, or the entry says so.
 
     Raises:
-        InvalidRequest: it is somebody else's, or of a connector that this client does not allow (§2.2.2).
+        InvalidRequest: it is somebody else's (§2.2.2).
     """
     theirs = {client.client_id, *policy.clients}.intersection(subject.client_ids)
     meant_for_it = not set(policy.own_audiences).isdisjoint(subject.audiences)
     if not theirs and not meant_for_it:
-        raise _unacceptable("subject_token_of_others")
-    if client.connectors is not None and subject.connector and subject.connector not in client.connectors:
-        raise _unacceptable("connector_not_allowed")
+        raise unacceptable("subject_token_of_others")
 
 
 def granted(
@@ -178,7 +175,7 @@ def acting(
     """
     now = actor or {"sub": client.client_id}
     if subject.may_act is not None and not _is_allowed(now, subject.may_act):
-        raise _unacceptable("may_act_violated")
+        raise unacceptable("may_act_violated")
     before = tuple(_chain(subject.actor))
     its_own = client.client_id in subject.client_ids
     if actor is None and (policy.may_impersonate or its_own):
@@ -186,9 +183,9 @@ def acting(
     if before and _name(before[0]) == _name(now):
         return subject.actor
     if len(before) >= policy.max_actors:
-        raise _unacceptable("actors_too_many")
+        raise unacceptable("actors_too_many")
     if _name(now) in map(_name, before):
-        raise _unacceptable("actors_loop")
+        raise unacceptable("actors_loop")
     return dict(now) if subject.actor is None else {**now, "act": subject.actor}
 
 
@@ -208,6 +205,16 @@ def _is_allowed(actor: Mapping[str, Any], may_act: Mapping[str, Any]) -> bool:
     return bool(may_act) and all(actor.get(name) == value for name, value in may_act.items())
 
 
-def _unacceptable(reason: str) -> InvalidRequest:
+def actor_of(claims: Mapping[str, Any], issuer: str) -> Mapping[str, Any] | None:
+    """The ``act`` that somebody else's token says, as far as we say it on: who, and by whose name (§4.1)."""
+    actors = list(_chain(claims.get("act")))[:_MAX_FOREIGN]
+    said: Mapping[str, Any] | None = None
+    for one in reversed(actors):
+        named = {"iss": one.get("iss", issuer), "sub": one.get("sub")}
+        said = named if said is None else {**named, "act": said}
+    return said
+
+
+def unacceptable(reason: str, detail: str = "") -> InvalidRequest:
     """RFC 8693 §2.2.2: a token that is unacceptable by policy is an invalid request, and no more is said."""
-    return InvalidRequest("The subject_token or actor_token is not acceptable.", reason=reason)
+    return InvalidRequest("The subject_token or actor_token is not acceptable.", reason=reason, detail=detail)

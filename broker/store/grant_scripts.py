@@ -46,6 +46,18 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return {KEYS[1]}
 """)
 
+# ARGV: ttl, field and value…
+ADD = Script(
+    _EXTEND
+    + """
+local found = redis.call('HMGET', KEYS[1], 'grant', 'revoked')
+if not found[1] or found[2] then return {KEYS[1], 0} end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+extend(ARGV[1])
+return {KEYS[1], 1}
+"""
+)
+
 # ARGV: code digest, ttl, field and value…
 SPEND = Script(
     _EXTEND
