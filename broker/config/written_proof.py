@@ -6,10 +6,12 @@ Owns those keys of an entry of ``clients``; the docstrings are the explanations 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
+from broker import strictjson
 from broker.config.words import Switch, Written
 from broker.protocol.client import AuthMethod
 
@@ -31,6 +33,25 @@ AssertionAlg = Literal[
 ]
 
 
+def _key_set(value: Any, info: ValidationInfo) -> Any:
+    """The set itself, or what is in the file that is named."""
+    if not isinstance(value, str):
+        return value
+    path = Path((info.context or {}).get("directory", "")) / value
+    try:
+        return strictjson.parse_object(path.read_bytes())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ValueError(f"cannot read the JWK set in {path}: {why}") from None
+
+
+Jwks = Annotated[
+    dict[str, Any],
+    BeforeValidator(_key_set),
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string", "minLength": 1}]}),
+]
+
+
 class ProofEntry(Written):
     """How it proves who it is."""
 
@@ -42,8 +63,8 @@ class ProofEntry(Written):
     allow_token_endpoint_audience: Switch = False
     """Takes the URL of the token endpoint for the `aud` of its assertions beside the issuer. Only for an app
     that cannot say the issuer: whoever else has such an assertion could use it here."""
-    jwks: dict[str, Any] | None = None
-    """Its public keys as a JWK set: those that sign its assertions and requests, those that are encrypted to,
+    jwks: Jwks | None = None
+    """Its public keys as a JWK set, or the file with one: those that sign its assertions and requests, those that are encrypted to,
     and in `x5c` its own certificates."""
     jwks_uri: str | None = Field(default=None, min_length=1, max_length=2000)
     """Where its public keys are, instead of `jwks`. The broker fetches and keeps them."""
