@@ -95,7 +95,7 @@ async def test_it_ends_at_its_end_and_leaves_nothing_behind(broker: Broker) -> N
 
 
 @pytest.mark.row("TK-10")
-async def test_a_client_without_the_grant_type_and_one_without_credentials_get_nothing(
+async def test_a_client_without_the_grant_type_or_without_credentials_gets_nothing(
     broker: Broker,
 ) -> None:
     async with broker.browser() as browser:
