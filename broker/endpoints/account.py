@@ -1,7 +1,8 @@
-"""/account: what a person allowed which app, and the way to take it back or to sign out.
+"""/account: where a person is signed in, what they allowed which app, and the way to end or take back either.
 
-The page has no login of its own: it is one more client app of the broker, built in, so that a person
-comes to it by the same way as to any other.
+The page has no login of its own: it is one more client app of the broker, built in, so that a person comes to
+it by the same way as to any other. Every change is a form of our own page; what it may touch is found by who
+is signed in, never by what the form says alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from aiohttp import web
 
 from broker.endpoints import about, flow, http, signing_out
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
-from broker.pages import Forget, GrantLine, GrantsView
+from broker.pages import AccountView, Forget, GrantLine, SessionLine
 from broker.protocol import scopes
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, Shown
@@ -20,11 +21,14 @@ from broker.protocol.flow import Consent, Session
 from broker.protocol.metadata import AUTHORIZE
 from broker.protocol.params import Params
 from broker.protocol.pkce import challenge_of
+from broker.protocol.user_agent import device_of
 from broker.services import SERVICES, Services
+from broker.store import KnownSession
 
 ACCOUNT = flow.ACCOUNT
 BACK, WITHDRAW, SIGN_OUT = f"{ACCOUNT}/back", f"{ACCOUNT}/withdraw", f"{ACCOUNT}/sign-out"
-FORGET = f"{ACCOUNT}/forget"
+END, EVERYWHERE = f"{ACCOUNT}/end", f"{ACCOUNT}/sign-out-everywhere"
+FORGET, RECEIPT, RECEIPTS = f"{ACCOUNT}/forget", f"{ACCOUNT}/receipt", f"{ACCOUNT}/receipts"
 CLIENT_ID = "broker.account"
 
 
@@ -50,10 +54,10 @@ async def show(request: web.Request) -> web.Response:
 
 async def back(request: web.Request) -> web.Response:
     """GET /account/back: signed in. The session is what counts; the code is left to expire."""
-    refused, page = http.read_query(request).get("error"), request.app[SERVICES].at(ACCOUNT)
+    refused, account = http.read_query(request).get("error"), request.app[SERVICES].at(ACCOUNT)
     if refused is not None:  # not to /account again, which would only ask once more
-        raise Shown("upstream_refused", detail="the sign-in for the account page failed", back_url=page)
-    return http.see_other(page)
+        raise Shown("upstream_refused", detail="the sign-in for the account page failed", back_url=account)
+    return http.see_other(account)
 
 
 def _sign_in(services: Services) -> str:
@@ -68,9 +72,12 @@ def _sign_in(services: Services) -> str:
     return services.at(f"{AUTHORIZE}?{urlencode(asked)}")
 
 
+# ── what apps were allowed ────────────────────────────────────────────────────────────────────────
+
+
 async def withdraw(request: web.Request) -> web.Response:
     """POST /account/withdraw: take one app's access back; its tokens die with it."""
-    form, session = await _own_form(request)
+    form, session = await own_form(request)
     services, client_id = request.app[SERVICES], form.get("client_id") or ""
     withdrawn = await services.endings.withdraw(session.context.subject, client_id)
     services.events.emit(
@@ -81,24 +88,63 @@ async def withdraw(request: web.Request) -> web.Response:
         correlation_id=request[about.CORRELATION],
     )
     known = await services.clients.find(client_id)
-    return await _page(request, session, withdrawn=known.client_name if withdrawn and known else None)
+    name = known.client_name if known is not None else client_id
+    return await _page(request, session, withdrawn=name if withdrawn else None)
 
 
 async def forget(request: web.Request) -> web.Response:
     """POST /account/forget: this browser no longer remembers which way to sign in it used last."""
-    _, session = await _own_form(request)
+    _, session = await own_form(request)
     response = await _page(request, session, forgotten=True)
     request.app[flow.JAR].drop_last_connector(response)
     return response
 
 
+# ── where they are signed in ──────────────────────────────────────────────────────────────────────
+
+
+async def end(request: web.Request) -> web.Response:
+    """POST /account/end: sign another browser out. Only one of the person's own: a ``sid`` is no secret."""
+    form, session = await own_form(request)
+    services, sid = request.app[SERVICES], form.get("sid") or ""
+    if sid == session.sid:
+        return await signing_out.sign_out(request, session, signing_out.Onward(), why="signed_out")
+    known = await services.store.known_session(sid) if sid else None
+    theirs = known is not None and known.listed.subject == session.context.subject
+    ended = await services.endings.end(sid, "signed_out_elsewhere") if theirs else None
+    services.events.emit(
+        "sign_out",
+        "ok" if ended is not None else "refused",
+        reason="signed_out_elsewhere",
+        subject=session.context.subject,
+        sid=sid if theirs else "",
+        correlation_id=request[about.CORRELATION],
+    )
+    return await _page(request, session, ended=ended is not None)
+
+
 async def sign_out(request: web.Request) -> web.Response:
     """POST /account/sign-out: end this browser's session here."""
-    _, session = await _own_form(request)
+    _, session = await own_form(request)
     return await signing_out.sign_out(request, session, signing_out.Onward(), why="signed_out")
 
 
-async def _own_form(request: web.Request) -> tuple[Params, Session]:
+async def everywhere(request: web.Request) -> web.Response:
+    """POST /account/sign-out-everywhere: end every session of the person, this one last."""
+    _, session = await own_form(request)
+    why = "signed_out_everywhere"
+    # This browser's comes by itself: its apps can sign out in frames of the page.
+    await request.app[SERVICES].endings.end_all(session.context.subject, why, but=session.sid)
+    onward = signing_out.Onward(everywhere=True)
+    return await signing_out.sign_out(request, session, onward, why=why)
+
+
+async def own_form(request: web.Request) -> tuple[Params, Session]:
+    """What a form of our own page says, and who is signed in.
+
+    Raises:
+        Shown: 403, it is not from our page, or nobody is signed in.
+    """
     try:
         form = (await http.read_form(request)).without_repeats()
     except InvalidRequest as error:
@@ -110,26 +156,99 @@ async def _own_form(request: web.Request) -> tuple[Params, Session]:
     return form, session
 
 
+# ── the page ──────────────────────────────────────────────────────────────────────────────────────
+
+
 async def _page(
-    request: web.Request, session: Session, *, withdrawn: str | None = None, forgotten: bool = False
+    request: web.Request,
+    session: Session,
+    *,
+    withdrawn: str | None = None,
+    ended: bool = False,
+    forgotten: bool = False,
 ) -> web.Response:
     services, cookie = request.app[SERVICES], request.app[flow.JAR].session(request)
-    consents = await services.store.list_consents(session.context.subject)
-    live = sorted((c for c in consents if services.now() < c.expires_at), key=lambda c: -c.last_used)
+    consents = await standing(services, session.context.subject)
     last = None if forgotten else request.app[flow.JAR].last_connector(request)
     remembered = services.upstreams[last].name if last in services.upstreams.enabled and last else None
     csrf = csrf_token(cookie or "")
-    view = GrantsView(
+    view = AccountView(
         person=person_in_words(session.context),
-        grants=tuple([await _line(services, consent) for consent in live]),
+        now=services.now(),
+        sessions=await _sessions(request, session),
+        grants=tuple([await _line(services, consent) for consent in consents]),
         csrf=csrf,
         withdraw_action=services.at(WITHDRAW),
+        end_action=services.at(END),
         sign_out_action=services.at(SIGN_OUT),
+        everywhere_action=services.at(EVERYWHERE),
+        receipts_url=services.at(RECEIPTS),
         withdrawn=withdrawn,
+        ended=ended,
         remembered=remembered,
         forget=Forget(action=services.at(FORGET), csrf=csrf) if remembered is not None else None,
     )
-    return http.page(request, view)
+    return http.page(request, view, back=services.at(ACCOUNT))
+
+
+async def standing(services: Services, subject: str) -> list[Consent]:
+    """What the person allows now, the app used last first."""
+    consents = await services.store.list_consents(subject)
+    return sorted((c for c in consents if services.now() < c.expires_at), key=lambda c: -c.last_used)
+
+
+async def _sessions(request: web.Request, session: Session) -> tuple[SessionLine, ...]:
+    """This browser's session first, then the others, the one used last first."""
+    services = request.app[SERVICES]
+    now = services.now()
+    found = await services.store.list_sessions(session.context.subject, now=now)
+    others = [_session_line(services, one) for one in found if one.sid != session.sid]
+    here = _described(
+        services,
+        session.sid,
+        session.context.connector,
+        request.headers.get("User-Agent", ""),
+        since=session.started_at,
+        last_used=now,
+        here=True,
+    )
+    return (here, *sorted(others, key=lambda line: -line.last_used))
+
+
+def _session_line(services: Services, known: KnownSession) -> SessionLine:
+    # Its idle time begins anew with every use, so what is left of it tells when that was.
+    idle = services.config.lifetimes.session.idle - known.idle_left
+    return _described(
+        services,
+        known.sid,
+        known.listed.connector,
+        known.listed.origin.device,
+        since=known.listed.started_at,
+        last_used=max(known.listed.started_at, services.now() - max(0.0, idle)),
+    )
+
+
+def _described(
+    services: Services,
+    sid: str,
+    connector: str,
+    user_agent: str,
+    *,
+    since: float,
+    last_used: float,
+    here: bool = False,
+) -> SessionLine:
+    device = device_of(user_agent)
+    upstream = services.upstreams.get(connector)
+    return SessionLine(
+        sid=sid,
+        browser=device.browser,
+        system=device.system,
+        way=upstream.name if upstream is not None else connector,
+        since=since,
+        last_used=last_used,
+        here=here,
+    )
 
 
 async def _line(services: Services, consent: Consent) -> GrantLine:
@@ -141,4 +260,5 @@ async def _line(services: Services, consent: Consent) -> GrantLine:
         since=consent.since,
         last_used=consent.last_used,
         client_logo=services.picture(known) if known is not None else None,
+        receipt_url=services.at(f"{RECEIPT}?{urlencode({'client_id': consent.client_id})}"),
     )

@@ -170,6 +170,7 @@ def _page(
     view = ChooserView(
         client_name=client.client_name,
         client_logo=services.picture(client),
+        client_id=client.client_id,
         choices=tuple(_choice(services, name, visit.flow_id, last) for name in shown),
         search=_search(services, allowed, visit, offered, narrowed=narrowed),
         forget=_forget(request, visit.flow_id) if last in shown else None,

@@ -7,17 +7,18 @@ page was shown to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from broker.endpoints import about, device_answers, flow, http
+from broker.endpoints import about, device_answers, flow, http, speaking
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
-from broker.pages import ConsentView, DeviceConfirmView, ScopeLine
-from broker.protocol import consent, device, redirects, scopes
+from broker.pages import ConsentView, Detail, DeviceConfirmView, ScopeLine
+from broker.protocol import authorization_details, consent, device, redirects, scopes
 from broker.protocol.device import DeviceRequest
 from broker.protocol.errors import AccessDenied, InvalidRequest, Shown
-from broker.protocol.flow import Consent, ForDevice, PendingConsent
+from broker.protocol.flow import Consent, ForDevice, PendingConsent, Worded
 from broker.protocol.params import Params
 from broker.services import SERVICES, Services
 
@@ -84,6 +85,7 @@ async def _allow(request: web.Request, pending: PendingConsent, chosen: frozense
         since=now,
         last_used=now,
         expires_at=now + lives,
+        words=_words(request, pending, now),
     )
 
     def answered(before: Consent | None) -> Consent:
@@ -96,6 +98,17 @@ async def _allow(request: web.Request, pending: PendingConsent, chosen: frozense
     # What was granted before the page was shown may have been taken back since.
     earlier = tuple(name for name in pending.granted if name in given.granted)
     return await flow.issue(request, pending.asked, who, (*earlier, *ticked), given)
+
+
+def _words(request: web.Request, pending: PendingConsent, now: float) -> Mapping[str, Worded]:
+    """How each scope was asked about: in the language of the page, which is that of the answer."""
+    services = request.app[SERVICES]
+    language = services.pages.language_of(speaking.wanted(request, pending.asked.ui_locales))
+    said = {name: scopes.in_words(name, services.scopes) for name in pending.to_ask}
+    return {
+        name: Worded(sentence=services.pages.said(sentence, language), language=language, at=now)
+        for name, sentence in said.items()
+    }
 
 
 async def _there(request: web.Request, pending: PendingConsent | None) -> PendingConsent:
@@ -143,6 +156,7 @@ async def _view(services: Services, pending: PendingConsent, flow_id: str, csrf:
         client_name=client.client_name,
         client_host=_host(asked.reply_to.redirect_uri),
         client_logo=services.picture(client),
+        client_id=client.client_id,
         on_this_device=redirects.cannot_be_proved(asked.reply_to.redirect_uri),
         registered_itself=client.registered_itself,
         person=person_in_words(pending.context),
@@ -151,6 +165,8 @@ async def _view(services: Services, pending: PendingConsent, flow_id: str, csrf:
         csrf=csrf,
         flow=flow_id,
         scopes=lines,
+        details=_details(services, pending),
+        resources=_resources(services, pending),
         already=tuple(scopes.in_words(name, rules) for name in pending.granted),
         account_url=services.at(flow.ACCOUNT),
     )
@@ -175,10 +191,24 @@ def _for_device(
         fields=(("flow", view.flow),),
         scopes=view.scopes,
         details=view.details,
+        resources=view.resources,
         already=view.already,
         registered_itself=view.registered_itself,
         account_url=view.account_url,
     )
+
+
+def _details(services: Services, pending: PendingConsent) -> tuple[Detail, ...]:
+    """What is asked in particular (RFC 9396 §2), every value of it."""
+    types = services.rules.detail_types
+    said = [authorization_details.in_words(one, types) for one in pending.asked.authorization_details]
+    return tuple(Detail(title=one.title, lines=one.lines) for one in said)
+
+
+def _resources(services: Services, pending: PendingConsent) -> tuple[str, ...]:
+    """The APIs that were named, in words where somebody gave them any."""
+    known = services.rules.resources
+    return tuple(known[uri].name if uri in known else uri for uri in pending.asked.resources)
 
 
 def _line(name: str, services: Services) -> ScopeLine:

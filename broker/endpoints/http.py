@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from aiohttp import web
 
+from broker import strictjson
 from broker.connector import Departure
 from broker.endpoints import about, speaking
 from broker.pages import DepartureView, ErrorView, FormPostView, LeavingView, MessageKey, Page, View
@@ -112,6 +113,27 @@ async def read_pairs(request: web.Request, *, most: int = _MAX_FIELDS) -> list[t
     return _query(request) + _pairs(text, most)
 
 
+async def read_json(request: web.Request) -> dict[str, Any]:
+    """The JSON object of the body (RFC 7591 §3.1), read as strictly as anybody's.
+
+    Raises:
+        InvalidRequest: another content type, or no JSON object.
+        web.HTTPRequestEntityTooLarge: more than 64 kB.
+    """
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InvalidRequest("The body must be application/json.", reason="content_type")
+    if any(coding.lower() != "identity" for coding in request.headers.getall("Content-Encoding", ())):
+        raise InvalidRequest("The body must not be compressed.", reason="content_encoding")
+    try:
+        async with asyncio.timeout(_BODY_DEADLINE):
+            return strictjson.parse_object(await request.read())
+    except (TimeoutError, web.RequestPayloadError, ConnectionError) as error:
+        raise InvalidRequest("The body did not arrive whole.", reason="body_incomplete") from error
+    except strictjson.StrictJSONError as error:
+        raise InvalidRequest("The body is no JSON object.", reason="json_malformed") from error
+
+
 async def read_params(request: web.Request) -> Params:
     """The parameters of a GET, or of a POST (Core §3.1.2.1 wants both).
 
@@ -198,7 +220,13 @@ async def at_client(request: web.Request, reply: Reply) -> web.Response:
         fields = tuple(reply.members.items())
         # A browser holds form-action against what the app's own answer redirects to as well.
         onward = (*client.redirect_uris, *client.post_logout_redirect_uris) if client is not None else ()
-        view = FormPostView(action=reply.redirect_uri, fields=fields, client_name=client_name, onward=onward)
+        view = FormPostView(
+            action=reply.redirect_uri,
+            fields=fields,
+            client_name=client_name,
+            client_id=reply.client_id,
+            onward=onward,
+        )
         return page(request, view)
     if request.method == "POST" and about.path(request) != metadata.AUTHORIZE:
         return page(request, _leaving(reply, client_name))
@@ -222,7 +250,9 @@ def _at_device(request: web.Request, reply: Reply) -> web.Response:
 def _leaving(reply: Reply, client_name: str) -> LeavingView:
     scheme = reply.redirect_uri.partition(":")[0].lower()
     custom = None if scheme in ("https", "http") else scheme
-    return LeavingView(url=reply.url, client_name=client_name, custom_scheme=custom)
+    return LeavingView(
+        url=reply.url, client_name=client_name, client_id=reply.client_id, custom_scheme=custom
+    )
 
 
 def oauth_error(

@@ -217,6 +217,7 @@ def _page(
     view = LoginView(
         client_name=client.client_name,
         client_logo=services.picture(client),
+        client_id=client.client_id,
         connector_name=asked.upstream.name,
         kind=asked.question.kind,
         action=_path(request, asked),

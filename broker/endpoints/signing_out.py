@@ -34,6 +34,8 @@ class Onward:
 
     asked: LogoutRequest = _NOTHING
     client: Client | None = None
+    everywhere: bool = False
+    """Whether every other session of the person has been ended too."""
 
     @property
     def url(self) -> str | None:
@@ -151,6 +153,7 @@ def _view(ended: Ended | None, frames: Sequence[str], to: Onward) -> SignedOutVi
     return SignedOutView(
         client_name=client.client_name if client is not None else None,
         client_id=client.client_id if client is not None else None,
+        everywhere=to.everywhere,
         ended=_names(told),
         open=() if ended is None else _names(ended.open),
         frames=tuple(frames),

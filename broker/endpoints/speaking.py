@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -21,6 +22,8 @@ LANGUAGE: Final = "/language"
 _OFFERED = re.compile(r"([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,7})(?:[ \t]*;[ \t]*q=([01](?:\.[0-9]{0,3})?))?")
 _LONGEST_OFFER = 100
 _MOST_OFFERS = 20
+_FINDS: Final = ("flow", "state", "q", "show", "user_code")
+"""The parameters of our own pages."""
 LONGEST_BACK: Final = 2000
 """A longer address is not carried along, and its page has no switch."""
 
@@ -39,12 +42,18 @@ def switch(request: web.Request, ui_locales: Sequence[str], back: str | None) ->
     """The way to another language and back: to ``back``, or to this page where it can be asked for again."""
     services = request.app[SERVICES]
     if back is None and request.method == "GET":
-        query = request.raw_path.partition("?")[2]
-        back = services.at(about.path(request)) + (f"?{query}" if query else "")
+        back = services.at(about.path(request)) + _needed(request)
     if back is None or len(back) > LONGEST_BACK:
         return None
     instead_of = services.pages.speaks(ui_locales) or ""
     return Switch(action=services.at(LANGUAGE), back=back, instead_of=instead_of)
+
+
+def _needed(request: web.Request) -> str:
+    """What of the query finds the page again. Nothing else that anybody sent is said back on it (WB-03)."""
+    query = request.query
+    kept = {name: query[name] for name in _FINDS if len(query.getall(name, ())) == 1}
+    return f"?{urlencode(kept)}" if kept else ""
 
 
 def accepted(request: web.Request) -> tuple[str, ...]:

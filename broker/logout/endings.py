@@ -106,14 +106,20 @@ class Endings:
             return None
         return await self._settled(known, why, tell=tell)
 
-    async def end_all(self, subject: str, why: str, *, tell: bool = True) -> list[Ended]:
-        """End every session of a person."""
+    async def end_all(
+        self, subject: str, why: str, *, tell: bool = True, but: str | None = None
+    ) -> list[Ended]:
+        """End every session of a person; all ``but`` one, where the caller ends that itself."""
         ended: list[Ended] = []
-        while sids := await self._store.sids_of(subject, now=self._now(), most=_AT_ONCE):
+        while sids := await self._all_but(but, subject):
             found = await asyncio.gather(*(self.end(sid, why, tell=tell) for sid in sids))
             await self._store.unlist(subject, sids)  # a list only finds: behind it some had run out
             ended += [one for one in found if one is not None]
         return ended
+
+    async def _all_but(self, but: str | None, subject: str) -> list[str]:
+        found = await self._store.sids_of(subject, now=self._now(), most=_AT_ONCE)
+        return [sid for sid in found if sid != but]
 
     async def end_named(
         self, connector: str, issuer: str, *, sid: str | None, subject: str | None, ours: str | None, why: str

@@ -39,6 +39,8 @@ _NOT_FOUND_AGAIN: Final = (
 )
 """Pages that nobody stays on, or whose address must not be asked for twice."""
 
+_SCRIPTS: Final = ("page", "choose")
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -90,7 +92,10 @@ class Pages:
         look = themes.head(theme.accent, theme.radius)
         self._shared: Mapping[str, Any] = {
             "styles": {name: self._sheet(name, look if name == "page" else "") for name in _SHEETS},
-            "script_url": self._files.add("page", ".js", _without_remarks(_HERE / "static" / "page.js")),
+            "scripts": {
+                name: self._files.add(name, ".js", _without_remarks(_HERE / "static" / f"{name}.js"))
+                for name in _SCRIPTS
+            },
             "favicon_url": self._icons["door"],
             "search_from": SEARCH_FROM,
             "person_limit": safety.PERSON_LIMIT,
@@ -119,6 +124,10 @@ class Pages:
         """The first of these languages that the pages speak, if there is one."""
         found = words.first_of(wanted, self._languages)
         return None if found is None else found.tag
+
+    def said(self, sentence: str, language: str) -> str:
+        """A sentence of the operator's or a standard scope's, as the pages say it in a language."""
+        return self._speeches[language].said(sentence)
 
     def render(
         self, view: views.View, *, languages: Sequence[str] = (), switch: Switch | None = None

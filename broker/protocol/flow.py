@@ -145,6 +145,8 @@ class AuthenticationContext:
     since: float | None = None
     """The moment from which on it was looked up who they are, where they are people of ours: what has been
     ended after it is ended for this login too, however long that took. None elsewhere."""
+    session_expiry: int | None = None
+    """When the upstream's own session is over, as it stated it: ours and the apps' end no later."""
     held: str | None = None
     """The `Held` record by which the upstream is asked again; None where it never is."""
 

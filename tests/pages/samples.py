@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from broker.pages import (
+    AccountView,
     BounceView,
     Choice,
     ChooserView,
@@ -19,12 +20,12 @@ from broker.pages import (
     Forget,
     FormPostView,
     GrantLine,
-    GrantsView,
     LeavingView,
     LoginView,
     OnwardView,
     ScopeLine,
     Search,
+    SessionLine,
     SignedOutView,
     SignOutView,
     View,
@@ -105,8 +106,28 @@ CONSENT = ConsentView(
     account_url="/account",
 )
 
-GRANTS = GrantsView(
+SESSIONS = (
+    SessionLine(
+        sid="a",
+        browser="Firefox",
+        system="Linux",
+        way="Acme staff",
+        since=JANUARY + 86_400 * 41,
+        last_used=JANUARY + 86_400 * 42,
+        here=True,
+    ),
+    SessionLine(
+        sid="b", browser="Safari", system="iPhone", way="Acme staff", since=JANUARY, last_used=JANUARY + 60
+    ),
+    SessionLine(
+        sid="c", way="Partner login", since=JANUARY + 86_400 * 41.9, last_used=JANUARY + 86_400 * 41.96
+    ),
+    SessionLine(sid="d", system="Windows", way="Partner login", since=JANUARY, last_used=JANUARY),
+)
+GRANTS = AccountView(
     person="ada@acme.example",
+    now=JANUARY + 86_400 * 42,
+    sessions=SESSIONS,
     grants=(
         GrantLine(
             client_id="billing",
@@ -114,6 +135,7 @@ GRANTS = GrantsView(
             sentences=("See your name and picture", "Read your invoices"),
             since=JANUARY,
             last_used=JANUARY + 86_400 * 40,
+            receipt_url="/account/receipt?client_id=billing",
         ),
         GrantLine(
             client_id="maps", client_name="Field maps", sentences=("Know where you are",), since=JANUARY
@@ -122,6 +144,9 @@ GRANTS = GrantsView(
     csrf=HANDLE,
     withdraw_action="/account/withdraw",
     sign_out_action="/account/sign-out",
+    end_action="/account/end",
+    everywhere_action="/account/sign-out-everywhere",
+    receipts_url="/account/receipts",
 )
 
 ERROR = ErrorView(message="upstream_refused", correlation_id="7KQ4-M2XP-9TBD", back_url="/account")
@@ -229,7 +254,8 @@ ORDINARY: Mapping[str, View] = {
     "grants-remembered": replace(
         GRANTS, remembered="Acme staff", forget=Forget(action="/account/forget", csrf=HANDLE)
     ),
-    "grants-none": replace(GRANTS, grants=()),
+    "grants-ended": replace(GRANTS, ended=True, sessions=SESSIONS[:1]),
+    "grants-none": replace(GRANTS, grants=(), sessions=SESSIONS[:2]),
     "sign-out": SIGN_OUT,
     "sign-out-nobody-known": replace(SIGN_OUT, client_name=None),
     "signed-out-stayed": SignedOutView(stayed=True, account_url="/account"),
@@ -279,6 +305,7 @@ WORST: Mapping[str, View] = {
     "worst-error": replace(ERROR, correlation_id="7KQ4M2XP9TBD" * 4),
     "worst-grants": replace(
         GRANTS,
+        sessions=tuple(replace(one, browser=LONG_WORD, way=LONG_NAME) for one in SESSIONS),
         person=LONG_EMAIL,
         withdrawn=LONG_WORD,
         grants=tuple(

@@ -63,16 +63,23 @@ def with_text(value: Any, path: tuple[str | int, ...], text: str) -> Any:
     return replace(value, **{step: with_text(getattr(value, step), rest, text)})
 
 
+_NOT_ON_THE_PAGE = {
+    # Where nothing was allowed, nothing can be withdrawn, and the address is not on the page.
+    ("grants-none", ("withdraw_action",)),
+    ("grants-none", ("receipts_url",)),
+    # Where no other browser is signed in, none is signed out.
+    ("grants-ended", ("end_action",)),
+    # A username that is there already leaves the focus to the password.
+    ("login", ("username",)),
+    # Where there is no field, nothing is sent by one.
+    ("chooser-narrowed", ("search", "action")),
+    ("chooser-narrowed", ("search", "flow")),
+}
 PLACES = [
     pytest.param(view, path, id=f"{name}:{'.'.join(map(str, path))}")
     for name, view in {**ORDINARY, "signed-out-framed": FRAMED}.items()
     for path in text_fields(view)
-    # Where nothing was allowed, nothing can be withdrawn, and the address is not on the page.
-    if (name, path) != ("grants-none", ("withdraw_action",))
-    # A username that is there already leaves the focus to the password.
-    and (name, path) != ("login", ("username",))
-    # Where there is no field, nothing is sent by one.
-    and (name, path) not in {("chooser-narrowed", ("search", key)) for key in ("action", "flow")}
+    if (name, path) not in _NOT_ON_THE_PAGE
 ]
 _ADDRESSES = {
     "all_url",
@@ -82,7 +89,11 @@ _ADDRESSES = {
     "frames",
     "not_you_url",
     "onward_url",
+    "end_action",
+    "everywhere_action",
     "other_url",
+    "receipt_url",
+    "receipts_url",
     "sign_out_action",
     "upstream_url",
     "url",

@@ -7,7 +7,7 @@ Instants are seconds since the epoch.
 
 from __future__ import annotations
 
-from broker.pages.views.account import GrantLine, GrantsView
+from broker.pages.views.account import AccountView, GrantLine, SessionLine
 from broker.pages.views.consent import ConsentView, Detail, ScopeLine
 from broker.pages.views.device import DeviceCodeView, DeviceConfirmView, DeviceDoneView, DeviceProblem
 from broker.pages.views.ending import SignedOutView, SignOutView
@@ -31,7 +31,7 @@ View = (
     | DeviceConfirmView
     | DeviceDoneView
     | ErrorView
-    | GrantsView
+    | AccountView
     | SignOutView
     | SignedOutView
     | BounceView
@@ -41,6 +41,7 @@ View = (
 )
 
 __all__ = [
+    "AccountView",
     "BounceView",
     "Choice",
     "ChooserView",
@@ -56,13 +57,13 @@ __all__ = [
     "Forget",
     "FormPostView",
     "GrantLine",
-    "GrantsView",
     "LeavingView",
     "LoginProblem",
     "LoginView",
     "OnwardView",
     "ScopeLine",
     "Search",
+    "SessionLine",
     "SignOutView",
     "SignedOutView",
     "View",

@@ -1,4 +1,4 @@
-"""What a person sees of their account: which apps were allowed what."""
+"""What a person sees of their account: where they are signed in, and which apps were allowed what."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from broker.pages.views.signing_in import Forget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLine:
+    """One browser in which the person is signed in."""
+
+    sid: str
+    """What its button sends; never shown."""
+    browser: str = ""
+    """Its name, where it is known."""
+    system: str = ""
+    """What it runs on, where that is known."""
+    way: str
+    """How they signed in there: the name of the connector."""
+    since: float
+    last_used: float
+    here: bool = False
+    """It is the one that looks at this page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,23 +37,34 @@ class GrantLine:
     since: float
     last_used: float | None = None
     client_logo: str | None = None
+    receipt_url: str | None = None
+    """A path of ours at which what was allowed can be downloaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrantsView:
-    """The account page: which apps were allowed what, and the way to take it back.
+class AccountView:
+    """The account page: sessions and their ends, what apps were allowed and the way to take it back.
 
-    Withdrawing posts ``csrf`` and ``client_id``; signing out posts ``csrf``.
+    Every form posts ``csrf``; ending a session posts ``sid`` too, withdrawing ``client_id``.
     """
 
-    template: ClassVar[str] = "grants.html"
+    template: ClassVar[str] = "account.html"
     person: str
+    now: float
+    sessions: tuple[SessionLine, ...] = ()
+    """This browser's first."""
     grants: tuple[GrantLine, ...]
     csrf: str
     withdraw_action: str
+    end_action: str
     sign_out_action: str
+    everywhere_action: str
+    receipts_url: str | None = None
+    """A path of ours at which all that was allowed can be downloaded."""
     withdrawn: str | None = None
     """The name of the app whose access has just been withdrawn."""
+    ended: bool = False
+    """Whether another browser has just been signed out."""
     remembered: str | None = None
     """The way to sign in that this browser used last."""
     forget: Forget | None = None
