@@ -28,6 +28,7 @@ from broker.connector import (
     UpstreamUnavailable,
 )
 from connectors import claims_map, oauth2, oidc
+from connectors.freshness import is_too_old
 from connectors.oidc_metadata import Metadata
 from connectors.oidc_settings import Text, Url
 from connectors.strictly import booleans
@@ -121,7 +122,7 @@ class Connector(oidc.Connector):
         """A session of the pool that is older than asked ends in one more login with ``prompt=login``."""
         identity = await super().finish(login, answer, memory)
         # Cognito has no max_age; it does tell when the person signed in, and knows prompt=login.
-        if not login.detour and oidc.is_too_old(identity, login, self._tools.now()):
+        if not login.detour and is_too_old(identity, login, self._tools.now()):
             raise UpstreamDetour("login", "the session of the pool is older than max_age")
         return identity
 

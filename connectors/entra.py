@@ -31,6 +31,7 @@ from broker.connector import (
 from connectors import claims_map, oauth2, oidc
 from connectors.entra_graph import Graph
 from connectors.entra_settings import CONSUMERS, GUID, Settings, thumbprint
+from connectors.freshness import is_too_old
 from connectors.oidc_metadata import Metadata, read_metadata
 from connectors.strictly import word
 
@@ -99,7 +100,7 @@ class Connector(oidc.Connector):
             if login.detour or error.error not in _PROMPTS:
                 raise _no(error) from error
             raise UpstreamDetour(_challenge(error) or error.error, error.detail) from error
-        if not login.detour and oidc.is_too_old(identity, login, self._tools.now()):
+        if not login.detour and is_too_old(identity, login, self._tools.now()):
             # Whether Entra minds max_age is not documented; it does mind a prompt.
             raise UpstreamDetour("login_required", "the session is older than max_age")
         reached = _texts(identity.id_token.get("acrs"))

@@ -15,6 +15,7 @@ from broker.connector import (
     Expected,
     Finding,
     Json,
+    LoggedOut,
     Login,
     SignedClaims,
     Tools,
@@ -112,6 +113,11 @@ class Connector:
         endpoint = oidc_logout.endpoint(await self._discover(), self._settings)
         asked = self.logout_parameters(by, back)
         return None if endpoint is None or asked is None else oauth2.authorization_url(endpoint, asked)
+
+    async def logged_out(self, token: str) -> LoggedOut:
+        """What a logout token of its ends (Back-Channel Logout 1.0 §2.6)."""
+        metadata = await self._discover()
+        return await oidc_logout.named(self._tools, self._settings, metadata, token, self._issuer)
 
     async def ping(self) -> None:
         """Whether its metadata and keys can be had."""
@@ -336,15 +342,9 @@ class Connector:
             acr=word(claims.get("acr")),
             amr=words(claims.get("amr")),
             sid=word(claims.get("sid")),
+            session_ends=oidc_logout.session_ends(claims),
             keep=oidc_keep.keep(tokens, claims, said if pulled else None, now=self._tools.now()),
             token=tokens.given(self._tools.now()),
             logout_by=self.logout_by(tokens, claims),
         )
         return self.settled(identity)
-
-
-def is_too_old(identity: UpstreamIdentity, login: Login, now: float) -> bool:
-    """Whether the person signed in longer ago than was asked, for an upstream that may ignore ``max_age``."""
-    if login.max_age is None or identity.auth_time is None:
-        return False
-    return now - identity.auth_time > login.max_age

@@ -194,7 +194,8 @@ async def _kept(services: Services, held_id: str, held: Held) -> AsyncIterator[d
 
 def _as_signed_in(identity: UpstreamIdentity, before: AuthenticationContext) -> UpstreamIdentity:
     """When and how somebody signed in is not said again (Core §12.2); a map may read it all the same."""
-    return replace(identity, auth_time=before.auth_time, acr=before.acr, amr=before.amr)
+    ends = identity.session_ends or before.session_expiry
+    return replace(identity, auth_time=before.auth_time, acr=before.acr, amr=before.amr, session_ends=ends)
 
 
 async def _denied(

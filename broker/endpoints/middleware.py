@@ -17,12 +17,13 @@ from time import perf_counter
 
 from aiohttp import web
 
-from broker.endpoints import about, cors, explaining, health, http, possession
+from broker.endpoints import about, cors, explaining, health, http, possession, register
 from broker.events import timed, traced
 from broker.pages import MessageKey
 from broker.protocol import metadata
 from broker.protocol.errors import (
     InvalidClient,
+    InvalidToken,
     OAuthError,
     ProtocolError,
     ServerError,
@@ -53,7 +54,7 @@ _FOR_PROGRAMS = frozenset(
         health.READYZ,
     }
 )
-_API = re.compile("/login/[^/]+/requests/")
+_API = re.compile("/login/[^/]+/requests/|/connectors/[^/]+/backchannel-logout$")
 _MESSAGES: dict[int, MessageKey] = {
     403: "forbidden",
     404: "not_found",
@@ -72,7 +73,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = perf_counter()
     shared = cors.is_shared(request)
     if shared and request.method == "OPTIONS":
-        return cors.preflight(request)
+        return await cors.preflight(request)
     try:
         response = await _answered(request, handler)
     except Exception as error:  # noqa: BLE001  (the gate: nothing passes it unanswered)
@@ -80,7 +81,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     await explaining.keep(request)
     possession.tell(request, response)
     if shared:
-        cors.allow(request, response)
+        await cors.allow(request, response)
     resource = request.match_info.route.resource
     endpoint = resource.canonical if resource is not None else "unknown"
     outcome = "ok" if response.status < 400 else "refused" if response.status < 500 else "failed"  # noqa: PLR2004
@@ -97,7 +98,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 def _is_program(request: web.Request) -> bool:
     path = about.path(request)
-    return path in _FOR_PROGRAMS or _API.match(path) is not None
+    return path in _FOR_PROGRAMS or _API.match(path) is not None or register.is_here(request)
 
 
 async def _answer(
@@ -134,6 +135,8 @@ def _told(request: web.Request, error: OAuthError) -> web.Response:
     if about.path(request) == metadata.USERINFO:
         status, challenge = possession.refused(request, error)
         headers |= challenge
+    if isinstance(error, InvalidToken) and register.is_here(request):
+        headers["WWW-Authenticate"] = register.challenge(error)
     if isinstance(error, TemporarilyUnavailable):
         headers["Retry-After"] = "1"
     if isinstance(error, TooManyRequests | TooManyAttempts):

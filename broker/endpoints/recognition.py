@@ -69,6 +69,7 @@ def recognise(
         sources=mapped.sources,
         documents=kept,
         since=since,
+        session_expiry=identity.session_ends,
     )
 
 

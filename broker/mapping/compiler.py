@@ -49,6 +49,7 @@ WORDS: Mapping[str, str] = {
 PROTOCOL_CLAIMS = frozenset({
     "iss", "sub", "aud", "exp", "nbf", "iat", "jti",  # RFC 7519 §4.1
     "azp", "nonce", "auth_time", "acr", "amr", "at_hash", "c_hash", "s_hash", "sid",  # Core §2, §3.3.2.11
+    "session_expiry",  # IPSIE SL1
     "claims", "_claim_names", "_claim_sources", "sub_jwk",  # Core §5.5, §5.6.2, §7.4
     "client_id", "scope", "cnf", "act", "may_act", "authorization_details",  # RFC 8693, 7800, 9396
     "active", "token_type", "token_use", "typ",  # RFC 7662 §2.2, RFC 9068

@@ -40,7 +40,20 @@ OAUTH_METADATA = "/.well-known/oauth-authorization-server"
 
 _AUTH_METHODS: tuple[AuthMethod, ...] = get_args(AuthMethod)
 _ALWAYS: frozenset[AuthMethod] = frozenset({"client_secret_basic", "client_secret_post", "none"})
-_OWN_CLAIMS = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]
+_OWN_CLAIMS = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "acr",
+    "amr",
+    "at_hash",
+    "sid",
+    "session_expiry",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

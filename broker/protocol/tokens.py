@@ -116,6 +116,8 @@ def id_token(
     if nonce is not None:
         said["nonce"] = nonce
     said |= _authentication(context)
+    if context.session_expiry is not None:
+        said["session_expiry"] = context.session_expiry
     if context.amr:
         said["amr"] = list(context.amr)
     # Core §5.4: scope claims belong to userinfo unless the client's entry wants them here too.

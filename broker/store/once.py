@@ -23,6 +23,10 @@ class Onces(Room):
         first = await self._wire.call("SET", key, b"1", "NX", "PX", milliseconds(ttl))
         return bool(first == b"OK")
 
+    async def used(self, family: str, name: str) -> bool:
+        """Whether somebody named it, for who says so only once it is done."""
+        return bool(await self._wire.call("EXISTS", self._name("once", fingerprint(family, name))))
+
     async def once_since(
         self, family: str, name: str, ttl: float, *, made_at: float | None, now: float, longest: float
     ) -> bool:

@@ -23,7 +23,7 @@ def good_enough(
     """The identity, with what may be told of when and how; ``wanted`` are the ``acr`` of which one must be.
 
     Raises:
-        UpstreamStale: the person may not have signed in anew.
+        UpstreamStale: the person may not have signed in anew, or are not signed in there any more.
         UpstreamUnmet: they did not in any of the ways that are wanted.
     """
     try:
@@ -37,6 +37,8 @@ def good_enough(
         )
     except Stale as error:
         raise UpstreamStale(error.reason, error.detail) from error
+    if identity.session_ends is not None and identity.session_ends <= now:
+        raise UpstreamStale("session_over", "the session there has ended already")
     acr = ours(identity.acr, config.acr)
     if wanted and acr not in wanted:
         raise UpstreamUnmet("acr_unmet", f"acr {str(identity.acr)[:100]!r}")
