@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, choosing, cookies, device_answers, explaining, http, issuing
+from broker.endpoints import about, choosing, cookies, device_answers, explaining, http, issuing, pairwise
 from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
@@ -149,8 +149,7 @@ async def proceed(
         explaining.decided(request, "routing", visit.picked, "the person chose it")
         return await depart(request, visit.hinted(asked), routing.picked(visit.picked, allowed))
     session = await current_session(request)
-    reachable = _reachable(services, asked, session) if session is not None else ()
-    objection = sessions.objection(asked, session, allowed, now=services.now(), reachable=reachable)
+    objection = _objection(services, asked, client, session, allowed)
     explaining.decided(request, "session", "not used" if objection else "reused", objection or "")
     if session is not None and objection is None:
         return await conclude(request, asked, SignedIn.by(session))
@@ -166,6 +165,22 @@ async def proceed(
         # The chooser has an address of its own, so that it can be reloaded and come back to.
         return await wait_for_get(request, asked)
     return choosing.show(request, asked, client, allowed, visit)
+
+
+def _objection(
+    services: Services, asked: AuthorizeRequest, client: Client, session: Session | None, allowed: Names
+) -> str | None:
+    """Why this browser's session does not answer; None where it does."""
+    if session is None:
+        return sessions.objection(asked, None, allowed, now=services.now())
+    return sessions.objection(
+        asked,
+        session,
+        allowed,
+        now=services.now(),
+        reachable=_reachable(services, asked, session),
+        sub=services.sub(session.context, client),
+    )
 
 
 def _reachable(services: Services, asked: AuthorizeRequest, session: Session) -> Sequence[str]:
@@ -230,7 +245,8 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     """Settle consent with somebody known: spare it, ask for it, or refuse."""
     services = request.app[SERVICES]
     client = await client_of(services, asked)
-    sessions.is_whom_was_asked(asked, who.context)
+    await pairwise.is_of_its_sector(services, client)
+    sessions.is_whom_was_asked(asked, who.context, sub=services.sub(who.context, client))
     context = for_client(services, who.context, client, correlation_id=asked.correlation_id)
     who = who if context is who.context else replace(who, context=context)
     remembered = None
@@ -287,12 +303,12 @@ async def issue(
     if stands_on is not None:
         await issuing.used(services, who.context.subject, stands_on)
     await issuing.answered_once(services, asked)
-    grant = issuing.grant_for(services, asked, who.context, who.sid, granted, stands_on)
+    client = await client_of(services, asked)
+    grant = issuing.grant_for(services, asked, client, who.context, who.sid, granted, stands_on)
     if asked.device is not None:
-        client = await client_of(services, asked)
         return await device_answers.allowed(request, asked.device, client, grant)
     code = handles.mint("code", grant.id, services.chance(handles.SECRET_BYTES), store.handle_keys[0])
-    await store.put_grant(grant, code, services.config.lifetimes.code)
+    await store.put_grant(grant, code, issuing.code_lifetime(services, client))
     services.events.emit(
         "code",
         "ok",

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from broker.protocol import handles
+from broker.protocol.client import Client
 from broker.protocol.errors import Shown
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Consent, Grant
 from broker.services import Services
 
 _AN_HOUR = 3600
+_LONGEST_CODE = 60
 _STEPS = 8
 """How often a login may wait for a person: chooser, upstream, its detours, consent."""
 
@@ -46,9 +48,16 @@ async def used(services: Services, subject: str, stands_on: Consent) -> None:
     await services.store.change_consent(subject, stands_on.client_id, noted, ttl)
 
 
+def code_lifetime(services: Services, client: Client) -> int:
+    """For how many seconds a code is good; under a profile a minute at most (FAPI 2.0 §5.3.2.1)."""
+    lives = services.config.lifetimes.code
+    return min(lives, _LONGEST_CODE) if client.profile is not None else lives
+
+
 def grant_for(
     services: Services,
     asked: AuthorizeRequest,
+    client: Client,
     context: AuthenticationContext,
     sid: str,
     granted: Sequence[str],
@@ -73,6 +82,6 @@ def grant_for(
         resources=asked.resources,
         authorization_details=asked.authorization_details,
         dpop_jkt=asked.dpop_jkt,
-        code_expires_at=now + services.config.lifetimes.code,
+        code_expires_at=now + code_lifetime(services, client),
         correlation_id=asked.correlation_id,
     )

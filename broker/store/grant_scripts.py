@@ -103,6 +103,27 @@ return {KEYS[1], turn, successor}
 """
 )
 
+# ARGV: presented digest, now, ttl, idle end, field and value…
+KEEP = Script(
+    _EXTEND
+    + _SWEEP
+    + """
+local found = redis.call('HMGET', KEYS[1], 'refresh', 'idle_until', 'absolute_until', 'revoked')
+local now = tonumber(ARGV[2])
+if not found[1] or found[4] or now >= tonumber(found[2]) or now >= tonumber(found[3]) then
+  return {KEYS[1], 'gone'}
+end
+if found[1] ~= ARGV[1] then
+  redis.call('HSET', KEYS[1], 'revoked', '1')
+  return {KEYS[1], 'reused'}
+end
+redis.call('HSET', KEYS[1], 'idle_until', ARGV[4], unpack(ARGV, 5))
+extend(ARGV[3])
+sweep(ARGV[2])
+return {KEYS[1], 'kept'}
+"""
+)
+
 REVOKE = Script("""
 if redis.call('EXISTS', KEYS[1]) == 0 then return {KEYS[1], 0} end
 redis.call('HSET', KEYS[1], 'revoked', '1')

@@ -46,6 +46,8 @@ class Turn(Enum):
 
     NEW = "new"
     """It was the current one; the successor has taken its place."""
+    KEPT = "kept"
+    """It is the current one, and stays it."""
     GRACE = "grace"
     """It was the one before, within its grace, and its successor is unused: here is that successor."""
     REUSED = "reused"
@@ -204,6 +206,32 @@ class Grants(Room):
             *self._access(name, access),
         )
         return self._rotation(Turn(turn.decode()), name, presented, fresh, found)
+
+    async def keep_refresh(
+        self,
+        presented: Handle,
+        *,
+        now: float,
+        idle_until: float,
+        ttl: float,
+        access: OpaqueAccess | None = None,
+    ) -> Rotation:
+        """Use a refresh token that does not rotate, in one step; one from before the current one is a reuse.
+
+        The arguments are those of `rotate_refresh`.
+        """
+        name = self._grant(presented.grant_id)
+        (turn,) = await self._run(
+            scripts.KEEP,
+            name,
+            presented.digest,
+            _ms(now),
+            milliseconds(ttl),
+            _ms(idle_until),
+            *self._access(name, access),
+        )
+        kept = Turn(turn.decode())
+        return Rotation(turn=kept, refresh_token=presented.text if kept is Turn.KEPT else None)
 
     def _rotation(self, turn: Turn, name: str, presented: Handle, fresh: Handle, found: bytes) -> Rotation:
         if turn is Turn.NEW:

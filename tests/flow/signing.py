@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,13 @@ from tests.flow.broker import CALLBACK, CHALLENGE, Broker
 REQUEST_TYP = "oauth-authz-req+jwt"
 
 
-@cache
 def key(alg: str = "ES256", name: str = "") -> SigningKey:
     """A key of the client app's; another one for another name."""
+    return _made(alg, name)
+
+
+@cache
+def _made(alg: str, _name: str) -> SigningKey:
     return SigningKey.generate(alg)
 
 
@@ -67,3 +72,10 @@ def request_object(
         **members,
     } | changes
     return sign(by or key(), {n: v for n, v in claims.items() if v is not None}, typ=typ)
+
+
+def give(broker: Broker, client_id: str = "billing", **changes: Any) -> None:
+    """Let a client app have what its entry does not say, such as keys that a test has just made."""
+    known = broker.services.clients.configured
+    assert isinstance(known, dict)
+    known[client_id] = replace(known[client_id], **changes)
