@@ -64,8 +64,8 @@ class ProofEntry(Written):
     """Takes the URL of the token endpoint for the `aud` of its assertions beside the issuer. Only for an app
     that cannot say the issuer: whoever else has such an assertion could use it here."""
     jwks: Jwks | None = None
-    """Its public keys as a JWK set, or the file with one: those that sign its assertions and requests, those that are encrypted to,
-    and in `x5c` its own certificates."""
+    """Its public keys as a JWK set, or the file with one: those that sign its assertions and requests, those
+    that are encrypted to, and in `x5c` its own certificates."""
     jwks_uri: str | None = Field(default=None, min_length=1, max_length=2000)
     """Where its public keys are, instead of `jwks`. The broker fetches and keeps them."""
     tls_client_auth_subject_dn: str | None = Field(default=None, min_length=1, max_length=1000)
