@@ -78,7 +78,7 @@ async def arrive(
         )
         if since is not None and await is_over(services, context, since):
             raise LoginRequired(reason="ended_meanwhile")
-        sessions.is_whom_was_asked(pending.asked, context)
+        sessions.is_whom_was_asked(pending.asked, context, sub=services.sub(context, client))
         context = await hold(services, context, identity)
         known, cookie = await _begin_session(request, context, identity)
         response = await flow.conclude(request, pending.asked, known)

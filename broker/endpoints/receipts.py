@@ -51,7 +51,7 @@ async def _receipt(services: Services, session: Session, consent: Consent) -> di
         issuer=services.issuer,
         house=theme.name,
         privacy_url=theme.privacy_url,
-        subject=session.context.subject,
+        subject=session.context.subject if known is None else services.sub(session.context, known),
         person=person_in_words(session.context),
     )
     recipient = receipts.Recipient(

@@ -19,9 +19,10 @@ def answers(
     *,
     now: float,
     reachable: Collection[str] = (),
+    sub: str | None = None,
 ) -> bool:
     """Whether ``session`` is good enough for ``asked``, with nothing asked of the person."""
-    return objection(asked, session, allowed, now=now, reachable=reachable) is None
+    return objection(asked, session, allowed, now=now, reachable=reachable, sub=sub) is None
 
 
 def objection(
@@ -31,11 +32,13 @@ def objection(
     *,
     now: float,
     reachable: Collection[str] = (),
+    sub: str | None = None,
 ) -> str | None:
     """Why ``session`` is not good enough for ``asked``; None where it is.
 
-    ``reachable`` are those of the ``acr_values`` asked for that a new login where the session came from may
-    reach: without one of them the person steps up (RFC 9470 §5).
+    ``sub`` is whose it is, as this client app knows them. ``reachable`` are those of the ``acr_values``
+    asked for that a new login where the session came from may reach: without one of them the person steps
+    up (RFC 9470 §5).
     """
     if session is None or now >= session.ends_at:
         return "there is none"
@@ -52,7 +55,7 @@ def objection(
     if asked.max_age is not None and not _is_younger(context, asked.max_age, now=now):
         return "it is not known to be younger than max_age"
     try:
-        is_whom_was_asked(asked, context)
+        is_whom_was_asked(asked, context, sub=sub)
     except (LoginRequired, UnmetAuthenticationRequirements) as error:
         return error.reason
     return None
@@ -63,16 +66,21 @@ def _is_younger(context: AuthenticationContext, max_age: int, *, now: float) -> 
     return max_age > 0 and context.auth_time is not None and now - context.auth_time <= max_age
 
 
-def is_whom_was_asked(asked: AuthorizeRequest, context: AuthenticationContext) -> None:
+def is_whom_was_asked(
+    asked: AuthorizeRequest, context: AuthenticationContext, *, sub: str | None = None
+) -> None:
     """That this person, authenticated this way, may be answered about.
+
+    ``sub`` is how this client app knows them; without it as everybody does.
 
     Raises:
         LoginRequired: it is somebody else than ``id_token_hint`` or ``claims`` names.
         UnmetAuthenticationRequirements: an essential ``acr`` was not reached (Core §5.5.1.1).
     """
-    if asked.subject is not None and asked.subject != context.subject:
+    known_as = sub if sub is not None else context.subject
+    if asked.subject is not None and asked.subject != known_as:
         raise LoginRequired("Somebody else is signed in.", reason="subject_differs_from_hint")
-    if names_somebody_else(asked.claims, context.subject):
+    if names_somebody_else(asked.claims, known_as):
         raise LoginRequired("Somebody else is signed in.", reason="subject_differs_from_claims")
     essential = essential_acr(asked.claims)
     if essential and context.acr not in essential:
