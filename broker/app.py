@@ -20,6 +20,7 @@ from aiohttp import web, web_response
 
 from broker.certificates import Authorities
 from broker.client_keys import PublicKeys
+from broker.client_documents import DocumentClients
 from broker.clients import Clients
 from broker.config import Config
 from broker.config.workspaces import AT
@@ -35,6 +36,7 @@ from broker.outbound import Outbound
 from broker.pages import Pages
 from broker.protocol.authorize import Rules
 from broker.services import SERVICES, Services
+from broker.registered import RegisteredClients
 from broker.store import Store, StoreUnavailable, open_store
 from broker.upstreams import Upstreams, in_store
 
@@ -117,7 +119,9 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
             stack.push_async_callback(upstreams.close)
             strangers = Outbound(config.outbound, clock=around.clock, now=around.now)
             stack.push_async_callback(strangers.close)
-            services = _services(config, around, events, store, keys, upstreams, strangers)
+            documents = DocumentClients(store, strangers, config.client_documents, events, around.now)
+            stack.push_async_callback(documents.close)
+            services = _services(config, around, events, store, keys, upstreams, strangers, documents)
             app[SERVICES] = services
             app[discovery.DOCUMENTS] = discovery.documents(services)
             await stack.enter_async_context(_rounds(services))
@@ -166,13 +170,15 @@ def _services(
     keys: KeyRing,
     upstreams: Upstreams,
     strangers: Outbound,
+    documents: DocumentClients,
 ) -> Services:
     base = urlsplit(config.issuer).path
     pages = Pages(base=base, theme=config.theme, client_themes=config.client_themes, said=config.said)
     for path, image in config.images.items():
         pages.keep_image(base + path, image.content, image.media_type)
     own = account.client(config.issuer)
-    clients = Clients({**config.clients_by_id, own.client_id: own})
+    registered = RegisteredClients(store, config.registration, around.now)
+    clients = Clients({**config.clients_by_id, own.client_id: own}, (registered, documents))
     return Services(
         config=config,
         rules=Rules(
@@ -185,6 +191,7 @@ def _services(
             pushed_only=config.require_pushed_authorization_requests,
         ),
         clients=clients,
+        registered=registered,
         scopes=config.scope_rules,
         upstreams=upstreams,
         store=store,
@@ -197,6 +204,7 @@ def _services(
         events=events,
         endings=Endings(store, clients, config.lifetimes, now=around.now, events=events),
         grant_types=frozenset({"authorization_code", "refresh_token"}) | config.offer.grant_types,
+        takes_strangers=bool(config.offer.strangers),
         base=base,
         mount=_mount(config),
         now=around.now,

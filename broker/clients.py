@@ -19,6 +19,9 @@ class ClientSource(Protocol):
     async def find(self, client_id: str) -> Client | None:
         """The client app of this name as it is now, or None where there is none here."""
 
+    async def used(self, client: Client) -> None:
+        """The client app got a token, which keeps some of them from being forgotten."""
+
 
 class Clients:
     """All client apps of one issuer."""
@@ -38,3 +41,9 @@ class Clients:
             if found is not None:
                 return found
         return None
+
+    async def used(self, client: Client) -> None:
+        """The client app got a token."""
+        if client.registered_itself:
+            for source in self._sources:
+                await source.used(client)

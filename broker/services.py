@@ -22,6 +22,7 @@ from broker.protocol import subject
 from broker.protocol.authorize import Rules
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.flow import AuthenticationContext
+from broker.registered import RegisteredClients
 from broker.store import Store
 from broker.upstreams import Upstreams
 
@@ -33,6 +34,8 @@ class Services:
     config: Config
     rules: Rules
     clients: Clients
+    registered: RegisteredClients
+    """Those of them that registered themselves."""
     scopes: Mapping[str, ScopeRule]
     upstreams: Upstreams
     store: Store
@@ -49,6 +52,8 @@ class Services:
     """How sessions end, and who is told."""
     hashes_secrets: bool = False
     """Whether any app has a secret that somebody chose: every wrong one then takes as long as theirs."""
+    takes_strangers: bool = False
+    """Whether apps may come without an operator."""
     grant_types: frozenset[str] = frozenset({"authorization_code", "refresh_token"})
     """What any app here may redeem."""
     base: str = ""

@@ -1,31 +1,31 @@
 """CORS for browser apps: the origins of public clients' redirect_uris, on what such an app calls itself.
 
-Never on the authorization endpoint or a page of ours. Fetch standard §3.2; RFC 9700 §2.6 says the same.
+Never on the authorization endpoint or a page of ours. Fetch standard §3.2; RFC 9700 §2.6 says the same. An
+app that comes without an operator is known by its origin once it has registered, or its document was read.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from broker.endpoints import about
-from broker.protocol import metadata
+from broker.protocol import metadata, registration
 from broker.protocol.client import Client
+from broker.services import SERVICES
+from broker.store import StoreUnavailable
 
-_PATHS = frozenset(
-    {
-        metadata.TOKEN,
-        metadata.USERINFO,
-        metadata.REVOKE,
-        metadata.JWKS,
-        metadata.OPENID_CONFIGURATION,
-        metadata.OAUTH_METADATA,
-    }
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]{1,260}")
+
+_EVERYBODYS = frozenset(
+    {metadata.JWKS, metadata.OPENID_CONFIGURATION, metadata.OAUTH_METADATA, metadata.REGISTER}
 )
+"""What an app calls before anybody knows it, where apps may come without an operator."""
+_PATHS = _EVERYBODYS | {metadata.TOKEN, metadata.USERINFO, metadata.REVOKE}
 _PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",
     "Access-Control-Max-Age": "600",
 }
@@ -34,30 +34,51 @@ ORIGINS: web.AppKey[frozenset[str]] = web.AppKey("origins", frozenset)
 
 
 def origins(clients: Iterable[Client]) -> frozenset[str]:
-    """The origins from which public clients may call."""
-    uris = (urlsplit(uri) for client in clients if client.is_public for uri in client.redirect_uris)
-    return frozenset(f"{u.scheme}://{u.netloc}" for u in uris if u.scheme in ("https", "http"))
+    """The origins from which the operator's public clients may call."""
+    return frozenset[str]().union(*(registration.origins(client) for client in clients))
 
 
 def is_shared(request: web.Request) -> bool:
     """Whether the path is one that browser apps call."""
-    return about.path(request) in _PATHS
+    return _place(request) in _PATHS
 
 
-def preflight(request: web.Request) -> web.Response:
+def _place(request: web.Request) -> str:
+    """The path, of which one registration is as good as another."""
+    path = about.path(request)
+    return metadata.REGISTER if path.startswith(f"{metadata.REGISTER}/") else path
+
+
+async def preflight(request: web.Request) -> web.Response:
     """The answer to an OPTIONS request."""
     response = web.Response(status=204)
-    if allow(request, response):
+    if await allow(request, response):
         response.headers.update(_PREFLIGHT)
     return response
 
 
-def allow(request: web.Request, response: web.StreamResponse) -> bool:
+async def allow(request: web.Request, response: web.StreamResponse) -> bool:
     """Let the app's script read this answer, when its origin is one of ours to know."""
     response.headers.add("Vary", "Origin")
     origin = request.headers.get("Origin", "")
-    if origin not in request.app[ORIGINS]:
+    if origin not in request.app[ORIGINS] and not await _is_strangers(request, origin):
         return False
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, DPoP-Nonce"
     return True
+
+
+async def _is_strangers(request: web.Request, origin: str) -> bool:
+    """Whether a script of an app that came without an operator may call from there.
+
+    No cookie of ours counts on these paths, so a script gets nothing there that it does not bring.
+    """
+    services = request.app[SERVICES]
+    if not services.takes_strangers or _ORIGIN.fullmatch(origin) is None:
+        return False
+    if _place(request) in _EVERYBODYS:
+        return True
+    try:
+        return await services.store.knows_origin(origin)
+    except StoreUnavailable:  # what was asked has been answered already; only the script cannot read it
+        return False

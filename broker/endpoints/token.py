@@ -44,6 +44,7 @@ async def handle(request: web.Request) -> web.Response:
         raise UnsupportedGrantType(reason="grant_type_unknown")
     grants.may_use(client, grant_type)
     body = await redeem(request, client, params)
+    await request.app[SERVICES].clients.used(client)
     request.app[SERVICES].events.emit(
         "token",
         "ok",

@@ -74,14 +74,14 @@ class Outbound:
             self._clients[name] = UpstreamClient(self._config, self._clock, circuit, way)
         return self._clients[name]
 
-    def stranger(self, name: str) -> UpstreamClient:
+    def stranger(self, name: str, way: Way = _USUAL) -> UpstreamClient:
         """The share of somebody who may be anybody, such as a client app that registered itself.
 
         Of those only so many are kept, and the one that was asked for longest ago goes.
         """
         known = self._strangers.pop(name, None)
         if known is None:
-            known = UpstreamClient(self._config, self._clock, NeverOpen(self._clock, self._now))
+            known = UpstreamClient(self._config, self._clock, NeverOpen(self._clock, self._now), way)
         self._strangers[name] = known
         if len(self._strangers) > MAX_STRANGERS:
             _, oldest = self._strangers.popitem(last=False)
@@ -117,9 +117,11 @@ class UpstreamClient:
         bearer: str | None = None,
         accept: str = "application/json",
         headers: Mapping[str, str] | None = None,
+        most: int = MAX_BODY,
     ) -> Answer:
-        """GET, with the bearer token in its header (RFC 6750 §2.1)."""
-        return await self._send("GET", url, {**(headers or {}), "Accept": accept, **_bearer(bearer)})
+        """GET, with the bearer token in its header (RFC 6750 §2.1); ``most`` bytes are read of the answer."""
+        said = {**(headers or {}), "Accept": accept, **_bearer(bearer)}
+        return await self._send("GET", url, said, most=most)
 
     async def post(
         self,
@@ -211,6 +213,7 @@ class UpstreamClient:
         body: bytes | None = None,
         *,
         spare: bool = False,
+        most: int = MAX_BODY,
     ) -> Answer:
         """One request, answered whole or not at all. That a ``spare`` one is not counts against nobody."""
         target = _checked(url)
@@ -218,7 +221,7 @@ class UpstreamClient:
         if self._under_way >= MAX_WAITING:  # at once: more wait for this upstream than it will ever answer
             raise UpstreamUnavailable("too many calls are under way")
         try:
-            answer = await self._exchange(method, target, _place(url), headers, body)
+            answer = await self._exchange(method, target, _place(url), headers, body, most)
         except _Away as error:
             if not spare and not error.of_one:
                 self.circuit.unanswered(error.detail, asks_for=error.retry_after)
@@ -235,7 +238,13 @@ class UpstreamClient:
         return answer
 
     async def _exchange(
-        self, method: str, target: URL, place: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        target: URL,
+        place: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        most: int,
     ) -> Answer:
         with_identity = {**headers, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
         self._under_way += 1
@@ -249,7 +258,7 @@ class UpstreamClient:
                 **self._sessions.through(target),
             ) as response:
                 _check_status(response, place, bearer=headers.get("Authorization", "").startswith("Bearer "))
-                body, told = await _read(response), _headers(response)
+                body, told = await _read(response, most), _headers(response)
                 return Answer(response.status, response.content_type, body, told)
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
             raise _ours(error, place) from None
@@ -329,14 +338,14 @@ def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
     return told
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    if (response.content_length or 0) > MAX_BODY:
-        raise UpstreamInvalid("too_large", f"more than {MAX_BODY} bytes were announced")
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    if (response.content_length or 0) > most:
+        raise UpstreamInvalid("too_large", f"more than {most} bytes were announced")
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk
-        if len(content) > MAX_BODY:
-            raise UpstreamInvalid("too_large", f"more than {MAX_BODY} bytes came")
+        if len(content) > most:
+            raise UpstreamInvalid("too_large", f"more than {most} bytes came")
     return bytes(content)
 
 

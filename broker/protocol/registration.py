@@ -13,10 +13,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
-from broker.protocol.client import AuthMethod, Client, GrantType, SigningAlg
+from broker.protocol.client import AuthMethod, Client, GrantType, Origin, SigningAlg
 from broker.protocol.errors import InvalidRedirectUri
 from broker.protocol.metadata_values import (
     CERTIFICATE_NAMES,
@@ -56,8 +56,6 @@ class Allowed:
     connectors: Sequence[str] | None = None
     authorization_details_types: frozenset[str] = frozenset()
     require_pkce: bool = True
-    pairwise: bool = False
-    """Whether subjects of its own can be had at all."""
 
 
 def read(document: Metadata, allowed: Allowed) -> Metadata:
@@ -89,7 +87,7 @@ def read(document: Metadata, allowed: Allowed) -> Metadata:
     _keys_agree(found)
     _certificate_agrees(found)
     _algorithms_agree(found, allowed)
-    _subjects_agree(found, allowed)
+    _subjects_agree(found)
     return MappingProxyType(found)
 
 
@@ -98,8 +96,9 @@ def client(
     metadata: Metadata,
     allowed: Allowed,
     *,
-    origin: str,
+    origin: Origin,
     secret_digests: tuple[bytes, ...] = (),
+    secrets: tuple[str, ...] = (),
     grants_since: float = 0.0,
 ) -> Client:
     """The client app of this metadata: never trusted, and by the operator's rules of this moment."""
@@ -112,13 +111,14 @@ def client(
         post_logout_redirect_uris=tuple(metadata.get("post_logout_redirect_uris", ())),
         token_endpoint_auth_method=metadata["token_endpoint_auth_method"],
         secret_digests=secret_digests,
+        secrets=secrets,
         # The operator may have taken something away since.
         grant_types=tuple(name for name in metadata["grant_types"] if name in allowed.grant_types),
         scopes=scopes & allowed.scopes,
         connectors=allowed.connectors,
         authorization_details_types=tuple(metadata.get("authorization_details_types", ())),
         require_pkce=allowed.require_pkce,
-        origin=cast("Any", origin),
+        origin=origin,
         grants_since=grants_since,
         **plain,
     )
@@ -136,6 +136,12 @@ _AS_THEY_ARE: Final = (
     "frontchannel_logout_uri", "frontchannel_logout_session_required",
 )  # fmt: skip
 """The members that a `Client` has under the same name and in the same form."""
+
+
+def origins(client: Client) -> frozenset[str]:
+    """Where the scripts of an app without a secret run: the origins of its redirect_uris (RFC 6454 §4)."""
+    uris = [urlsplit(uri) for uri in client.redirect_uris if client.is_public]
+    return frozenset(f"{uri.scheme}://{uri.netloc}" for uri in uris if uri.scheme in ("https", "http"))
 
 
 def needs_secret(metadata: Metadata) -> bool:
@@ -284,12 +290,10 @@ def _algorithms_agree(found: dict[str, Any], allowed: Allowed) -> None:
             found.setdefault(content, _USUAL_ENCODING)
 
 
-def _subjects_agree(found: Metadata, allowed: Allowed) -> None:
+def _subjects_agree(found: Metadata) -> None:
     """Core §8.1: subjects of its own hang on one host, or on a document that names them all."""
     if found["subject_type"] != "pairwise":
         return
-    if not allowed.pairwise:
-        raise wrong("subject_type", "is not one that is offered")
     hosts = {urlsplit(uri).hostname for uri in found.get("redirect_uris", ())}
     if "sector_identifier_uri" not in found and len(hosts) > 1:
         raise wrong("sector_identifier_uri", "is needed where redirect_uris have several hosts")

@@ -54,6 +54,9 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
     client:<client_id>                  string  registration.unused, then       an app registered itself
                                                 registration.idle after use
     clients:{all}                       zset    with the last of its names       there are never too many
+    client-document:<hash of URL>       string  two hours, then 90 days after    an app is described by it
+                                                use
+    origin:<hash of origin>             string  as the app that runs there       its scripts may call us
     people:{<connector>}                hash    never: who is in the pool is     people sign in with a
                                                 what the operator keeps there    password of ours
     usernames:{<connector>}             hash    never: the same people           a username is given once
@@ -74,6 +77,7 @@ from pathlib import Path
 
 from broker.config.settings import EMBEDDED, StoreConfig
 from broker.store.attempts import Attempts, Limit
+from broker.store.comers import Comers, KeptDocument
 from broker.store.consents import Consents
 from broker.store.devices import Devices, Polled
 from broker.store.embedded import Embedded, EmbeddedInUse, join_embedded, start_embedded
@@ -108,6 +112,7 @@ __all__ = [
     "HandOff",
     "Holder",
     "InHand",
+    "KeptDocument",
     "KnownSession",
     "Limit",
     "Listed",
@@ -149,6 +154,7 @@ class Store(
     PushedRoom,
     Devices,
     Registrations,
+    Comers,
     Holders,
     Outbox,
     Logouts,

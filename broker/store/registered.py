@@ -55,8 +55,10 @@ class Registered:
     """When it last got a token, to the day; None where it never did."""
     grants_since: float = 0.0
     """What was granted before is over: the registration says something else since."""
-    by: str = ""
-    """Whose initial access token or software statement it came with."""
+    attested: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What its software statement says: nothing that the app says of itself later changes that."""
+    lookalike: str = ""
+    """The name of another app that its own can be taken for; empty where there is none."""
 
 
 class Registrations(Room):

@@ -1,0 +1,577 @@
+"""Apps that register themselves: what they may say, what they get, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.flow.broker import Broker, claims
+from tests.flow.conftest import Start
+from tests.flow.registering import (
+    APP,
+    INITIAL,
+    STRANGER,
+    asked,
+    call,
+    redeem,
+    register,
+    sign_in,
+)
+
+
+@pytest.fixture
+async def open_broker(start: Start) -> Broker:
+    return await start(top={"registration": {"policy": "open", "per_address": 1000}})
+
+
+# ── who may (RG-01, RG-10) ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.row("RG-01")
+async def test_nobody_registers_where_the_operator_says_nothing_of_it(broker: Broker) -> None:
+    told = await register(broker)
+    assert (told.status, told.body) == (404, {"error": "invalid_request"})
+    async with broker.browser() as browser:
+        page = await browser.step("GET", f"{broker.issuer}/.well-known/openid-configuration")
+        assert "registration_endpoint" not in page.body
+
+
+@pytest.mark.row("RG-01")
+@pytest.mark.standard("RFC 7591", "§3 initial access token")
+async def test_with_the_policy_token_only_who_has_one_registers(start: Start) -> None:
+    broker = await start(top={"registration": {"policy": "token", "initial_access_tokens": INITIAL}})
+    told = await register(broker)
+    assert (told.status, told.body["error"], told.headers["WWW-Authenticate"]) == (
+        401,
+        "invalid_token",
+        "Bearer",
+    )
+    told = await register(broker, token="another-token-of-some-length-0123456789012")
+    assert told.status == 401
+    assert 'error="invalid_token"' in told.headers["WWW-Authenticate"]
+    assert (await register(broker, token=INITIAL)).status == 201
+
+
+@pytest.mark.row("RG-10")
+@pytest.mark.row("DS-02")
+async def test_one_address_and_all_together_may_only_register_so_many(start: Start) -> None:
+    broker = await start(top={"registration": {"policy": "open", "per_address": 3}})
+    told = [await register(broker) for _ in range(4)]
+    assert [one.status for one in told] == [201, 201, 201, 429]
+    assert int(told[-1].headers["Retry-After"]) > 0
+    full = await start(top={"registration": {"policy": "open", "max_clients": 2}})
+    answers = await asyncio.gather(*(register(full) for _ in range(6)))
+    assert sorted(one.status for one in answers) == [201, 201, 429, 429, 429, 429]
+    kept = next(one for one in answers if one.status == 201)
+    assert (await call("DELETE", kept.uri, token=kept.token)).status == 204
+    assert (await register(full)).status == 201
+
+
+@pytest.mark.row("RG-10")
+async def test_an_app_that_nobody_uses_is_forgotten_and_one_in_use_is_not(start: Start) -> None:
+    broker = await start(top={"registration": {"policy": "open", "unused": "1h", "idle": "30d"}})
+    store = broker.services.store
+    unused, used = await register(broker), await register(broker)
+    async with broker.browser() as browser:
+        landed = await sign_in(browser, used)
+        assert (await redeem(browser, used, landed.code))[0] == 200
+    left = {}
+    for told in (unused, used):
+        client_id = told.body["client_id"]
+        left[client_id] = await store._wire.call("PTTL", store._client(client_id))
+    assert left[unused.body["client_id"]] <= 3600_000 < left[used.body["client_id"]] <= 30 * 86400_000
+    assert {one.client_id for one in await store.list_clients()} == set(left)
+
+
+# ── what is told, and a whole login ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.standard("RFC 7591", "§3.2.1 the client information response")
+@pytest.mark.standard("RFC 8414", "registration_endpoint in the metadata")
+async def test_what_is_registered_is_told_and_nothing_else_is(open_broker: Broker) -> None:
+    async with open_broker.browser() as browser:
+        for path in ("openid-configuration", "oauth-authorization-server"):
+            page = await browser.step("GET", f"{open_broker.issuer}/.well-known/{path}")
+            assert f'"registration_endpoint":"{open_broker.issuer}/register"' in page.body
+    told = await register(
+        open_broker,
+        token_endpoint_auth_method="client_secret_post",
+        contacts=["ops@stranger.example"],
+        software_id="4711",
+        software_version="2.1",
+        logo_uri="https://stranger.example/logo.png",
+        client_uri="https://stranger.example/",
+        **{"client_name#de": "Fremder"},
+        scope="openid email no.such.scope",
+        default_max_age=60,
+        a_member_of_nobodys="ignored",
+        grant_types=["authorization_code", "refresh_token", "client_credentials"],
+    )
+    assert told.status == 201
+    assert told.headers["Cache-Control"] == "no-store"
+    body = dict(told.body)
+    assert len(body.pop("client_secret")) == 43
+    assert len(body.pop("registration_access_token")) == 43
+    assert isinstance(body.pop("client_id_issued_at"), int)
+    client_id = body.pop("client_id")
+    assert body.pop("registration_client_uri") == f"{open_broker.issuer}/register/{client_id}"
+    assert body == {
+        "client_secret_expires_at": 0,
+        "client_name": "Stranger",
+        "client_name#de": "Fremder",
+        "redirect_uris": [STRANGER],
+        "response_types": ["code"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "client_secret_post",
+        "application_type": "web",
+        "scope": "openid email",
+        "contacts": ["ops@stranger.example"],
+        "software_id": "4711",
+        "software_version": "2.1",
+        "logo_uri": "https://stranger.example/logo.png",
+        "client_uri": "https://stranger.example/",
+        "default_max_age": 60,
+        "id_token_signed_response_alg": "RS256",
+        "subject_type": "public",
+    }
+
+
+@pytest.mark.row("CS-11")
+@pytest.mark.standard("RFC 7591", "§5 nobody is spared the question about an app that registered itself")
+async def test_a_person_signs_in_and_is_asked_each_time_and_told_that_nobody_vouches(
+    open_broker: Broker,
+) -> None:
+    told = await register(open_broker, trusted=True)
+    async with open_broker.browser() as browser:
+        for _ in range(2):
+            page = await browser.authorize(**asked(told))
+            assert 'name="answer"' in page.body
+            assert "stranger.example" in page.body.replace("<wbr>", "")
+            assert "registered itself" in page.body or "itself" in page.body
+            landed = await browser.answer_consent(page)
+            status, tokens = await redeem(browser, told, landed.code)
+            assert status == 200
+            assert claims(tokens["id_token"])["aud"] == told.body["client_id"]
+            assert (await browser.userinfo(tokens["access_token"]))[1]["name"] == "Ada Example"
+        landed = await browser.authorize(**asked(told, prompt="none"))
+        assert landed.params["error"] == "consent_required"
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+async def test_the_secret_that_was_given_is_the_one_that_counts(open_broker: Broker, method: str) -> None:
+    told = await register(open_broker, token_endpoint_auth_method=method)
+    client_id, secret = told.body["client_id"], told.body["client_secret"]
+    async with open_broker.browser() as browser:
+        landed = await sign_in(browser, told)
+        form = {"client_id": client_id, "client_secret": "x" * 43}
+        assert (await redeem(browser, told, landed.code, **form))[0] == 401
+        if method == "client_secret_post":
+            form = {"client_id": client_id, "client_secret": secret}
+            assert (await redeem(browser, told, landed.code, **form))[0] == 200
+
+
+@pytest.mark.row("AZ-06")
+@pytest.mark.standard("RFC 8252", "§7.3 any port on loopback, for an app that registered one")
+async def test_an_app_on_loopback_comes_back_at_any_port_and_nowhere_else(open_broker: Broker) -> None:
+    told = await register(open_broker, redirect_uris=["http://127.0.0.1/cb", "com.example.app:/cb"])
+    assert told.body["application_type"] == "native"
+    async with open_broker.browser() as browser:
+        landed = await sign_in(browser, told, redirect_uri="http://127.0.0.1:49152/cb")
+        assert landed.url.startswith("http://127.0.0.1:49152/cb?")
+        status, _ = await redeem(browser, told, landed.code, redirect_uri="http://127.0.0.1:49152/cb")
+        assert status == 200
+        for foreign in (
+            "http://localhost:49152/cb",
+            "http://127.0.0.1.evil.example:49152/cb",
+            "http://127.0.0.1:80@evil.example/cb",
+            "http://127.0.0.1:49152/other",
+            "https://127.0.0.1:49152/cb",
+            "com.example.app:/other",
+        ):
+            page = await browser.authorize(**asked(told, redirect_uri=foreign))
+            assert (page.status, page.url.startswith(open_broker.issuer)) == (400, True), foreign
+    web = await register(open_broker)
+    assert web.body["application_type"] == "web"
+    async with open_broker.browser() as browser:
+        other_port = STRANGER.replace("stranger.example", "stranger.example:8443")
+        assert (await browser.authorize(**asked(web, redirect_uri=other_port))).status == 400
+
+
+# ── what nobody may register (RG-02 to RG-07, AZ-07) ──────────────────────────────────────────────
+
+
+@pytest.mark.row("RG-02")
+@pytest.mark.row("AZ-07")
+@pytest.mark.parametrize(
+    "uris",
+    [
+        None,
+        [],
+        "https://stranger.example/",
+        {"0": "https://stranger.example/"},
+        [["https://stranger.example/"]],
+        [None],
+        [4711],
+        ["https://*.example/cb"],
+        ["https://stranger.example/*"],
+        ["https://stranger.example/cb#fragment"],
+        ["javascript:alert(1)"],
+        ["data:text/html,x"],
+        ["vbscript:x"],
+        ["file:///etc/passwd"],
+        ["blob:https://stranger.example/x"],
+        ["about:blank"],
+        ["http://stranger.example/cb"],
+        ["https://user:password@stranger.example/cb"],
+        ["https://10.0.0.7/cb"],
+        ["https://169.254.169.254/latest"],
+        ["https://[::1]/cb"],
+        ["https://[fd00::1]/cb"],
+        ["https://0x7f000001/cb"],
+        ["https://localhost/cb"],
+        ["noscheme"],
+        ["app:/cb"],
+        ["//stranger.example/cb"],
+        ["https://stranger.example/cb?state=mine"],
+        ["https://stranger.example/\u202egnp"],
+        [f"https://stranger.example/{number}" for number in range(1000)],
+        ["https://stranger.example/" + "x" * 5000],
+        [STRANGER, "javascript:alert(1)"],
+    ],
+)
+async def test_where_nobody_may_be_answered_is_refused(open_broker: Broker, uris: Any) -> None:
+    told = await register(open_broker, redirect_uris=uris)
+    assert (told.status, told.body["error"]) == (400, "invalid_redirect_uri")
+
+
+@pytest.mark.row("RG-03")
+@pytest.mark.parametrize("name", ["logo_uri", "client_uri", "tos_uri", "policy_uri"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "javascript:alert(1)",
+        "data:image/png;base64,AA",
+        "ftp://x.example/",
+        "",
+        "x" * 5000,
+        7,
+        ["https://x.example"],
+    ],
+)
+async def test_a_page_that_a_browser_would_run_is_refused(open_broker: Broker, name: str, uri: Any) -> None:
+    told = await register(open_broker, **{name: uri})
+    assert (told.status, told.body["error"]) == (400, "invalid_client_metadata")
+
+
+RSA = {"kty": "RSA", "kid": "a", "e": "AQAB"}
+EC = {
+    "kty": "EC",
+    "crv": "P-256",
+    "kid": "a",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+}
+
+
+@pytest.mark.row("RG-05")
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"jwks": {"keys": [EC]}, "jwks_uri": "https://stranger.example/jwks"},
+        {"jwks": {"keys": [EC | {"d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}]}},
+        {"jwks": {"keys": [{"kty": "oct", "kid": "a", "k": "c2VjcmV0"}]}},
+        {"jwks": {"keys": [RSA | {"n": "AQAB" * 40}]}},
+        {"jwks": {"keys": [EC, EC]}},
+        {"jwks": {"keys": [EC, {name: EC[name] for name in EC if name != "kid"}]}},
+        {"jwks": {"keys": [EC | {"crv": "P-192"}]}},
+        {"jwks": {"keys": []}},
+        {"jwks": "https://stranger.example/jwks"},
+        {"jwks_uri": "http://stranger.example/jwks"},
+        {"jwks_uri": "javascript:alert(1)"},
+        {"token_endpoint_auth_method": "private_key_jwt"},
+        {"id_token_encrypted_response_alg": "RSA-OAEP"},
+        {"id_token_encrypted_response_enc": "A128GCM", "jwks": {"keys": [EC]}},
+    ],
+)
+async def test_keys_that_are_none_to_trust_are_refused(open_broker: Broker, said: dict[str, Any]) -> None:
+    told = await register(open_broker, **said)
+    assert (told.status, told.body["error"]) == (400, "invalid_client_metadata")
+
+
+@pytest.mark.row("RG-06")
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"grant_types": ["implicit"]},
+        {"grant_types": ["authorization_code", "implicit"]},
+        {"grant_types": ["password"]},
+        {"grant_types": ["client_credentials"]},
+        {"grant_types": ["refresh_token"]},
+        {"grant_types": "authorization_code"},
+        {"response_types": ["token"]},
+        {"response_types": ["id_token token"]},
+        {"id_token_signed_response_alg": "none"},
+        {"id_token_signed_response_alg": "HS256"},
+        {"userinfo_signed_response_alg": "none"},
+        {"request_object_signing_alg": "none"},
+        {"token_endpoint_auth_signing_alg": "none"},
+        {"token_endpoint_auth_signing_alg": "HS256"},
+        {"id_token_encrypted_response_alg": "RSA1_5", "jwks": {"keys": [EC]}},
+        {"id_token_encrypted_response_alg": "dir", "jwks": {"keys": [EC]}},
+        {"scope": "*"},
+        {"scope": "openid account.*"},
+        {"scope": "no.such.scope"},
+        {"scope": 7},
+        {"scope": "openid \u0000"},
+        {"token_endpoint_auth_method": "tls_client_auth"},
+        {"token_endpoint_auth_method": "no_such_method"},
+        {"application_type": "service"},
+        {"subject_type": "ephemeral"},
+        {"default_max_age": -1},
+        {"require_auth_time": "yes"},
+        {"backchannel_logout_uri": "ftp://stranger.example/"},
+        {"post_logout_redirect_uris": ["javascript:alert(1)"]},
+    ],
+)
+async def test_what_is_not_given_to_strangers_is_refused(open_broker: Broker, said: dict[str, Any]) -> None:
+    told = await register(open_broker, **said)
+    assert (told.status, told.body["error"]) == (400, "invalid_client_metadata"), told.body
+
+
+@pytest.mark.row("RG-06")
+async def test_connectors_are_the_operators_to_give(start: Start) -> None:
+    broker = await start(
+        top={"registration": {"policy": "open", "connectors": ["staff"]}},
+        connectors={"partners": {"name": "Partners"}},
+    )
+    told = await register(broker, connectors=["partners"])
+    assert "connectors" not in told.body
+    async with broker.browser() as browser:
+        page = await browser.authorize(**asked(told))
+        assert 'name="answer"' in page.body  # no chooser: there is one way, and it is the operator's
+        landed = await browser.authorize(**asked(told, connector="partners"))
+        assert landed.params["error"] == "access_denied"
+
+
+@pytest.mark.row("RG-07")
+async def test_nothing_of_the_brokers_own_can_be_chosen(open_broker: Broker) -> None:
+    told = await register(
+        open_broker,
+        client_id="billing",
+        client_secret="chosen-by-me",
+        trusted=True,
+        enabled=True,
+        origin="config",
+        require_pkce=False,
+        secret_digests=["x"],
+        registration_access_token="mine",
+        client_id_issued_at=1,
+    )
+    assert told.status == 201
+    assert told.body["client_id"].startswith("broker.app.")
+    assert not {"client_secret", "trusted", "enabled", "origin", "require_pkce", "secret_digests"} & set(
+        told.body
+    )
+    assert told.token != "mine"
+    assert told.body["client_id_issued_at"] > 1
+    async with open_broker.browser() as browser:
+        landed = await browser.authorize(**asked(told, code_challenge=None, code_challenge_method=None))
+        assert landed.params["error"] == "invalid_request"
+
+
+@pytest.mark.row("RG-11")
+async def test_names_are_short_seen_and_escaped(open_broker: Broker) -> None:
+    for said, kept in (
+        ("  Two\n  lines\t", "Two lines"),
+        ("\u202eevil\u2066 name\u200b", "evil name"),
+        ("<b>bold</b>", "<b>bold</b>"),
+        ("Ｗｉｄｅ", "Wide"),
+        ("x" * 5000, "x" * 100),
+    ):
+        assert (await register(open_broker, client_name=said)).body["client_name"] == kept
+    told = await register(open_broker, client_name="<script>alert(1)</script>")
+    async with open_broker.browser() as browser:
+        page = await browser.authorize(**asked(told))
+        assert "<script>alert(1)" not in page.body
+        assert "&lt;script&gt;" in page.body
+    for nothing in ("", "\u200b\u202e", 7, ["x"]):
+        assert (await register(open_broker, client_name=nothing)).status == 400
+    assert (await register(open_broker, client_name=None)).body["client_name"] == "stranger.example"
+    huge = b'{"client_name": "' + b"x" * (1 << 20) + b'"}'
+    assert (await call("POST", f"{open_broker.issuer}/register", body=huge)).status == 413
+
+
+@pytest.mark.row("RG-11")
+async def test_a_name_that_looks_like_an_operators_app_is_told_to_the_operator(open_broker: Broker) -> None:
+    told = await register(open_broker, client_name="Вiⅼling")
+    assert told.status == 201
+    line = open_broker.events("registration")[-1]
+    assert line["detail"] == "its name looks like that of Billing"
+    kept = await open_broker.services.store.read_client(told.body["client_id"])
+    assert kept is not None
+    assert kept.lookalike == "Billing"
+    await register(open_broker, client_name="Something else")
+    assert "detail" not in open_broker.events("registration")[-1]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"a": 1, "a": 2}', b"null", b'"x"'])
+async def test_what_is_no_json_object_is_refused(open_broker: Broker, body: bytes) -> None:
+    url = f"{open_broker.issuer}/register"
+    told = await call("POST", url, body=body)
+    assert (told.status, told.body["error"]) == (400, "invalid_request")
+    told = await call("POST", url, body=APP, **{"Content-Type": "application/x-www-form-urlencoded"})
+    assert told.status == 400
+
+
+# ── management (RFC 7592) ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.standard("RFC 7592", "§2.1 read, §3 the registration access token")
+async def test_only_its_own_token_opens_a_registration(open_broker: Broker) -> None:
+    mine, other = await register(open_broker), await register(open_broker)
+    read = await call("GET", mine.uri, token=mine.token)
+    assert (read.status, read.body) == (200, mine.body)
+    for url, token in (
+        (mine.uri, None),
+        (mine.uri, other.token),
+        (mine.uri, "x" * 43),
+        (f"{open_broker.issuer}/register/broker.app.nobody", mine.token),
+        (f"{open_broker.issuer}/register/billing", mine.token),
+    ):
+        for method in ("GET", "DELETE"):
+            refused = await call(method, url, token=token)
+            assert (refused.status, refused.body["error"]) == (401, "invalid_token")
+            assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+    kept = await open_broker.services.store.read_client(mine.body["client_id"])
+    assert kept is not None
+    assert mine.token not in repr(vars(kept) if hasattr(kept, "__dict__") else kept)
+
+
+@pytest.mark.standard("RFC 7592", "§2.2 update")
+async def test_a_change_says_everything_anew(open_broker: Broker) -> None:
+    told = await register(open_broker, contacts=["ops@stranger.example"])
+    client_id = told.body["client_id"]
+    refused = await call("PUT", told.uri, token=told.token, body=APP)
+    assert refused.body["error"] == "invalid_client_metadata"
+    refused = await call("PUT", told.uri, token=told.token, body=APP | {"client_id": "billing"})
+    assert refused.status == 400
+    refused = await call(
+        "PUT", told.uri, token=told.token, body=APP | {"client_id": client_id, "client_secret": "mine"}
+    )
+    assert refused.status == 400
+    changed = await call(
+        "PUT", told.uri, token=told.token, body=APP | {"client_id": client_id, "client_name": "Renamed"}
+    )
+    assert changed.status == 200
+    assert changed.body["client_name"] == "Renamed"
+    assert "contacts" not in changed.body
+    assert (await call("GET", told.uri, token=told.token)).body == changed.body
+    assert (
+        await call(
+            "PUT", told.uri, token=told.token, body=APP | {"client_id": client_id, "redirect_uris": []}
+        )
+    ).body["error"] == "invalid_redirect_uri"
+
+
+@pytest.mark.row("RG-09")
+@pytest.mark.parametrize(
+    ("change", "ends"),
+    [
+        ({"redirect_uris": [STRANGER, "https://attacker.example/cb"]}, True),
+        ({"token_endpoint_auth_method": "client_secret_basic"}, True),
+        ({"client_name": "Another name"}, False),
+    ],
+)
+async def test_a_change_that_puts_another_behind_the_app_ends_what_it_was_granted(
+    open_broker: Broker, change: dict[str, Any], ends: bool
+) -> None:
+    told = await register(open_broker)
+    async with open_broker.browser() as browser:
+        landed = await sign_in(browser, told, scope="openid profile offline_access")
+        _, tokens = await redeem(browser, told, landed.code)
+        unspent = await sign_in(browser, told)
+        body = APP | change | {"client_id": told.body["client_id"]}
+        changed = await call("PUT", told.uri, token=told.token, body=body)
+        assert changed.status == 200
+        assert (await browser.userinfo(tokens["access_token"]))[0] == (401 if ends else 200)
+        secret = changed.body.get("client_secret")
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        if secret is None:
+            form["client_id"] = told.body["client_id"]
+            status, body = await browser.post("/token", form, client=None)
+            assert (status, body.get("error")) == ((400, "invalid_grant") if ends else (200, None))
+            assert (await redeem(browser, told, unspent.code))[0] == (400 if ends else 200)
+        else:
+            assert len(secret) == 43
+            form["client_id"] = told.body["client_id"]
+            assert (await browser.post("/token", form, client=None))[0] == 401
+
+
+@pytest.mark.row("RG-13")
+@pytest.mark.standard("RFC 7592", "§2.3 delete")
+async def test_with_the_registration_everything_that_it_had_is_gone(open_broker: Broker) -> None:
+    told = await register(open_broker)
+    async with open_broker.browser() as browser:
+        landed = await sign_in(browser, told, scope="openid profile offline_access")
+        _, tokens = await redeem(browser, told, landed.code)
+        unspent = await sign_in(browser, told)
+        waiting = await browser.authorize(**asked(told))
+        assert "Stranger" in (await browser.go(f"{open_broker.issuer}/account")).body
+        assert (await call("DELETE", told.uri, token=told.token)).status == 204
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": tokens["refresh_token"],
+            "client_id": told.body["client_id"],
+        }
+        assert (await browser.post("/token", form, client=None))[0] == 401
+        assert (await redeem(browser, told, unspent.code))[0] == 401
+        assert (await browser.answer_consent(waiting)).status == 400
+        assert (await browser.authorize(**asked(told))).status == 400
+        account = await browser.go(f"{open_broker.issuer}/account")
+        assert "Stranger" not in account.body
+        assert told.body["client_id"] not in account.body
+        subject = claims(tokens["id_token"])["sub"]
+        consents = await open_broker.services.store.list_consents(subject)
+        assert told.body["client_id"] not in {one.client_id for one in consents}
+    assert (await call("GET", told.uri, token=told.token)).status == 401
+
+
+# ── scripts ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_script_may_call_from_where_its_app_registered_and_from_nowhere_else(
+    open_broker: Broker,
+) -> None:
+    async def allowed(path: str, origin: str) -> bool:
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        async with open_broker.browser() as browser:
+            answer = await browser.step("OPTIONS", open_broker.issuer + path, headers=headers)
+        return answer.headers.get("Access-Control-Allow-Origin") == origin
+
+    assert not await allowed("/token", "https://stranger.example")
+    await register(open_broker)
+    await register(
+        open_broker,
+        redirect_uris=["https://secret.example/"],
+        token_endpoint_auth_method="client_secret_basic",
+    )
+    assert await allowed("/token", "https://stranger.example")
+    assert await allowed("/userinfo", "https://stranger.example")
+    assert not await allowed("/token", "https://secret.example")
+    assert not await allowed("/token", "https://nobody.example")
+    assert not await allowed("/authorize", "https://stranger.example")
+    for path in ("/register", "/.well-known/oauth-authorization-server", "/jwks"):
+        assert await allowed(path, "https://nobody.example")
+    assert not await allowed("/register", "null")
+
+
+@pytest.mark.row("RG-01")
+async def test_without_registration_no_script_of_a_stranger_reads_anything(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        headers = {"Origin": "https://nobody.example"}
+        for path in ("/register", "/.well-known/openid-configuration", "/jwks", "/token"):
+            answer = await browser.step("OPTIONS", broker.issuer + path, headers=headers)
+            assert "Access-Control-Allow-Origin" not in answer.headers
