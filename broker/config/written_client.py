@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from broker.config.words import Line, LocalPath, SpaceSeparated, Switch, one_or_more
+from broker.config.words import LocalPath, SpaceSeparated, Switch, one_or_more
 from broker.config.written_grants import TokenExchangeEntry
 from broker.config.written_logout import LogoutEntry
 from broker.config.written_proof import ProofEntry
-from broker.config.written_theme import ThemeEntry
+from broker.config.written_theme import SaidInWords, ThemeEntry
 from broker.connector import Secret
-from broker.protocol.client import GrantType, Profile, SigningAlg
+from broker.protocol.client import EncryptionAlg, EncryptionEnc, GrantType, Profile, SigningAlg
 from broker.protocol.uris import ApplicationType
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -35,8 +35,6 @@ Secrets = Annotated[
         }
     ),
 ]
-EncryptionAlg = Literal["RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
-EncryptionEnc = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 Audience = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,1000}$")]
 
 
@@ -59,8 +57,8 @@ class ClientEntry(ProofEntry, LogoutEntry):
 
     model_config = ConfigDict(json_schema_extra=_app_or_api)
 
-    client_name: Line
-    """What people know the app as."""
+    client_name: SaidInWords
+    """What people know the app as, or that in each language: `{ en: Billing, de: Rechnungen }`."""
     client_secret: Secrets | None = None
     """Its secret, or a list of two while one replaces the other. One that a person chose is written as the
     hash that `broker clients hash` makes of it. An app that proves itself otherwise has none."""
@@ -110,6 +108,11 @@ class ClientEntry(ProofEntry, LogoutEntry):
     authorization_signed_response_alg: SigningAlg | None = None
     """What its answers are signed with where it asks for signed ones (`response_mode=jwt`, JARM); without it
     RS256."""
+    authorization_encrypted_response_alg: EncryptionAlg | None = None
+    """How its signed answers are encrypted, to the key of `jwks` or `jwks_uri` that is for it; without it they
+    are not."""
+    authorization_encrypted_response_enc: EncryptionEnc | None = None
+    """What encrypts their content; without it A128CBC-HS256."""
     resources: tuple[Name, ...] | None = None
     """The APIs that it may ask tokens for by `resource` (RFC 8707): of `resources`, and of the APIs among the
     clients. Without it all of them."""

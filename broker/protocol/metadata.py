@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from broker.protocol import assertions, dpop, request_object
-from broker.protocol.client import DEVICE_CODE, AuthMethod, Client, GrantType, ScopeRule
+from broker.protocol.client import (
+    DEVICE_CODE,
+    AuthMethod,
+    Client,
+    EncryptionAlg,
+    EncryptionEnc,
+    GrantType,
+    ScopeRule,
+)
 from broker.protocol.languages import LANGUAGES
 from broker.protocol.registration import Allowed
 
@@ -165,14 +173,42 @@ def _possession(offer: Offer) -> dict[str, Any]:
     return said
 
 
+def _introspection(offer: Offer) -> dict[str, Any]:
+    """RFC 9701 §7."""
+    return {"introspection_signing_alg_values_supported": _signing(offer), **_encrypting("introspection")}
+
+
+def _signing(offer: Offer) -> list[str]:
+    """What an answer may be signed with: RS256, and whatever a client may have."""
+    theirs = (
+        {
+            client.id_token_signed_response_alg,
+            client.userinfo_signed_response_alg,
+            client.introspection_signed_response_alg,
+        }
+        for client in offer.clients.values()
+    )
+    named = frozenset[str | None]({"RS256"}).union(*theirs, *(one.signing_algs for one in offer.strangers))
+    return sorted(name for name in named if name is not None)
+
+
+def _encrypting(kind: str) -> dict[str, Any]:
+    """How an answer may be encrypted to the client's own key."""
+    return {
+        f"{kind}_encryption_alg_values_supported": list(get_args(EncryptionAlg)),
+        f"{kind}_encryption_enc_values_supported": list(get_args(EncryptionEnc)),
+    }
+
+
 def _people(offer: Offer) -> dict[str, Any]:
     released = sorted({claim for rule in offer.scopes.values() for claim in rule.claims})
-    algorithms = {"RS256"} | {client.id_token_signed_response_alg for client in offer.clients.values()}
-    algorithms = algorithms.union(*(allowed.signing_algs for allowed in offer.strangers))
     return {
         "userinfo_endpoint": offer.issuer + USERINFO,
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": sorted(algorithms),
+        "subject_types_supported": ["public", "pairwise"],
+        "id_token_signing_alg_values_supported": _signing(offer),
+        **_encrypting("id_token"),
+        "userinfo_signing_alg_values_supported": _signing(offer),
+        **_encrypting("userinfo"),
         "claim_types_supported": ["normal"],
         "claims_supported": [*_OWN_CLAIMS, *(c for c in released if c not in _OWN_CLAIMS)],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
@@ -215,6 +251,7 @@ _OAUTH: tuple[Part, ...] = (
     _tokens,
     _client_authentication,
     _possession,
+    _introspection,
 )
 _OPENID: tuple[Part, ...] = (*_OAUTH, _people, _logout)
 
