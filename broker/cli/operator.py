@@ -45,7 +45,7 @@ def file_name(text: str) -> Path:
 
 
 def config_argument(parser: argparse.ArgumentParser, *, of_one_issuer: bool = True) -> None:
-    """``--config FILE``; ``BROKER_CONFIG`` stands for it. ``--workspace`` where a command is about one issuer."""
+    """``--config FILE``; ``BROKER_CONFIG`` stands for it. ``--workspace`` where it is about one issuer."""
     parser.add_argument(
         "--config",
         metavar="FILE",

@@ -1,9 +1,9 @@
 """Workspaces: several issuers in one process, each whole by itself.
 
-Owns what a workspace inherits and what is its own. Its issuer is the host's with ``/t/`` and its name behind it
-(RFC 8414 §2 lets an issuer have a path). Where the store is, how the process listens and how it calls out is the
-host's; everything about people, apps, keys and pages is the workspace's alone. Its secrets are derived from the
-host's by its name (RFC 5869), unless it has its own.
+Owns what a workspace inherits and what is its own. Its issuer is the host's with ``/t/`` and its name behind
+it (RFC 8414 §2 lets an issuer have a path). Where the store is, how the process listens and how it calls out
+is the host's; everything about people, apps, keys and pages is the workspace's alone. Its secrets are derived
+from the host's by its name (RFC 5869), unless it has its own.
 """
 
 from __future__ import annotations

@@ -257,9 +257,9 @@ class BrokerFile(Written):
     outbound: Outbound = Outbound()
     """Calls to upstreams and client apps."""
     workspaces: dict[str, Any] = Field(default_factory=dict)
-    """Further issuers in the same process, by name: `NAME` is at the issuer's URL with `/t/NAME` behind it. Each
-    has the keys of this file, or names a file that has them, except those about the machine, which it shares;
-    its `lifetimes` are these unless it says others. Nothing of one is reachable from another."""
+    """Further issuers in the same process, by name: `NAME` is at the issuer's URL with `/t/NAME` behind it.
+    Each has the keys of this file, or names a file that has them, except those about the machine, which it
+    shares; its `lifetimes` are these unless it says others. Nothing of one is reachable from another."""
     include: tuple[Name, ...] = ()
     """Further files, as paths or patterns such as `clients.d/*.yaml`. Each is a piece of this one; the same
     name in two of them is a mistake."""

@@ -52,8 +52,9 @@ class Jar:
 
     @classmethod
     def of(cls, issuer: str, workspace: str = "") -> Jar:
-        """For ``issuer``, which is http only on loopback. Workspaces share a host, and so their names part them:
-        ``__Host-`` wants ``Path=/``.
+        """For ``issuer``, which is http only on loopback.
+
+        Workspaces share a host, and ``__Host-`` wants ``Path=/``, so only the names part their cookies.
         """
         whose = f"t.{workspace}." if workspace else ""
         if issuer.startswith("https://"):

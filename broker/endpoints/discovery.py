@@ -30,7 +30,7 @@ def documents(services: Services) -> Documents:
 
 
 def of_an_issuer_with_a_path(app: web.Application) -> Iterator[tuple[str, Handler]]:
-    """The well-known paths that stand before the path of an issuer, and what answers there (RFC 8414 §3.1)."""
+    """The well-known paths that stand before that of an issuer, and what answers there (RFC 8414 §3.1)."""
 
     async def openid(_request: web.Request) -> web.Response:
         return _document(app[DOCUMENTS][0])
