@@ -34,6 +34,10 @@ class RegisteredClients:
         found = await self._store.read_client(client_id)
         return None if found is None else self.client(found)
 
+    async def is_gone(self, client_id: str) -> bool:
+        """Whether it once registered itself, and is deleted or forgotten."""
+        return client_id.startswith(PREFIX) and await self._store.read_client(client_id) is None
+
     def client(self, registered: Registered) -> Client:
         """The client app of a registration."""
         digest, plain = registered.secret_digest, registered.secret

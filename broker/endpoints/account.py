@@ -194,7 +194,13 @@ async def _page(
 async def standing(services: Services, subject: str) -> list[Consent]:
     """What the person allows now, the app used last first."""
     consents = await services.store.list_consents(subject)
-    return sorted((c for c in consents if services.now() < c.expires_at), key=lambda c: -c.last_used)
+    live = [one for one in consents if services.now() < one.expires_at]
+    for one in live:
+        # An app that registered itself and is gone never comes back under that name (RFC 7592 §2.3).
+        if await services.registered.is_gone(one.client_id):
+            await services.store.withdraw_consent(subject, one.client_id)
+            live = [other for other in live if other is not one]
+    return sorted(live, key=lambda one: -one.last_used)
 
 
 async def _sessions(request: web.Request, session: Session) -> tuple[SessionLine, ...]:

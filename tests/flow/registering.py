@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -45,7 +46,8 @@ async def call(method: str, url: str, *, token: str | None = None, body: Any = N
         headers["Authorization"] = f"Bearer {token}"
     if body is not None:
         headers.setdefault("Content-Type", "application/json")
-    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    sent = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    data = None if sent is None else BytesIO(sent)
     async with (
         aiohttp.ClientSession() as session,
         session.request(method, url, data=data, headers=headers) as answer,

@@ -61,6 +61,10 @@ async def test_one_address_and_all_together_may_only_register_so_many(start: Sta
     told = [await register(broker) for _ in range(4)]
     assert [one.status for one in told] == [201, 201, 201, 429]
     assert int(told[-1].headers["Retry-After"]) > 0
+
+
+@pytest.mark.row("RG-10")
+async def test_there_are_never_more_than_the_operator_lets_there_be(start: Start) -> None:
     full = await start(top={"registration": {"policy": "open", "max_clients": 2}})
     answers = await asyncio.gather(*(register(full) for _ in range(6)))
     assert sorted(one.status for one in answers) == [201, 201, 429, 429, 429, 429]
