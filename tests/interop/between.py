@@ -7,6 +7,7 @@ is back at the client app. Whoever tests a client app brings only the app.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,16 +127,30 @@ async def serving(
             yield Between(served, {"engines": panva, "staff": acme.base_url})
 
 
-async def sign_in(between: Between, browser: Browser, seen: Page | Arrival, person: Person) -> Page | Arrival:
+async def sign_in(
+    between: Between, browser: Browser, seen: Page | Arrival, person: Person, *, until: str | None = None
+) -> Page | Arrival:
     """From wherever the app sent her: she chooses her upstream, signs in there and allows what is asked.
 
-    Ends at the client app: at a redirect URI where the browser stops, or at a page of the app's own.
+    Ends at the client app: at a redirect URI where the browser stops, or at a page of the app's own; or else at
+    a page of ours with the words ``until``.
     """
     for _ in range(MOST_PAGES):
-        if isinstance(seen, Arrival) or not between.is_ours(seen):
+        if (
+            isinstance(seen, Arrival)
+            or not between.is_ours(seen)
+            or (until is not None and until in seen.text)
+        ):
             return seen
         seen = await _act(browser, seen, person)
     raise RuntimeError(f"{person.username} is still not back at the app, but on {_url(seen)}")
+
+
+async def told_of_the_end(between: Between, client_id: str, sid: str) -> str:
+    """What came of telling this app by the back channel that this session is over, once that is known."""
+    said = ('"logout_notice"', f'"client_id":"{client_id}"', f'"sid":"{sid}"')
+    line = await between.served.process.says(*said, within=30)
+    return str(json.loads(line)["outcome"])
 
 
 async def _act(browser: Browser, page: Page, person: Person) -> Page | Arrival:

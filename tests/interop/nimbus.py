@@ -7,14 +7,32 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from joserfc.jwk import ECKey, RSAKey
 
 from tests.interop import jvm
 from tests.interop.processes import Talking
 
 SDK = "Nimbus oauth2-oidc-sdk 11.38"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of an app's own: what it keeps, and what it tells the broker."""
+
+    private: Mapping[str, Any]
+    public: Mapping[str, Any]
+
+
+def new_key(alg: str, *, use: str = "sig") -> Key:
+    """One for this algorithm: RSA, or on the curve P-256."""
+    about = {"kid": f"{use}-{alg}", "alg": alg, "use": use}
+    elliptic = alg.startswith(("ES", "ECDH"))
+    key = ECKey.generate_key("P-256") if elliptic else RSAKey.generate_key(2048)
+    return Key(key.as_dict(private=True) | about, key.as_dict(private=False) | about)
 
 
 @dataclass

@@ -108,6 +108,7 @@ async def sent_through(house: House, app: Talking, person: Person) -> dict[str, 
     async with house.here.browser(APP) as browser:
         arrived = await between.sign_in(house.here, browser, await browser.open(url), person)
     assert isinstance(arrived, Arrival)
+    assert "code" in arrived.answer, arrived.answer
     await app.tell(arrived.url)
     return parse_qs(urlsplit(url).query)
 
