@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.jose import ASYMMETRIC
+from broker.jose import ASYMMETRIC, ENCODINGS, WRAPPINGS
 from broker.protocol import assertions, request_object
 from broker.protocol.client import AuthMethod, Client, GrantType, SigningAlg
 from broker.protocol.flow import Prompt
@@ -69,7 +69,7 @@ def test_what_discovery_requires_besides_is_there(name):
 
 
 def test_both_documents_say_the_same():
-    assert OAUTH.items() <= OPENID.items()
+    assert OAUTH.items() <= openid_document(offer()).items()
 
 
 @BOTH
@@ -105,7 +105,9 @@ def test_the_prompts_are_those_that_are_taken():
 
 
 def test_grant_types_and_client_authentication_are_those_a_client_can_register():
-    assert set(OPENID["grant_types_supported"]) == set(get_args(GrantType))
+    all_of_them = openid_document(offer(client(grant_types=get_args(GrantType))))
+    assert set(all_of_them["grant_types_supported"]) == set(get_args(GrantType))
+    assert OPENID["grant_types_supported"] == ["authorization_code", "refresh_token"]
     every = [client(token_endpoint_auth_method=method) for method in get_args(AuthMethod)]
     said = openid_document(offer(*every))
     assert set(said["token_endpoint_auth_methods_supported"]) == set(get_args(AuthMethod))
@@ -215,3 +217,17 @@ def test_every_answer_says_the_issuer_as_the_document_promises():
 def test_only_s256_is_offered():
     assert OPENID["code_challenge_methods_supported"] == ["S256"]
     assert refused(code_challenge_method="plain").error.error == "invalid_request"
+
+
+@pytest.mark.standard("OpenID Discovery", "§3 encryption of answers")
+def test_how_answers_are_encrypted_is_how_they_can_be():
+    for kind in ("id_token", "userinfo", "introspection"):
+        assert OPENID[f"{kind}_encryption_alg_values_supported"] == list(WRAPPINGS)
+        assert OPENID[f"{kind}_encryption_enc_values_supported"] == list(ENCODINGS)
+        assert "RS256" in OPENID[f"{kind}_signing_alg_values_supported"]
+
+
+@pytest.mark.parametrize("kind", ["id_token", "userinfo", "introspection"])
+def test_what_one_client_has_its_answers_signed_with_is_said(kind):
+    said = openid_document(offer(client(**{f"{kind}_signed_response_alg": "EdDSA"})))
+    assert said[f"{kind}_signing_alg_values_supported"] == ["EdDSA", "RS256"]
