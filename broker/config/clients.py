@@ -126,6 +126,8 @@ def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
         require_signed_request_object=entry.require_signed_request_object,
         request_object_signing_alg=entry.request_object_signing_alg,
         authorization_signed_response_alg=entry.authorization_signed_response_alg,
+        authorization_encrypted_response_alg=entry.authorization_encrypted_response_alg,
+        authorization_encrypted_response_enc=entry.authorization_encrypted_response_enc,
         resources=entry.resources,
         authorization_details_types=entry.authorization_details_types,
         subject_type=entry.subject_type,

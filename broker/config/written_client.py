@@ -109,8 +109,8 @@ class ClientEntry(ProofEntry, LogoutEntry):
     """What its answers are signed with where it asks for signed ones (`response_mode=jwt`, JARM); without it
     RS256."""
     authorization_encrypted_response_alg: EncryptionAlg | None = None
-    """How its signed answers are encrypted, to the key of `jwks` or `jwks_uri` that is for it; without it they
-    are not."""
+    """How its signed answers are encrypted, to the key of `jwks` or `jwks_uri` that is for it; without it
+    they are not."""
     authorization_encrypted_response_enc: EncryptionEnc | None = None
     """What encrypts their content; without it A128CBC-HS256."""
     resources: tuple[Name, ...] | None = None

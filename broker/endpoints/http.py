@@ -16,14 +16,13 @@ from aiohttp import web
 
 from broker import strictjson
 from broker.connector import Departure
-from broker.endpoints import about, speaking
+from broker.endpoints import about, sealing, speaking
 from broker.pages import DepartureView, ErrorView, FormPostView, LeavingView, MessageKey, Page, View
 from broker.protocol import metadata
-from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown
 from broker.protocol.params import Params
 from broker.protocol.reply import Reply
-from broker.services import SERVICES, Services
+from broker.services import SERVICES
 
 MAX_FORM = 64 * 1024
 _MAX_FIELDS = 100
@@ -215,7 +214,7 @@ async def at_client(request: web.Request, reply: Reply) -> web.Response:
     client = await services.clients.find(reply.client_id)
     client_name = client.client_name if client is not None else ""
     if reply.is_signed:
-        reply = _as_token(services, reply, client)
+        reply = await sealing.answer(services, client, reply)
     if reply.by_form:
         fields = tuple(reply.members.items())
         # A browser holds form-action against what the app's own answer redirects to as well.
@@ -231,12 +230,6 @@ async def at_client(request: web.Request, reply: Reply) -> web.Response:
     if request.method == "POST" and about.path(request) != metadata.AUTHORIZE:
         return page(request, _leaving(reply, client_name))
     return see_other(reply.url)
-
-
-def _as_token(services: Services, reply: Reply, client: Client | None) -> Reply:
-    """The answer as one signed token (JARM §2.1)."""
-    alg = (client.authorization_signed_response_alg if client is not None else None) or "RS256"
-    return reply.as_token(services.keys.sign(alg, reply.claims(now=services.now()), typ="JWT"))
 
 
 def _at_device(request: web.Request, reply: Reply) -> web.Response:

@@ -14,6 +14,7 @@ from broker.client_keys import Keyholder, KeysUnavailable
 from broker.jose import DEFAULT_ENCODING, EncryptionKey, JoseError
 from broker.protocol.client import Client, SigningAlg
 from broker.protocol.errors import ServerError, TemporarilyUnavailable
+from broker.protocol.reply import Reply
 from broker.services import Services
 
 
@@ -65,6 +66,20 @@ async def introspection(services: Services, client: Client, told: Mapping[str, A
     signed = services.keys.sign(alg, said, typ="token-introspection+jwt")
     wrap, enc = client.introspection_encrypted_response_alg, client.introspection_encrypted_response_enc
     return await sealed(services, client, signed, wrap, enc)
+
+
+async def answer(services: Services, client: Client | None, reply: Reply) -> Reply:
+    """An answer at the redirect_uri as one token (JARM §2.1), for a client that may be gone since.
+
+    Raises:
+        OAuthError: it cannot be encrypted.
+    """
+    alg = _signing(client.authorization_signed_response_alg if client is not None else None)
+    token = services.keys.sign(alg, reply.claims(now=services.now()), typ="JWT")
+    if client is not None:
+        wrap, enc = client.authorization_encrypted_response_alg, client.authorization_encrypted_response_enc
+        token = await sealed(services, client, token, wrap, enc)
+    return reply.as_token(token)
 
 
 async def sealed(services: Services, client: Client, signed: str, alg: str | None, enc: str | None) -> str:
