@@ -20,7 +20,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass
 class ClientApp:
-    """Listens for logout tokens at ``backchannel_logout_uri``; ``answers`` says how it answers the next ones."""
+    """Listens for logout tokens at ``backchannel_logout_uri``."""
 
     origin: str = ""
     told: list[str] = field(default_factory=list)
