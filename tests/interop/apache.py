@@ -43,6 +43,9 @@ OIDCRedirectURI http://127.0.0.1:{port}/oidc
     Require valid-user
     ProxyPass {app}/
 </Location>
+<Location /oidc>
+    ProxyPass !
+</Location>
 {locations}
 """
 

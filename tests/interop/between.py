@@ -132,8 +132,8 @@ async def sign_in(
 ) -> Page | Arrival:
     """From wherever the app sent her: she chooses her upstream, signs in there and allows what is asked.
 
-    Ends at the client app: at a redirect URI where the browser stops, or at a page of the app's own; or else at
-    a page of ours with the words ``until``.
+    Ends at the client app: at a redirect URI where the browser stops, or at a page of the app's own; or else
+    at a page of ours with the words ``until``.
     """
     for _ in range(MOST_PAGES):
         if (

@@ -23,6 +23,7 @@ TRUSTED_APP: Mapping[str, Any] = {
     "client_name": "Billing",
     "client_secret": APP_SECRET,
     "redirect_uris": [APP],
+    "post_logout_redirect_uris": [APP],
     "grant_types": ["authorization_code", "refresh_token"],
     "scope": "openid profile email offline_access staff",
     "trusted": True,

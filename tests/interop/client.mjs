@@ -71,6 +71,16 @@ const deeds = {
   async revoke({ token }) {
     await oidc.tokenRevocation(config, token);
   },
+
+  // Where to send the browser that shall be signed out (RP-Initiated Logout §2).
+  async end({ id_token, back, state }) {
+    const url = oidc.buildEndSessionUrl(config, {
+      ...(id_token && { id_token_hint: id_token }),
+      post_logout_redirect_uri: back,
+      ...(state && { state }),
+    });
+    return { url: url.href };
+  },
 };
 
 const told = (error) => ({

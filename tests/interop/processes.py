@@ -50,21 +50,21 @@ class Talking:
         self._ended = False
         self._reader = asyncio.create_task(self._read())
 
-    async def says(self, text: str, *, within: float) -> str:
-        """The first line that contains ``text``, as soon as it is there."""
+    async def says(self, *texts: str, within: float) -> str:
+        """The first line that contains all of these texts, as soon as it is there."""
         heard = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within), self._news:
                 while True:
                     for line in self.lines[heard:]:
-                        if text in line:
+                        if all(text in line for text in texts):
                             return line
                     heard = len(self.lines)
                     if self._ended:
                         break
                     await self._news.wait()
         told = "\n".join(self.lines[-60:])
-        raise RuntimeError(f"{'ended' if self._ended else 'waited'} without saying {text!r}:\n{told}")
+        raise RuntimeError(f"{'ended' if self._ended else 'waited'} without saying {texts}:\n{told}")
 
     async def tell(self, line: str) -> None:
         """One line to its standard input."""

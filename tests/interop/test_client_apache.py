@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
 
-from tests.interop import apache, between, broker
-from tests.interop.between import Person
-from tests.interop.browser import Page
+from tests.interop import apache, between, broker, node
+from tests.interop.between import ADA, Person
+from tests.interop.browser import Arrival, Page
 from tests.interop.processes import free_port
 
 pytestmark = [
@@ -38,6 +39,10 @@ LOCATIONS = """
     Require claim groups:engines
     Require claim groups:/engineering/platform
 </Location>
+<Location /bye>
+    AuthType None
+    Require all granted
+</Location>
 <Location /navy>
     Require claim groups:navy
 </Location>
@@ -48,16 +53,19 @@ LOCATIONS = """
 async def house(acme, tmp_path_factory):
     """The broker, and the address of Apache."""
     port = free_port()
+    site = f"http://127.0.0.1:{port}"
     client = {
         **broker.TRUSTED_APP,
-        "redirect_uris": [f"http://127.0.0.1:{port}/oidc"],
+        "redirect_uris": [f"{site}/oidc"],
         "grant_types": ["authorization_code"],
         "scope": "openid profile email staff",
+        "post_logout_redirect_uris": [f"{site}/bye"],
+        "backchannel_logout_uri": f"{site}/oidc?logout=backchannel",
     }
     folder = tmp_path_factory.mktemp("apache")
-    async with between.serving(folder, acme, {"wiki": client}) as here:
+    async with between.serving(folder, acme, {"wiki": client, "billing": broker.TRUSTED_APP}) as here:
         openidc = OPENIDC.format(issuer=here.issuer, secret=broker.APP_SECRET)
-        async with apache.serving(folder, port, openidc, LOCATIONS) as site:
+        async with apache.serving(folder, port, openidc, LOCATIONS):
             yield here, site
 
 
@@ -80,3 +88,35 @@ async def test_the_app_behind_apache_is_told_who_came(house, person: Person):
     assert told["oidc_claim_iss"] == here.issuer
     assert told["oidc_claim_sub"] not in ("", person.username)
     assert elsewhere.status == 403
+
+
+@pytest.mark.standard(
+    "OpenID RP-Initiated Logout", "§2, §3 signed out by mod_auth_openidc, and back at its page"
+)
+async def test_apache_signs_the_person_out_at_the_broker_too(house):
+    here, site = house
+    async with here.browser(sites=(site,)) as browser:
+        await between.sign_in(here, browser, await browser.open(f"{site}/engineers"), ADA)
+        away = await browser.page(f"{site}/oidc?{urlencode({'logout': f'{site}/bye'})}")
+        assert (away.url.partition("?")[0], away.status) == (f"{site}/bye", 200)
+        asked_again = await browser.page(f"{site}/engineers")
+        assert asked_again.site == here.issuer  # the chooser: neither has a session any more
+        assert asked_again.status == 200
+
+
+@pytest.mark.standard(
+    "OpenID Back-Channel Logout", "§2.5 mod_auth_openidc takes the token and ends its session"
+)
+async def test_apache_forgets_who_signs_out_by_another_app(house):
+    here, site = house
+    async with here.browser(broker.APP, sites=(site,)) as browser, node.billing(here.issuer) as billing:
+        await between.sign_in(here, browser, await browser.open(f"{site}/engineers"), ADA)
+        begun = await billing.do("begin", scope="openid", prompt="none")
+        arrived = await browser.open(begun["url"])
+        tokens = await billing.do("finish", url=arrived.url)
+        ended = await billing.do("end", id_token=tokens["id_token"], back=broker.APP)
+        assert isinstance(await browser.open(ended["url"]), Arrival)
+        assert await between.told_of_the_end(here, "wiki", tokens["claims"]["sid"]) == "ok"
+
+        asked_again = await browser.page(f"{site}/engineers")
+        assert asked_again.site == here.issuer

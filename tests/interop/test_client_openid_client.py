@@ -61,3 +61,29 @@ async def test_openid_client_logs_in_refreshes_introspects_and_revokes(here, app
     with pytest.raises(node.ClientRefused) as refused:
         await app.do("refresh", refresh_token=second["refresh_token"])
     assert refused.value.error == "invalid_grant"
+
+
+@between.AT_BOTH
+@pytest.mark.standard("OpenID RP-Initiated Logout", "§2, §3 back at the app with state and nothing else")
+async def test_openid_client_signs_the_person_out(here, app, person: Person):
+    async with here.browser(broker.APP) as browser:
+
+        async def log_in(scope: str, **asked: str):
+            begun = await app.do("begin", scope=scope, **asked)
+            arrived = await between.sign_in(here, browser, await browser.open(begun["url"]), person)
+            return await app.do("finish", url=arrived.url)
+
+        tokens = await log_in("openid")
+        for_later = await log_in("openid offline_access", prompt="none")
+        ended = await app.do("end", id_token=tokens["id_token"], back=broker.APP, state="done")
+        arrived = await browser.open(ended["url"])
+        assert isinstance(arrived, Arrival)
+        assert arrived.answer == {"state": "done"}
+        with pytest.raises(node.ClientRefused) as refused:
+            await log_in("openid", prompt="none")
+
+    assert refused.value.error == "login_required"
+    assert await app.do("introspect", token=tokens["access_token"]) == {"active": False}
+    # What was given for when she is away stays (Back-Channel Logout §2.7).
+    refreshed = await app.do("refresh", refresh_token=for_later["refresh_token"])
+    assert refreshed["claims"]["sub"] == tokens["claims"]["sub"]

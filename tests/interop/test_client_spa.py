@@ -125,6 +125,20 @@ async def test_a_page_whose_visitor_has_no_session_is_told_so_in_its_frame(house
         await page.evaluate("app.renew()")
 
 
+@pytest.mark.standard(
+    "OpenID RP-Initiated Logout", "§2, §3 signed out by oidc-client-ts, and back at its page"
+)
+async def test_a_page_signs_its_visitor_out_at_the_broker_too(house, page: Page):
+    _, origins = house
+    await spa.sign_in(page, origins["own"], ADA, asked=False)
+    await page.evaluate("void app.signOut()")
+    await page.wait_for_url(f"{origins['own']}/?state=*")
+    await spa.ready(page)
+    assert await page.locator("#known").inner_text() == "Nobody has signed in."
+    with pytest.raises(Error, match="login_required"):
+        await page.evaluate("app.renew()")
+
+
 @pytest.mark.standard("RFC 9700", "§2.6 no CORS for an origin that no public client is at")
 async def test_a_page_of_another_origin_is_told_nothing(house, page: Page):
     here, _ = house

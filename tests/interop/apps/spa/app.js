@@ -35,7 +35,7 @@ async function start() {
       await manager.storeUser(user);
     },
     revoke: (...kinds) => manager.revokeTokens(kinds),
-    signOut: () => manager.signoutRedirect(),
+    signOut: () => manager.signoutRedirect({ state: 'done' }),
     userinfo: async (token) => {
       const address = await manager.metadataService.getUserInfoEndpoint();
       return (await fetch(address, { headers: { Authorization: `Bearer ${token}` } })).status;

@@ -1,0 +1,96 @@
+"""express-openid-connect at both upstreams: pushed requests, a key for a secret, and both ways to sign out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from joserfc.jwk import ECKey
+
+from tests.interop import between, broker, node
+from tests.interop.between import ADA, Between, Person
+from tests.interop.browser import Arrival, Browser, Page
+from tests.interop.processes import free_port
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("keycloak"),
+    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def house(acme, tmp_path_factory):
+    """The broker, and the address of the app."""
+    port = free_port()
+    site = f"http://127.0.0.1:{port}"
+    key = ECKey.generate_key("P-256", parameters={"use": "sig", "alg": "ES256"}, auto_kid=True)
+    app = {
+        "client_name": "Parcels",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": {"keys": [key.as_dict(private=False)]},
+        "require_pushed_authorization_requests": True,
+        "redirect_uris": [f"{site}/callback"],
+        "post_logout_redirect_uris": [site],
+        "backchannel_logout_uri": f"{site}/backchannel-logout",
+        "scope": "openid profile email staff",
+        "trusted": True,
+    }
+    folder = tmp_path_factory.mktemp("express")
+    async with between.serving(folder, acme, {"parcels": app, "billing": broker.TRUSTED_APP}) as here:
+        pem = key.as_pem(private=True).decode()
+        asked = {"issuer": here.issuer, "clientId": "parcels", "key": pem, "port": port}
+        async with node.program("apps/express_oidc.mjs", json.dumps(asked)) as app:
+            await app.says('{"listens"', within=30)
+            yield here, site
+
+
+async def log_in(here: Between, site: str, browser: Browser, person: Person) -> dict[str, Any]:
+    """What the app knows once the person is back."""
+    back = await between.sign_in(here, browser, await browser.open(f"{site}/login"), person)
+    assert isinstance(back, Page)
+    assert (back.site, back.status) == (site, 200), back.text
+    known: dict[str, Any] = json.loads(back.text)
+    return known
+
+
+@between.AT_BOTH
+@pytest.mark.standard("RFC 9126", "§2 requests that are pushed, by express-openid-connect")
+@pytest.mark.standard("OpenID Core", "§9 private_key_jwt, as express-openid-connect signs it")
+@pytest.mark.standard(
+    "OpenID RP-Initiated Logout", "§2, §3 the person is back at the app, and signed out of both"
+)
+async def test_express_knows_the_person_and_signs_her_out_at_the_broker_too(house, person: Person):
+    here, site = house
+    async with here.browser(sites=(site,)) as browser:
+        known = await log_in(here, site, browser, person)
+        assert (known["userinfo"]["name"], known["userinfo"]["email"]) == (person.name, person.email)
+        assert sorted(known["userinfo"]["groups"]) == sorted(person.groups)
+        assert known["claims"]["sub"] == known["userinfo"]["sub"] != person.username
+        assert any("request_uri=" in url for url in browser.visited)
+
+        away = await browser.page(f"{site}/logout")
+        assert (away.url.rstrip("/"), away.text) == (site, "{}")
+        assert any(url.startswith(f"{here.issuer}/logout") for url in browser.visited)
+        asked_again = await browser.page(f"{site}/login")
+        assert asked_again.site == here.issuer  # the chooser: there is no session any more
+
+
+@pytest.mark.standard("OpenID Back-Channel Logout", "§2.5 express-openid-connect takes the token")
+async def test_express_forgets_who_signs_out_by_another_app(house):
+    here, site = house
+    async with here.browser(broker.APP, sites=(site,)) as browser, node.billing(here.issuer) as billing:
+        await log_in(here, site, browser, ADA)
+        begun = await billing.do("begin", scope="openid", prompt="none")
+        arrived = await browser.open(begun["url"])
+        tokens = await billing.do("finish", url=arrived.url)
+
+        ended = await billing.do("end", id_token=tokens["id_token"], back=broker.APP, state="done")
+        arrived = await browser.open(ended["url"])
+        assert isinstance(arrived, Arrival)
+        assert arrived.answer == {"state": "done"}
+        assert await between.told_of_the_end(here, "parcels", tokens["claims"]["sid"]) == "ok"
+        assert (await browser.page(f"{site}/")).text == "{}"
