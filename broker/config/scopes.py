@@ -13,7 +13,6 @@ from broker.config.partly import read_partly
 from broker.config.problems import Path, Report
 from broker.config.tree import Node
 from broker.config.written import ScopeEntry
-from broker.config.written_theme import Words
 from broker.mapping import PROTOCOL_CLAIMS
 from broker.protocol.client import ScopeRule
 from broker.protocol.scopes import SCOPE_TOKEN
@@ -83,7 +82,7 @@ def _check_words(name: str, entry: ScopeEntry, node: Node, path: Path, report: R
             report.add(node.key_place, (*path, "description"), "missing")
         return
     dynamic = name.endswith(".*")
-    said = entry.description.others.values() if isinstance(entry.description, Words) else [entry.description]
+    said = words.plain().values() if isinstance(words.value, dict) else [entry.description]
     if dynamic and not all(_VALUE in text for text in said):
         report.add(
             words.place, (*path, "description"), "must name {value}, which stands for the last segment"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from broker.config.images import Images
 from broker.config.problems import Path
 from broker.config.sections import Sections
-from broker.config.settings import ConnectorConfig, Theme
+from broker.config.settings import Theme
 from broker.config.tree import Node
-from broker.config.written_theme import ThemeEntry, Words
-from broker.protocol.client import ScopeRule
+from broker.config.written_theme import ThemeEntry, default_of
 
+_IN_WORDS = (("connectors", "name"), ("clients", "client_name"), ("scopes", "description"))
+"""Where words may be given in several languages."""
 Written = Mapping[str, tuple[ThemeEntry, Node]]
 
 
@@ -44,14 +45,14 @@ def theme(entry: ThemeEntry | None, node: Node | None, path: Path, images: Image
     )
 
 
-def said(
-    scopes: Iterable[ScopeRule], connectors: Iterable[ConnectorConfig]
-) -> Mapping[str, Mapping[str, str]]:
+def said(sections: Sections) -> Mapping[str, Mapping[str, str]]:
     """What the operator says in other languages: language → the default words → those words."""
-    texts = (*(rule.description for rule in scopes), *(connector.name for connector in connectors))
     found: dict[str, dict[str, str]] = {}
-    for text in texts:
-        if isinstance(text, Words):
-            for language, words in text.others.items():
-                found.setdefault(language, {})[str(text)] = words
+    for section, key in _IN_WORDS:
+        for _, entry in sections.entries(section):
+            words = entry.child(key)
+            if words is not None and isinstance(words.value, dict):
+                said_there = words.plain()
+                for language, text in said_there.items():
+                    found.setdefault(language, {})[default_of(said_there)] = text
     return MappingProxyType(found)

@@ -1,7 +1,7 @@
 """What an operator writes about how the pages look, and in which languages they say their words.
 
-Owns `ThemeEntry`, of the issuer and of a client app, and `Words`: a line that may be given in several
-languages. The docstrings are the reference's words.
+Owns `ThemeEntry`, of the issuer and of a client app, and `SaidInWords`: a line that may be given in
+several languages. The docstrings are the reference's words.
 """
 
 from __future__ import annotations
@@ -21,18 +21,9 @@ _LONGEST: Final = 200
 _PLAIN: Final = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
-class Words(str):
-    """A line that people read, and what it is in other languages. As a string it is the default."""
-
-    __slots__ = ("others",)
-    others: Mapping[str, str]
-
-    @classmethod
-    def of(cls, said: Mapping[str, str]) -> Words:
-        """The words by language. The default is English, or else what was said first."""
-        default = cls(said[SOURCE] if SOURCE in said else next(iter(said.values())))
-        default.others = dict(said)
-        return default
+def default_of(said: Mapping[str, str]) -> str:
+    """What is said to who reads none of the languages: English, or else what was written first."""
+    return said[SOURCE] if SOURCE in said else next(iter(said.values()))
 
 
 def _line(value: Any) -> str:
@@ -53,7 +44,7 @@ def _words(value: Any) -> str:
     for tag in value:
         if tag not in LANGUAGES:
             raise ValueError(f"{tag!a} is no language of the pages; they speak {', '.join(LANGUAGES)}")
-    return Words.of({tag: _line(text) for tag, text in value.items()})
+    return default_of({tag: _line(text) for tag, text in value.items()})
 
 
 _LINE: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": _LONGEST}
@@ -74,7 +65,7 @@ SaidInWords = Annotated[
         }
     ),
 ]
-"""One line, or one for each language: ``{ en: Staff, de: Belegschaft }``."""
+"""One line, or one for each language: ``{ en: Staff, de: Belegschaft }``. As a value it is the default."""
 
 
 def _web(value: str) -> str:

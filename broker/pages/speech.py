@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from gettext import NullTranslations
 from typing import Final
 
-from broker.pages.words import AGO, DATE, MONTHS, NOW, Language
+from broker.pages.words import ACCOUNT, AGO, DATE, MONTHS, NOW, Language
 
 _VALUE: Final = "{value}"
 """What stands in a dynamic scope's words for its last segment."""
@@ -42,7 +42,9 @@ class Speech:
         return self.translations.gettext(sentence)
 
     def called(self, name: str) -> str:
-        """A name in this language; the catalogue has none."""
+        """A name in this language, where the operator said it so; of ours there is one."""
+        if name == ACCOUNT and name not in self.own:
+            return self.translations.gettext(name)
         return self.own.get(name, name)
 
     def day(self, instant: float) -> str:

@@ -159,6 +159,9 @@ MONTHS: Final = (
 DATE: Final = N_("%(day)d %(month)s %(year)d")
 """A day in words; a translator may put its parts in another order."""
 
+ACCOUNT: Final = N_("Your account")
+"""The name of the account page as an app."""
+
 NOW: Final = N_("just now")
 AGO: Final[Mapping[int, tuple[str, str]]] = {
     60: NN_("%(count)d minute ago", "%(count)d minutes ago"),
