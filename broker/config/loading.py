@@ -127,7 +127,7 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
         images=images.served,
         theme=house,
         client_themes=themes,
-        said=theming.said(scopes.values(), connectors.values()),
+        said=theming.said(sections),
         resources=with_apis(resources, clients),
         authorization_details_types=details,
         require_pushed_authorization_requests=sections.get("require_pushed_authorization_requests") is True,
