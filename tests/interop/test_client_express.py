@@ -1,4 +1,4 @@
-"""express-openid-connect at both upstreams: pushed requests, a key for a secret, and both ways to sign out."""
+"""express-openid-connect at both upstreams: pushed requests, keys for secrets, and two ways to sign out."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ async def house(acme, tmp_path_factory):
     """The broker, and the address of the app."""
     port = free_port()
     site = f"http://127.0.0.1:{port}"
-    key = ECKey.generate_key("P-256", parameters={"use": "sig", "alg": "ES256"}, auto_kid=True)
+    key = ECKey.generate_key("P-256")
     app = {
         "client_name": "Parcels",
         "token_endpoint_auth_method": "private_key_jwt",
-        "jwks": {"keys": [key.as_dict(private=False)]},
+        "jwks_uri": f"{site}/jwks",
         "require_pushed_authorization_requests": True,
         "redirect_uris": [f"{site}/callback"],
         "post_logout_redirect_uris": [site],

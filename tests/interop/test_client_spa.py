@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -29,8 +30,8 @@ pytestmark = [
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def house(acme, tmp_path_factory):
-    """The broker, and the origins of two apps: `pages`, and `own`, which is trusted."""
-    ports = {"pages": free_port(), "own": free_port()}
+    """The broker, and the origins of three apps: `pages`, `own`, which is trusted, and `bound`."""
+    ports = {"pages": free_port(), "own": free_port(), "bound": free_port()}
     origins = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     clients = {
         name: {
@@ -40,14 +41,18 @@ async def house(acme, tmp_path_factory):
             "post_logout_redirect_uris": [f"{origin}/"],
             "grant_types": ["authorization_code", "refresh_token"],
             "scope": SCOPE,
-            "trusted": name == "own",
+            "trusted": name != "pages",
+            "dpop_bound_access_tokens": name == "bound",
+            "dpop_nonce": "required" if name == "bound" else "optional",
         }
         for name, origin in origins.items()
     }
     folder = tmp_path_factory.mktemp("spa")
     async with between.serving(folder, acme, clients) as here, contextlib.AsyncExitStack() as apps:
         for name, port in ports.items():
-            settings = {"authority": here.issuer, "client_id": name, "scope": SCOPE}
+            settings: dict[str, Any] = {"authority": here.issuer, "client_id": name, "scope": SCOPE}
+            if name == "bound":  # the library asks userinfo as a bearer would
+                settings |= {"bound": True, "loadUserInfo": False}
             await apps.enter_async_context(spa.serving(port, settings))
         yield here, origins
 
@@ -92,6 +97,23 @@ async def test_a_page_signs_in_renews_and_revokes(house, page: Page, person: Per
     assert await page.evaluate("token => app.userinfo(token)", second["access_token"]) == 200
 
     await page.evaluate("app.revoke('access_token', 'refresh_token')")
+    assert await page.evaluate("token => app.userinfo(token)", second["access_token"]) == 401
+
+
+@between.AT_BOTH
+@pytest.mark.standard(
+    "RFC 9449", "§5, §7.1, §8, §9, §10 code and tokens bound to a key in the browser"
+)
+async def test_a_page_holds_tokens_that_nobody_else_can_use(house, page: Page, person: Person):
+    _, origins = house
+    await spa.sign_in(page, origins["bound"], person, asked=False)
+    first = await page.evaluate("app.user()")
+    assert first["token_type"] == "DPoP"
+    second = await page.evaluate("app.renew()")  # by its refresh token, with a proof of the same key
+    assert second["access_token"] != first["access_token"]
+
+    userinfo = await page.evaluate("app.provenUserinfo()")
+    assert (userinfo["sub"], userinfo["email"]) == (first["profile"]["sub"], person.email)
     assert await page.evaluate("token => app.userinfo(token)", second["access_token"]) == 401
 
 

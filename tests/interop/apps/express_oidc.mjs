@@ -2,7 +2,10 @@
 // forgets a person when it is told by the back channel that she has signed out.
 //
 // Usage: node express_oidc.mjs '{"issuer": ..., "clientId": ..., "key": ..., "port": ...}'
-// Prints one JSON line, {"listens": ...}, once it does. `/` tells whom it takes the visitor for, `/login` and `/logout` are the library's.
+// Prints one JSON line, {"listens": ...}, once it does. `/` tells whom it takes the visitor for, `/jwks` by which key it
+// proves itself; `/login` and `/logout` are the library's.
+
+import { createPublicKey } from 'node:crypto';
 
 import express from 'express';
 import openid from 'express-openid-connect';
@@ -19,6 +22,8 @@ const store = {
 };
 
 const app = express();
+const jwk = { ...createPublicKey(asked.key).export({ format: 'jwk' }), use: 'sig', alg: 'ES256' };
+app.get('/jwks', (_request, response) => response.json({ keys: [jwk] }));
 app.use(openid.auth({
   issuerBaseURL: asked.issuer,
   baseURL: site,

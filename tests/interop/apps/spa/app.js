@@ -4,7 +4,7 @@
 'use strict';
 
 async function start() {
-  const asked = await (await fetch('/settings.json')).json();
+  const { bound, ...asked } = await (await fetch('/settings.json')).json();
   const manager = new oidc.UserManager({
     redirect_uri: `${location.origin}/callback`,
     silent_redirect_uri: `${location.origin}/silent`,
@@ -12,6 +12,7 @@ async function start() {
     automaticSilentRenew: false,
     loadUserInfo: true,
     userStore: new oidc.WebStorageStateStore({ store: window.localStorage }),
+    ...(bound && { dpop: { bind_authorization_code: true, store: new oidc.IndexedDbDPoPStore() } }),
     ...asked,
   });
 
@@ -39,6 +40,18 @@ async function start() {
     userinfo: async (token) => {
       const address = await manager.metadataService.getUserInfoEndpoint();
       return (await fetch(address, { headers: { Authorization: `Bearer ${token}` } })).status;
+    },
+    // With a proof of the key that this browser keeps and no script can read (RFC 9449 §7.1).
+    provenUserinfo: async () => {
+      const user = await manager.getUser();
+      const address = await manager.metadataService.getUserInfoEndpoint();
+      const ask = async (nonce) => {
+        const DPoP = await manager.dpopProof(address, user, 'GET', nonce);
+        return fetch(address, { headers: { Authorization: `DPoP ${user.access_token}`, DPoP } });
+      };
+      let answer = await ask();
+      if (answer.status === 401) answer = await ask(answer.headers.get('DPoP-Nonce'));
+      return answer.json();
     },
   };
 
