@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web, web_response
 
-from broker.certificates import Authorities
-from broker.client_keys import PublicKeys
+from broker.certificates import Anchors, Authorities
 from broker.client_documents import DocumentClients
+from broker.client_keys import PublicKeys
 from broker.clients import Clients
 from broker.config import Config
 from broker.config.workspaces import AT
-from broker.endpoints import account, cors, discovery, flow
+from broker.endpoints import account, certificates, cors, discovery, flow
 from broker.endpoints.cookies import Jar
 from broker.endpoints.http import MAX_FORM
 from broker.endpoints.middleware import gate
@@ -35,8 +35,8 @@ from broker.logout import Courier, Endings, rounds
 from broker.outbound import Outbound
 from broker.pages import Pages
 from broker.protocol.authorize import Rules
-from broker.services import SERVICES, Services
 from broker.registered import RegisteredClients
+from broker.services import SERVICES, Services
 from broker.store import Store, StoreUnavailable, open_store
 from broker.upstreams import Upstreams, in_store
 
@@ -76,10 +76,10 @@ async def build(config: Config, *, around: Surroundings | None = None) -> web.Ap
         config: a configuration that has been checked.
         around: time, chance and log; a test brings its own.
     """
-    around = around or Surroundings()
-    host = _issuer(config, around)
+    around, anchors = around or Surroundings(), Anchors()
+    host = _issuer(config, around, anchors)
     for one in config.workspaces.values():
-        app = _issuer(one, around)
+        app = _issuer(one, around, anchors)
         # RFC 8414 §3.1: the well-known path stands before that of the issuer; Discovery §4 has it behind.
         for path, handler in discovery.of_an_issuer_with_a_path(app):
             host.router.add_get(path + _mount(one), handler)
@@ -91,10 +91,11 @@ def _mount(config: Config) -> str:
     return f"{AT}{config.workspace}" if config.workspace else ""
 
 
-def _issuer(config: Config, around: Surroundings) -> web.Application:
+def _issuer(config: Config, around: Surroundings, anchors: Anchors) -> web.Application:
     app = web.Application(middlewares=[gate], client_max_size=MAX_FORM)
     app.add_routes(ROUTES)
     app[flow.JAR] = Jar.of(config.issuer, config.workspace)
+    app[certificates.ANCHORS] = anchors
     app[cors.ORIGINS] = cors.origins(config.clients_by_id.values())
     app.cleanup_ctx.append(_lifespan(config, around))
     return app
@@ -125,6 +126,7 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
             app[SERVICES] = services
             app[discovery.DOCUMENTS] = discovery.documents(services)
             await stack.enter_async_context(_rounds(services))
+            await stack.enter_async_context(certificates.learning(services, app[certificates.ANCHORS]))
             yield
 
     return run

@@ -1,8 +1,8 @@
-"""The one socket that all workers accept from, and https on it.
+"""The sockets that all workers accept from, and https on them.
 
-Owns how it is opened. All workers share one socket, and one queue of connections that wait: when a worker
-leaves, the others take what waits there. (With a socket for each, as SO_REUSEPORT has it, what waits at
-the one that closes is lost.)
+Owns how they are opened, and what TLS is offered there (RFC 9325 §4.2; FAPI 2.0 Security Profile §5.2.2). All
+workers share each socket, and one queue of connections that wait there: when a worker leaves, the others take
+what waits. (With a socket for each, as SO_REUSEPORT has it, what waits at the one that closes is lost.)
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ import errno
 import socket
 import ssl
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from broker.cli.operator import OperatorError
 from broker.config import Listen, TlsConfig
 
 _QUEUE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A socket, with TLS on it or without."""
+
+    socket: socket.socket
+    tls: ssl.SSLContext | None = None
 
 
 def open_socket(listen: Listen) -> socket.socket:
@@ -88,10 +97,35 @@ def tls_context(files: TlsConfig) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    context.set_ciphers("ECDHE+AESGCM")  # those that RFC 9325 §4.2 recommends; TLS 1.3 has its own, all good
     try:
         # A password is never asked for: nobody sits at the terminal.
         context.load_cert_chain(files.certificate, files.key, password="")
     except (ssl.SSLError, OSError) as error:
         message = f"tls: {files.certificate} and {files.key} are not a certificate and its unencrypted key"
         raise OperatorError(f"{message}: {error.strerror or error}") from error
+    return context
+
+
+def mtls_context(files: TlsConfig) -> ssl.SSLContext:
+    """The same, asking for a client certificate (RFC 8705 §2 and §3).
+
+    One need not be shown, since some apps only come here for that they have been told to. What is shown must
+    come from the authorities, or be known as an app's own, or OpenSSL ends the handshake; whose it is, each
+    request finds out.
+
+    Raises:
+        OperatorError: as `tls_context`, or there are no authorities in their file.
+    """
+    context = tls_context(files)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    # An app's own certificate is believed as it is, whether or not it looks like an authority's.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if files.client_ca is not None:
+        try:
+            context.load_verify_locations(files.client_ca)
+        except (ssl.SSLError, OSError) as error:
+            message = f"tls: {files.client_ca} has no certificates in PEM"
+            raise OperatorError(f"{message}: {error.strerror or error}") from error
     return context

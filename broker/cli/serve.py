@@ -1,4 +1,4 @@
-"""``broker serve``: N workers on one socket, and whoever looks after them.
+"""``broker serve``: N workers on the same sockets, and whoever looks after them.
 
 Owns the order of a start: read the configuration once, open the socket, start the embedded store, import
 the application, then fork, so that all of it is shared.
@@ -12,13 +12,15 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from broker.cli.listening import open_socket, tls_context, where
+from aiohttp import web
+
+from broker.cli.listening import Entrance, mtls_context, open_socket, tls_context, where
 from broker.cli.operator import OperatorError, command, config_argument, load_config
 from broker.cli.supervisor import Supervisor
 from broker.cli.worker import work
@@ -58,19 +60,17 @@ def run(options: argparse.Namespace) -> int:
 def serve(config: Config, workers: int) -> int:
     """Open what is shared, then let the workers work; the answer is the exit code."""
     gc.disable()  # until the workers begin: of what is imported and read, nearly all is here to stay
-    tls = tls_context(config.tls) if config.tls is not None else None
     with ExitStack() as shared:
-        listening = shared.enter_context(open_socket(config.listen))
-        if config.listen.path is not None:
-            shared.callback(config.listen.path.unlink, missing_ok=True)
+        entrances = _entrances(config, shared)
         store = OwnStore(config) if config.store.url == EMBEDDED else None
         if store is not None:
             shared.callback(store.stop)
-        be_a_worker = _worker(config, listening, tls)
+        be_a_worker = _worker(config, entrances)
         events = Events(now=time.time)
 
         def when_ready() -> None:
-            events.emit("serving", "ok", detail=where(listening, tls=tls is not None))
+            for entrance in entrances:
+                events.emit("serving", "ok", detail=where(entrance.socket, tls=entrance.tls is not None))
             notify("READY=1")
 
         shared.callback(notify, "STOPPING=1")
@@ -82,16 +82,38 @@ def serve(config: Config, workers: int) -> int:
         return Supervisor(workers, be_a_worker, events, watch).run(when_ready)
 
 
-def _worker(config: Config, listening: socket.socket, tls: ssl.SSLContext | None) -> Callable[[int], None]:
+def _entrances(config: Config, shared: ExitStack) -> list[Entrance]:
+    """Where people and apps come in, and where those do that show a certificate."""
+    tls = config.tls
+    found = [(config.listen, tls_context(tls) if tls is not None else None)]
+    if config.listen_mtls is not None and tls is not None:
+        found.append((config.listen_mtls, mtls_context(tls)))
+    entrances = []
+    for listen, context in found:
+        entrances.append(Entrance(shared.enter_context(open_socket(listen)), context))
+        if listen.path is not None:
+            shared.callback(listen.path.unlink, missing_ok=True)
+    return entrances
+
+
+def _worker(config: Config, entrances: Sequence[Entrance]) -> Callable[[int], None]:
     """What a worker does. Its imports are done here, before the fork, so that all share them."""
     from broker.app import SERVER, build  # noqa: PLC0415  (after the mistakes that are told without it)
+    from broker.endpoints.certificates import ANCHORS  # noqa: PLC0415
     from broker.jose import JoseError  # noqa: PLC0415
 
     parent = os.getpid()
 
+    async def built() -> web.Application:
+        application = await build(config)
+        for entrance in entrances:
+            if entrance.tls is not None and entrance.tls.verify_mode is not ssl.CERT_NONE:
+                application[ANCHORS].attach(entrance.tls)
+        return application
+
     def be_a_worker(tell: int) -> None:
         try:
-            work(lambda: build(config), SERVER, listening, tls, parent, tell)
+            work(built, SERVER, entrances, parent, tell)
         except (StoreError, JoseError) as error:
             raise OperatorError(str(error)) from error
 

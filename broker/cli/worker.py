@@ -1,4 +1,4 @@
-"""One worker: accepts from the shared socket, serves, and leaves without losing anybody.
+"""One worker: accepts from the shared sockets, serves, and leaves without losing anybody.
 
 Owns the order in which it leaves. First it stops accepting, and every answer says ``Connection: close``
 (RFC 9112 §9.6), so that clients which keep their connections go elsewhere by themselves; after a while the
@@ -16,11 +16,13 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import uvloop
 from aiohttp import web
+
+from broker.cli.listening import Entrance
 
 Build = Callable[[], Awaitable[web.Application]]
 Options = Mapping[str, Any]
@@ -49,8 +51,7 @@ def end_with_parent(parent: int) -> None:
 def work(
     build: Build,
     options: Options,
-    listening: socket.socket,
-    tls: ssl.SSLContext | None,
+    entrances: Sequence[Entrance],
     parent: int,
     tell: int,
 ) -> None:
@@ -58,12 +59,10 @@ def work(
     end_with_parent(parent)
     gc.set_threshold(*_GARBAGE)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(build, options, listening, tls, tell))
+        runner.run(_serve(build, options, entrances, tell))
 
 
-async def _serve(
-    build: Build, options: Options, listening: socket.socket, tls: ssl.SSLContext | None, tell: int
-) -> None:
+async def _serve(build: Build, options: Options, entrances: Sequence[Entrance], tell: int) -> None:
     loop, leave = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, leave.set)
@@ -85,12 +84,13 @@ async def _serve(
     await runner.setup()
     if runner.server is None:
         raise RuntimeError("the application did not start")
-    door = Door(listening, runner.server, tls)
-    door.open()
+    doors = [Door(entrance.socket, runner.server, entrance.tls) for entrance in entrances]
+    for door in doors:
+        door.open()
     os.write(tell, READY)
     await leave.wait()
     os.write(tell, LEAVING)
-    await door.close()
+    await asyncio.gather(*(door.close() for door in doors))
     await _until_quiet(runner.server)
     await runner.cleanup()
 

@@ -7,21 +7,32 @@ From anybody else the same header is what it says: a header.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
-from broker.certificates import Certificate, CertificateError, chain_from_header, from_header
+from broker.certificates import (
+    Anchors,
+    Certificate,
+    CertificateError,
+    chain_from_header,
+    from_header,
+)
 from broker.client_keys import Keyholder, KeysUnavailable
 from broker.endpoints import about
 from broker.jose import JoseError
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidClient, TemporarilyUnavailable
-from broker.services import SERVICES
+from broker.services import SERVICES, Services
 
 CHAIN = "Client-Cert-Chain"
+ANCHORS: web.AppKey[Anchors] = web.AppKey("anchors", Anchors)
+_AGAIN = 3600.0
+"""Seconds after which the certificates that apps publish are looked at again."""
 _SHOWN: web.RequestKey[Certificate | None] = web.RequestKey("certificate", Certificate)
 
 
@@ -59,6 +70,41 @@ async def proves(request: web.Request, client: Client) -> None:
         raise InvalidClient(reason="certificate_of_other")
     elif not certificate.is_valid(now):
         raise InvalidClient(reason="certificate_expired")
+
+
+@asynccontextmanager
+async def learning(services: Services, anchors: Anchors) -> AsyncIterator[None]:
+    """Meanwhile the listener for client certificates knows those that apps have as their own."""
+    apps = [client for client in services.config.clients_by_id.values() if _has_its_own(client)]
+    for client in apps:
+        if client.jwks is not None:
+            anchors.learn(client.jwks)
+    fetched = [client for client in apps if client.jwks_uri is not None]
+    if services.config.listen_mtls is None or not fetched:
+        yield
+        return
+    task = asyncio.create_task(_keep_learning(services, anchors, fetched))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _has_its_own(client: Client) -> bool:
+    bound = client.tls_client_certificate_bound_access_tokens
+    return bound or client.token_endpoint_auth_method == "self_signed_tls_client_auth"
+
+
+async def _keep_learning(services: Services, anchors: Anchors, clients: Sequence[Client]) -> None:
+    while True:
+        for client in clients:
+            try:
+                anchors.learn(await services.public_keys.document(Keyholder.of(client)))
+            except (JoseError, KeysUnavailable) as error:
+                said = {"reason": error.reason, "detail": error.detail, "client_id": client.client_id}
+                services.events.emit("certificates", "failed", **said)
+        await asyncio.sleep(_AGAIN)
 
 
 async def _is_registered(request: web.Request, client: Client, certificate: Certificate) -> bool:

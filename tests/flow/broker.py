@@ -117,6 +117,8 @@ class Broker:
     clock: Clock
     idp: FakeProvider
     log: list[bytes] = field(default_factory=list)
+    runner: web.AppRunner | None = None
+    """What serves it, for a test that opens another door."""
 
     @property
     def services(self) -> Services:
@@ -159,7 +161,7 @@ async def running_broker(
     runner = web.AppRunner(app, **SERVER, **changes.pop("server", {}))
     await runner.setup()
     await web.SockSite(runner, listening).start()
-    broker = Broker(issuer, app, clock, idp, log)
+    broker = Broker(issuer, app, clock, idp, log, runner)
     try:
         yield broker
         nothing_secret_was_logged(broker)
