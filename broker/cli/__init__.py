@@ -31,9 +31,12 @@ COMMANDS: Mapping[str, str] = {
     "metadata": "print the discovery document without serving",
     "keys": "list, rotate and retire signing keys",
     "connectors": "list, add and probe the upstreams that people sign in at",
+    "clients": "list and add apps, and remove those that registered themselves",
     "users": "add, list, disable and enable the people of an identity pool; their passwords and codes",
     "explain": "tell where each claim of a login came from, and what was decided",
     "consents": "list and withdraw what a person allowed",
+    "sessions": "list and end the sessions of a person",
+    "outbox": "list, retry and drop what client apps are still to be told",
 }
 
 DONE, MISTAKE, USAGE = 0, 1, 2

@@ -14,7 +14,7 @@ from broker.cli.operator import (
     json_argument,
     load_config,
 )
-from broker.cli.stored import with_store
+from broker.cli.stored import endings, with_store
 from broker.protocol.flow import Consent
 from broker.store import Store
 
@@ -50,12 +50,15 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _withdraw(options: argparse.Namespace) -> int:
+    config = load_config(options)
+
     async def withdraw(store: Store) -> list[str]:
+        ends = endings(config, store)
         found = [consent.client_id for consent in await store.list_consents(options.subject)]
         wanted = found if options.all else [options.client]
-        return [client for client in wanted if await store.withdraw_consent(options.subject, client)]
+        return [client for client in wanted if await ends.withdraw(options.subject, client)]
 
-    withdrawn = with_store(load_config(options), withdraw)
+    withdrawn = with_store(config, withdraw)
     if not withdrawn and not options.all:
         raise OperatorError(f"this person has allowed {options.client} nothing")
     if options.json:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from broker.cli.operator import OperatorError
+from broker.clients import Clients
 from broker.config import Config
+from broker.logout.endings import Endings
 from broker.store import Store, StoreError, open_store
 
 T = TypeVar("T")
+
+
+def endings(config: Config, store: Store) -> Endings:
+    """How sessions end; the running broker tells client apps of it."""
+    return Endings(store, Clients(config.clients_by_id), config.lifetimes, now=time.time)
 
 
 def with_store(config: Config, use: Callable[[Store], Coroutine[Any, Any, T]]) -> T:

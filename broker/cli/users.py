@@ -28,7 +28,7 @@ from broker.cli.operator import (
     json_argument,
     load_config,
 )
-from broker.cli.stored import with_store
+from broker.cli.stored import endings, with_store
 from broker.config import Config
 from broker.keys import subject_key_of
 from broker.mapping import PROTOCOL_CLAIMS
@@ -71,9 +71,7 @@ class Pool:
 
     async def end_everything(self, person: PoolPerson) -> None:
         """End the sessions, codes and tokens that they have now."""
-        lives = self.config.lifetimes
-        longest = max(lives.session.absolute + lives.access_token, lives.refresh_token.absolute)
-        await self.store.end_everything(self.subject(person), time.time(), longest)
+        await endings(self.config, self.store).end_everything(self.subject(person), "user_ended")
 
     def subject(self, person: PoolPerson) -> str:
         """Their ``sub``."""

@@ -178,11 +178,14 @@ class Endings:
 
     async def _settled(self, known: KnownSession, why: str, *, tell: bool = True) -> Ended:
         found = await asyncio.gather(*(self._clients.find(client_id) for client_id in known.clients))
+        # A command of the operator's knows only their own apps; of others, who delivers knows.
+        strangers = [name for name, client in zip(known.clients, found, strict=True) if client is None]
         clients = [client for client in found if client is not None and client.enabled]
         told = tuple(client for client in clients if client.backchannel_logout_uri is not None)
         framed = tuple(client for client in clients if client.frontchannel_logout_uri is not None)
         if tell:
-            await self._post([self._notice(known, client, why) for client in told])
+            names = [*(client.client_id for client in told), *strangers]
+            await self._post([self._notice(known, client_id, why) for client_id in names])
         if why != "session_expired" and any(client.revoke_on_logout for client in clients):
             await self._store.remember_end(known.sid, self._lifetimes.refresh_token.absolute)
         await self._store.forget_session(known)
@@ -199,9 +202,9 @@ class Endings:
         notices = list[Notice]()
         for holder in wanted:
             client = found[holder.client_id]
-            if client is None or client.backchannel_logout_uri is None:
+            if client is not None and client.backchannel_logout_uri is None:
                 continue
-            if client.backchannel_logout_session_required:
+            if client is None or client.backchannel_logout_session_required:
                 notices.append(self._about(holder.client_id, subject, holder.sid, why))
             elif all(one.client_id != holder.client_id for one in notices):
                 notices.append(self._about(holder.client_id, subject, None, why))
@@ -209,9 +212,9 @@ class Endings:
         await self._store.let_go(subject, wanted)
         await asyncio.gather(*(self._store.leave_session(one.sid, one.client_id) for one in wanted))
 
-    def _notice(self, known: KnownSession, client: Client, why: str) -> Notice:
-        named = sha256(f"{known.sid}\0{client.client_id}".encode()).hexdigest()[:40]
-        return self._about(client.client_id, known.listed.subject, known.sid, why, named=named)
+    def _notice(self, known: KnownSession, client_id: str, why: str) -> Notice:
+        named = sha256(f"{known.sid}\0{client_id}".encode()).hexdigest()[:40]
+        return self._about(client_id, known.listed.subject, known.sid, why, named=named)
 
     def _about(self, client_id: str, subject: str, sid: str | None, why: str, *, named: str = "") -> Notice:
         return Notice(
