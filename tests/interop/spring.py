@@ -36,6 +36,8 @@ class Spring:
             **broker.TRUSTED_APP,
             "client_name": self.program.name,
             "redirect_uris": [f"{self.site}/login/oauth2/code/broker"],
+            "post_logout_redirect_uris": [f"{self.site}/out"],
+            "backchannel_logout_uri": f"{self.site}/logout/connect/back-channel/broker",
             "scope": SCOPE,
             "audience": AUDIENCE,
             "require_pkce": self.sends_pkce,
@@ -64,9 +66,9 @@ class Spring:
         }
 
 
-def on_a_free_port(program: jvm.Program) -> Spring:
-    """Where one will listen."""
-    return Spring(program, f"http://127.0.0.1:{free_port()}")
+def on_a_free_port(program: jvm.Program, host: str) -> Spring:
+    """Where one will listen. Two of them need two names for this machine, since a cookie knows no ports."""
+    return Spring(program, f"http://{host}:{free_port()}")
 
 
 @contextlib.asynccontextmanager

@@ -26,13 +26,13 @@ SCOPES = {
     **broker.SCOPES,
     "invoices.read": {"description": "Read your invoices"},
 }
-VERSIONS = (jvm.SPRING_3, jvm.SPRING_4)
+VERSIONS = ((jvm.SPRING_3, "127.0.0.1"), (jvm.SPRING_4, "localhost"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def house(acme, tmp_path_factory):
     """The broker, and both versions of the app by name."""
-    apps = {program.name: spring.on_a_free_port(program) for program in VERSIONS}
+    apps = {program.name: spring.on_a_free_port(program, host) for program, host in VERSIONS}
     clients: dict[str, Any] = {app.client_id: app.registered for app in apps.values()}
     clients[spring.API] = {
         "client_name": "Invoices API",
@@ -52,7 +52,7 @@ async def house(acme, tmp_path_factory):
         yield here, apps
 
 
-@pytest.fixture(params=[program.name for program in VERSIONS])
+@pytest.fixture(params=[program.name for program, _ in VERSIONS])
 def app(house, request):
     """One version of the app."""
     return house[1][request.param]
@@ -132,3 +132,38 @@ async def test_spring_apis_take_our_tokens_and_the_app_refreshes_them(house, app
     # The API that checks by itself cannot know; the one that asks does.
     assert (await called(f"{app.site}/api/invoices", token))[0] == 200
     assert (await called(f"{app.site}/asking/invoices", token))[0] == 401
+
+
+async def signed_out(browser: Browser, site: str) -> Page:
+    """Where the person ends who presses the button of Spring's own page."""
+    page = await browser.submit(await browser.page(f"{site}/logout"))
+    assert isinstance(page, Page)
+    return page
+
+
+@between.AT_BOTH
+@pytest.mark.standard("OpenID RP-Initiated Logout", "§2, §3 from Spring to the broker and back")
+async def test_spring_signs_the_person_out_at_the_broker_too(house, app, person: Person):
+    here, _ = house
+    async with here.browser(sites=(app.site,)) as browser:
+        await signed_in(here, browser, app.site, person)
+        page = await signed_out(browser, app.site)
+        assert (page.url.partition("?")[0], page.text) == (f"{app.site}/out", "You are signed out.")
+        assert any(url.startswith(f"{here.issuer}/logout?") for url in browser.visited)
+        asked_again = await browser.page(f"{app.site}/")
+    assert asked_again.site == here.issuer  # the chooser: there is no session any more
+
+
+@pytest.mark.standard(
+    "OpenID Back-Channel Logout", "§2.5 Spring takes the token, and ends the session that it names"
+)
+async def test_spring_forgets_who_signs_out_by_another_app(house, app):
+    here, apps = house
+    (other,) = (one for one in apps.values() if one is not app)
+    async with here.browser(sites=(app.site, other.site)) as browser:
+        told = await signed_in(here, browser, app.site, between.ADA)
+        await signed_in(here, browser, other.site, between.ADA)
+        await signed_out(browser, other.site)
+        assert await between.told_of_the_end(here, app.client_id, told["sid"]) == "ok"
+        seen = await browser.page(f"{app.site}/")
+    assert seen.site == here.issuer
