@@ -121,6 +121,8 @@ def _client(client_id: str, entry: ClientEntry, logo: str | None) -> Client:
         require_pkce=entry.require_pkce,
         enabled=entry.enabled,
         logo=logo,
+        default_max_age=entry.default_max_age,
+        require_auth_time=entry.require_auth_time,
         profile=entry.profile,
         require_pushed_authorization_requests=entry.require_pushed_authorization_requests,
         require_signed_request_object=entry.require_signed_request_object,

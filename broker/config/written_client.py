@@ -16,7 +16,7 @@ from broker.config.written_grants import TokenExchangeEntry
 from broker.config.written_logout import LogoutEntry
 from broker.config.written_proof import ProofEntry
 from broker.config.written_theme import SaidInWords, ThemeEntry
-from broker.connector import Secret
+from broker.connector import Duration, Secret
 from broker.protocol.client import EncryptionAlg, EncryptionEnc, GrantType, Profile, SigningAlg
 from broker.protocol.uris import ApplicationType
 
@@ -96,6 +96,10 @@ class ClientEntry(ProofEntry, LogoutEntry):
     """Puts the claims of the granted scopes into the ID Token too, not only into the userinfo answer."""
     require_pkce: Switch = True
     """`false` only for an app with a secret that cannot do PKCE."""
+    default_max_age: Duration | None = None
+    """How old a login may be that it is answered with, where it does not say so itself (`max_age`)."""
+    require_auth_time: Switch = False
+    """`true`: its ID Tokens always say when the person signed in, and one that could not is not given."""
     profile: Profile | None = None
     """`fapi2_security` or `fapi2_message_signing` (OpenID Foundation): turns on everything that the profile
     demands of the app, and refuses an entry that says otherwise."""

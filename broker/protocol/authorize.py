@@ -33,6 +33,7 @@ _PROMPTS = frozenset(get_args(Prompt))
 _MODES = frozenset(get_args(ResponseMode))
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 _UNTELLABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_ANY_AGE = 10 * 365 * 86400
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,7}")
 _MAX = {
     "state": 2048,
@@ -109,7 +110,7 @@ def validate(
         dpop_jkt = dpop.named_key(params.get("dpop_jkt"))
         code_challenge = pkce.read_challenge(params, required=client.require_pkce or client.is_public)
         prompt = _prompt(params)
-        max_age = _max_age(params)
+        max_age = _max_age(params, client)
         claims = claims_request.read(params.get("claims"))
         connector = _connector(params, client, rules.connectors)
         subject, hint_is_good = _id_token_hint(params, client, rules)
@@ -261,10 +262,16 @@ def _prompt(params: Params) -> frozenset[Prompt]:
     return cast("frozenset[Prompt]", prompt)
 
 
-def _max_age(params: Params) -> int | None:
+def _max_age(params: Params, client: Client) -> int | None:
+    """As it is asked, else as the client has registered (OpenID Connect Registration §2)."""
     text = params.get("max_age")
     if text is None:
-        return None
+        # However old a login may be, with max_age it is known how old it is.
+        return (
+            _ANY_AGE
+            if client.default_max_age is None and client.require_auth_time
+            else client.default_max_age
+        )
     if _WHOLE_NUMBER.fullmatch(text) is None:
         raise InvalidRequest("max_age must be a number of seconds.", reason="max_age")
     return int(text)
