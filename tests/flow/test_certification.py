@@ -361,18 +361,8 @@ async def test_no_answer_is_kept_and_no_description_has_a_strange_character(brok
             for path in ("/token", "/par", "/introspect", "/revoke", "/userinfo")
             for form in (
                 {"client_id": strange, "client_secret": strange},
-                {
-                    "client_id": "billing",
-                    "client_secret": SECRET,
-                    "grant_type": strange,
-                    "request_uri": strange,
-                },
-                {
-                    "client_id": "billing",
-                    "client_secret": SECRET,
-                    "grant_type": "authorization_code",
-                    "code": strange,
-                },
+                known | {"grant_type": strange, "request_uri": strange},
+                known | {"grant_type": "authorization_code", "code": strange},
                 {"access_token": strange},
             )
         ]
