@@ -32,6 +32,15 @@ def forms(message: Message) -> tuple[str, ...]:
     return message.string if isinstance(message.string, tuple) else (message.string,)
 
 
+def said(found: Catalog) -> dict[object, object]:
+    """Every sentence and what it is; what counts comes as a list or as a tuple."""
+
+    def fixed(text: object) -> object:
+        return tuple(text) if isinstance(text, list | tuple) else text
+
+    return {fixed(m.id): fixed(m.string) for m in found if m.id}
+
+
 def test_there_is_a_catalogue_for_each_language_that_the_metadata_names():
     assert set(Pages().languages) == set(LANGUAGES) == set(NAMES)
     assert {path.parent.parent.name for path in LOCALE.glob("*/*/pages.po")} == set(TRANSLATED)
@@ -85,10 +94,7 @@ def test_the_compiled_catalogue_is_that_of_the_sentences(tag):
     with (LOCALE / tag / "LC_MESSAGES" / "pages.mo").open("rb") as stream:
         compiled = read_mo(stream)
     written = catalogue(tag)
-    said = {message.id: message.string for message in written if message.id}
-    assert {m.id: m.string for m in compiled if m.id} == said, (
-        "run the last command in broker/pages/locale/babel.cfg"
-    )
+    assert said(compiled) == said(written), "run the last command in broker/pages/locale/babel.cfg"
     assert compiled.plural_forms == written.plural_forms
 
 
