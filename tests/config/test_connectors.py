@@ -78,6 +78,7 @@ def test_every_installed_type_that_needs_anything_says_what_is_missing(desk: Des
     ],
 )
 @pytest.mark.row("CF-06")
+@pytest.mark.row("AZ-42")
 def test_a_setting_is_checked_where_it_stands(desk: Desk, entry: str, said: str, column: int) -> None:
     found = desk.mistakes(SOUND.replace("    client_id: broker\n", f"    client_id: broker\n    {entry}\n"))
     assert [line for line in found if line.startswith(f"broker.yaml:8:{column}: connectors.staff.{said}")], (

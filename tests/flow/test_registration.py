@@ -251,6 +251,7 @@ async def test_where_nobody_may_be_answered_is_refused(open_broker: Broker, uris
 
 
 @pytest.mark.row("RG-03")
+@pytest.mark.row("CS-15")
 @pytest.mark.parametrize("name", ["logo_uri", "client_uri", "tos_uri", "policy_uri"])
 @pytest.mark.parametrize(
     "uri",
