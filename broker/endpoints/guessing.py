@@ -84,4 +84,4 @@ def _limits(client_id: str, address: str) -> tuple[Limit, ...]:
 def _mark(services: Services, presented: Credentials) -> str:
     """What is kept of a secret: without a key of ours it tells nothing, however short the secret is."""
     said = f"{len(presented.client_id)} {presented.client_id} {presented.secret}"
-    return hmac.digest(services.store.handle_keys[0], b"client secret\0" + said.encode(), "sha256").hex()
+    return hmac.digest(services.store.mark_key, said.encode(), "sha256").hex()

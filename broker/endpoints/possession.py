@@ -172,7 +172,7 @@ def _nonce(request: web.Request, sent: str | None, of: str, *, needed: bool) -> 
     if sent is None and not needed:
         return
     services = request.app[SERVICES]
-    keys, now = services.store.handle_keys, services.now()
+    keys, now = services.store.nonce_keys, services.now()
     found = "none" if sent is None else dpop.standing(keys, of, sent, now)
     if found != "current":
         request[NONCE] = dpop.nonce(keys[0], of, now)

@@ -45,6 +45,8 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
         limit, whose>
     known:{<connector>}:<hash of        string  90 days, from the last login     somebody else's guesses
         username, place>                                                         do not lock them out
+    known:{client:<hash of id>}:<hash   string  30 days                          a secret that somebody
+        of a chosen secret>                                                      chose is hashed once
     ended-before:<subject>              string  the longest session and          the operator ended all
                                                 refresh token                    that a person had
     device:<hash of device code>        hash    lifetimes.device, and five       a person signs a device
@@ -173,6 +175,16 @@ class Store(
     def handle_keys(self) -> tuple[bytes, ...]:
         """For `protocol.handles`: the first key tags, all are accepted."""
         return self._vault.handle_keys
+
+    @property
+    def nonce_keys(self) -> tuple[bytes, ...]:
+        """For the nonces of `protocol.dpop`: the first makes them, all are accepted."""
+        return self._vault.nonce_keys
+
+    @property
+    def mark_key(self) -> bytes:
+        """For what is kept of a secret that somebody chose."""
+        return self._vault.mark_key
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` when the store could not serve now."""

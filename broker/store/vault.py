@@ -40,7 +40,7 @@ def _derive(secret: bytes, purpose: str, length: int = 32) -> bytes:
 class _Key:
     """What one configured secret gives: a key for each purpose, and its public short name."""
 
-    __slots__ = ("handles", "id", "records", "successors")
+    __slots__ = ("handles", "id", "marks", "nonces", "records", "successors")
 
     def __init__(self, secret: Secret, workspace: str) -> None:
         text = secret.reveal().encode()
@@ -54,6 +54,8 @@ class _Key:
         self.records = _derive(text, f"{whose}store records")
         self.successors = _derive(text, f"{whose}store refresh successors")
         self.handles = _derive(text, f"{whose}handle tags")
+        self.nonces = _derive(text, f"{whose}dpop nonces")
+        self.marks = _derive(text, f"{whose}marks of chosen secrets")
 
 
 class Vault:
@@ -67,6 +69,10 @@ class Vault:
         self._by_id = {key.id: key for key in reversed(made)}
         self.handle_keys: tuple[bytes, ...] = tuple(key.handles for key in made)
         """For `protocol.handles`: the first tags, all are accepted."""
+        self.nonce_keys: tuple[bytes, ...] = tuple(key.nonces for key in made)
+        """For the nonces of `protocol.dpop`: the first makes them, all are accepted."""
+        self.mark_key = self._first.marks
+        """For what is kept of a secret that somebody chose."""
 
     def seal(self, name: str, data: bytes) -> bytes:
         """``data``, such that only `open` with the same name gives it back."""

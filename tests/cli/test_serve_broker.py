@@ -18,8 +18,10 @@ import aiohttp
 import psutil
 import pytest
 
+from tests.certificates import made
 from tests.cli.conftest import ROOT, Run
 from tests.config.desk import SOUND
+from tests.tls import Authority
 
 PATIENCE = 30
 LOCAL = SOUND.replace("https://login.acme.example", "http://127.0.0.1:8080") + "listen: 127.0.0.1:0\n"
@@ -128,6 +130,38 @@ async def test_https_is_served_with_the_operators_certificate(start: Start, tmp_
     writer.close()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
         assert await status(session, f"{url}/healthz") == 200
+
+
+@pytest.mark.standard("RFC 8705", "§2 client certificates where TLS ends here")
+async def test_apps_that_show_a_certificate_have_a_door_of_their_own(start: Start, tmp_path: Path) -> None:
+    authority, own = Authority(tmp_path), made("api")
+    server = authority.pair("localhost")
+    (tmp_path / "own.pem").write_text(own.pem + own.key_pem)
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [own.jwk()]}))
+    entry = """\
+  api:
+    client_name: API
+    grant_types: []
+    audience: https://api.acme.example
+    token_endpoint_auth_method: self_signed_tls_client_auth
+    jwks: jwks.json
+"""
+    tls = f"tls: {{certificate: {server.certificate}, key: {server.key}}}\nlisten_mtls: 127.0.0.1:0\n"
+    process, url = await start(LOCAL.replace("listen: 127", f"{entry}listen: 127") + tls, "--workers", "2")
+    assert process.stderr is not None
+    line = await asyncio.wait_for(process.stderr.readline(), PATIENCE)
+    mtls = json.loads(line)["detail"].replace("127.0.0.1", "localhost")
+    trust, shows = authority.client(), authority.client()
+    shows.load_cert_chain(tmp_path / "own.pem")
+    form = {"token": "x", "client_id": "api"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        for _ in range(6):  # whichever worker it is
+            async with session.post(f"{mtls}/introspect", data=form, ssl=shows) as answer:
+                assert (answer.status, await answer.json()) == (200, {"active": False})
+        async with session.post(f"{mtls}/introspect", data=form, ssl=trust) as answer:
+            assert answer.status == 401
+        async with session.post(f"{url}/introspect", data=form, ssl=shows) as answer:
+            assert answer.status == 401  # nobody is asked for one there
 
 
 async def test_listen_on_the_command_line_takes_the_files_place(start: Start, tmp_path: Path) -> None:
