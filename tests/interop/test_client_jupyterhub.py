@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.interop import between, broker, jupyterhub
 from tests.interop.between import ADA, ALICE, Between, Person
-from tests.interop.browser import Page
+from tests.interop.browser import Browser, Page
 
 GRACE = dataclasses.replace(ADA, fields={"login": "grace", "password": "whatever it is"}, username="grace")
 
@@ -29,6 +29,7 @@ async def house(acme, tmp_path_factory):
     client = {
         **broker.TRUSTED_APP,
         "redirect_uris": [f"{site}/hub/oauth_callback"],
+        "post_logout_redirect_uris": [f"{site}/hub/login"],
         "grant_types": ["authorization_code"],
         "scope": "openid profile email staff",
         "token_endpoint_auth_method": "client_secret_post",
@@ -49,12 +50,11 @@ async def house(acme, tmp_path_factory):
         yield here, hub
 
 
-async def log_in(here: Between, hub: jupyterhub.Hub, person: Person) -> Page:
+async def log_in(here: Between, hub: jupyterhub.Hub, browser: Browser, person: Person) -> Page:
     """From the hub's login page to where it leads her."""
-    async with here.browser(sites=(hub.site,)) as browser:
-        page = await browser.page(f"{hub.site}/hub/login?next=%2Fhub%2Fhome")
-        (button,) = [link for link in page.links if "/oauth_login" in link]
-        back = await between.sign_in(here, browser, await browser.open(button), person)
+    page = await browser.page(f"{hub.site}/hub/login?next=%2Fhub%2Fhome")
+    (button,) = [link for link in page.links if "/oauth_login" in link]
+    back = await between.sign_in(here, browser, await browser.open(button), person)
     assert isinstance(back, Page)
     return back
 
@@ -64,7 +64,8 @@ async def log_in(here: Between, hub: jupyterhub.Hub, person: Person) -> Page:
 @pytest.mark.standard("OpenID Core", "§5.3 userinfo read by oauthenticator")
 async def test_the_hub_knows_the_person_and_her_groups(house, person: Person):
     here, hub = house
-    back = await log_in(here, hub, person)
+    async with here.browser(sites=(hub.site,)) as browser:
+        back = await log_in(here, hub, browser, person)
     assert (back.url, back.status) == (f"{hub.site}/hub/home", 200)
 
     user = (await hub.users())[person.username]
@@ -77,6 +78,23 @@ async def test_the_hub_knows_the_person_and_her_groups(house, person: Person):
 
 async def test_the_hub_turns_away_who_is_in_none_of_its_groups(house):
     here, hub = house
-    back = await log_in(here, hub, GRACE)
+    async with here.browser(sites=(hub.site,)) as browser:
+        back = await log_in(here, hub, browser, GRACE)
     assert back.status == 403
     assert "grace" not in await hub.users()
+
+
+@pytest.mark.standard(
+    "OpenID RP-Initiated Logout", "§2 without a hint the person is asked; then back by client_id"
+)
+async def test_the_hub_has_the_person_asked_whether_she_signs_out_of_all(house):
+    here, hub = house
+    async with here.browser(sites=(hub.site,)) as browser:
+        await log_in(here, hub, browser, ADA)
+        question = await browser.page(f"{hub.site}/hub/logout")
+        assert question.site == here.issuer
+        back = await browser.submit(question, button=("answer", "sign_out"))
+        assert isinstance(back, Page)
+        assert back.url == f"{hub.site}/hub/login"
+        (button,) = [link for link in back.links if "/oauth_login" in link]
+        assert (await browser.page(button)).site == here.issuer  # the chooser: there is no session any more

@@ -6,11 +6,13 @@ and as what, is asked at the hub's own API.
 
 import json
 import os
+from urllib.parse import urlencode
 
 asked = json.loads(os.environ["ASKED"])
+site = f"http://127.0.0.1:{asked['port']}"
 c = get_config()  # noqa: F821
 
-c.JupyterHub.bind_url = f"http://127.0.0.1:{asked['port']}"
+c.JupyterHub.bind_url = site
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{asked['hub_port']}"
 c.JupyterHub.db_url = f"sqlite:///{asked['folder']}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = f"{asked['folder']}/cookie-secret"
@@ -29,7 +31,7 @@ c.JupyterHub.load_roles = [
 c.JupyterHub.authenticator_class = "generic-oauth"
 c.GenericOAuthenticator.client_id = asked["client_id"]
 c.GenericOAuthenticator.client_secret = asked["client_secret"]
-c.GenericOAuthenticator.oauth_callback_url = f"http://127.0.0.1:{asked['port']}/hub/oauth_callback"
+c.GenericOAuthenticator.oauth_callback_url = f"{site}/hub/oauth_callback"
 c.GenericOAuthenticator.authorize_url = f"{asked['issuer']}/authorize"
 c.GenericOAuthenticator.token_url = f"{asked['issuer']}/token"
 c.GenericOAuthenticator.userdata_url = f"{asked['issuer']}/userinfo"
@@ -41,3 +43,5 @@ c.GenericOAuthenticator.auth_state_groups_key = "oauth_user.groups"
 c.GenericOAuthenticator.allowed_groups = asked["allowed_groups"]
 c.GenericOAuthenticator.admin_groups = asked["admin_groups"]
 c.GenericOAuthenticator.login_service = "Acme"
+back = urlencode({"client_id": asked["client_id"], "post_logout_redirect_uri": f"{site}/hub/login"})
+c.GenericOAuthenticator.logout_redirect_url = f"{asked['issuer']}/logout?{back}"

@@ -22,7 +22,7 @@ asked = json.loads(sys.argv[1])
 
 def say(**told):
     """One line of ours."""
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(told, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
 
