@@ -17,8 +17,7 @@ JWKS = json.dumps({"keys": [KEY.public_jwk()]})
 PLAIN = SOUND.replace("    client_secret: something long\n", "")
 SIGNS = f"    token_endpoint_auth_method: private_key_jwt\n    jwks: {JWKS}\n"
 NAMED = "    token_endpoint_auth_method: tls_client_auth\n    tls_client_auth_subject_dn: CN=billing,O=Acme\n"
-HEADER = "trusted_proxies: {networks: [10.0.0.0/8], client_certificate_header: Client-Cert}
-"
+HEADER = "trusted_proxies: {networks: [10.0.0.0/8], client_certificate_header: Client-Cert}\n"
 PROXY = HEADER.replace("}", ", client_ca: ca.pem}")
 
 
