@@ -8,6 +8,7 @@ one form.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from broker.endpoints.clients import authenticated
 from broker.endpoints.cookies import Flow
 from broker.endpoints.forms import csrf_token, from_our_own_page
 from broker.pages import DeviceCodeView, DeviceProblem, OnwardView
-from broker.protocol import device, grants, metadata, scopes
+from broker.protocol import authorization_details, authorize, device, grants, metadata, resources
 from broker.protocol.client import DEVICE_CODE, Client
 from broker.protocol.device import DeviceRequest
 from broker.protocol.errors import InvalidRequest, Shown, TemporarilyUnavailable, TooManyRequests
@@ -50,15 +51,15 @@ async def authorization(request: web.Request) -> web.Response:
     params = (await http.read_form(request)).without_repeats()
     client = await authenticated(request, params)
     grants.may_use(client, DEVICE_CODE)
-    asked = scopes.allowed(scopes.split(params.get("scope") or ""), client, services.scopes)
+    asked = _asked(services, client, params)
     await _not_too_many(request, client)
     device_code = services.fresh()
-    user_code = await _kept(request, client, asked, device_code)
+    user_code = await _kept(request, asked, device_code)
     services.events.emit(
         "device_authorization",
         "ok",
         client_id=client.client_id,
-        scope=" ".join(asked),
+        scope=" ".join(asked.scopes),
         address=about.client_address(request),
         correlation_id=request[about.CORRELATION],
     )
@@ -75,14 +76,26 @@ async def authorization(request: web.Request) -> web.Response:
     )
 
 
-async def _kept(request: web.Request, client: Client, asked: tuple[str, ...], device_code: str) -> str:
+def _asked(services: Services, client: Client, params: Params) -> DeviceRequest:
+    """What the device asks for, held against the same rules as what a browser brings."""
+    rules = services.rules
+    targets = resources.asked(params.all("resource"), client, rules.resources)
+    text = params.get("authorization_details")
+    return DeviceRequest(
+        client_id=client.client_id,
+        scopes=authorize.read_scopes(params, client, rules, targets),
+        resources=targets,
+        authorization_details=authorization_details.read(text, client, rules.detail_types),
+    )
+
+
+async def _kept(request: web.Request, asked: DeviceRequest, device_code: str) -> str:
     """The user code under which the device waits from now on."""
     services = request.app[SERVICES]
     now = services.now()
     for _ in range(_TRIES):
-        waiting = DeviceRequest(
-            client_id=client.client_id,
-            scopes=asked,
+        waiting = replace(
+            asked,
             user_code=device.fresh_user_code(services.chance),
             asked_at=now,
             expires_at=now + services.config.lifetimes.device,

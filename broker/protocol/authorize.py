@@ -105,7 +105,7 @@ def validate(
         _response_mode_is_known(params)
         _answer_is_signed(params, client)
         targets = resources.asked(params.all("resource"), client, rules.resources)
-        asked_scopes = _scopes(params, client, rules, targets)
+        asked_scopes = read_scopes(params, client, rules, targets)
         details = authorization_details.read(params.get("authorization_details"), client, rules.detail_types)
         dpop_jkt = dpop.named_key(params.get("dpop_jkt"))
         code_challenge = pkce.read_challenge(params, required=client.require_pkce or client.is_public)
@@ -241,7 +241,7 @@ def _is_signed(mode: str | None) -> bool:
     return mode is not None and mode.endswith("jwt")
 
 
-def _scopes(params: Params, client: Client, rules: Rules, targets: tuple[str, ...]) -> tuple[str, ...]:
+def read_scopes(params: Params, client: Client, rules: Rules, targets: tuple[str, ...]) -> tuple[str, ...]:
     """What may be asked, less what none of the targets understands; the token answer tells the difference.
 
     Without any scope a request for authorization details is complete (RFC 9396 §3).

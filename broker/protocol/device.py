@@ -35,10 +35,10 @@ class DeviceRequest:
     client_id: str
     scopes: tuple[str, ...]
     """Asked for, declared and assigned to the client; in the order asked."""
-    user_code: str
+    user_code: str = ""
     """In its one form."""
-    asked_at: float
-    expires_at: float
+    asked_at: float = 0.0
+    expires_at: float = 0.0
     address: str = ""
     """Where the device is, as far as it is known: the person is shown it."""
     resources: tuple[str, ...] = ()

@@ -333,3 +333,26 @@ async def test_one_address_cannot_have_any_number_of_devices_waiting(tv: Device)
     statuses = [await tv.ask() for _ in range(102)]
     assert statuses == [200] * 100 + [429] * 2
     assert tv.asked == {"error": "temporarily_unavailable", "error_description": "Too many requests."}
+
+
+@pytest.mark.standard("RFC 8707", "§2 a device names the API that its token is for")
+async def test_a_device_gets_a_token_for_the_api_it_names(start: Start) -> None:
+    api = "https://notes.example/"
+    top = {
+        "resources": {api: {"name": "Your notes", "scope": "notes.read"}},
+        "scopes": {
+            "notes.read": {"description": "Read your notes"},
+            "groups": {"description": "See your groups"},
+        },
+    }
+    broker = await start(clients={"tv": TV | {"scope": "openid notes.read"}}, top=top)
+    async with InFront(broker) as tv, broker.browser() as browser:
+        assert await tv.ask("openid notes.read", resource="https://other.example/") == 400
+        assert tv.asked["error"] == "invalid_target"
+        assert await tv.ask("openid notes.read", resource=api) == 200
+        page = await to_confirm(browser, tv.user_code)
+        assert "Your notes" in page.body
+        await answer(browser, page)
+        _, tokens = await tv.later()
+        assert claims(tokens["access_token"])["aud"] == api
+        assert claims(tokens["access_token"])["scope"] == "openid notes.read"
