@@ -53,17 +53,17 @@ KHTML = "AppleWebKit/537.36 (KHTML, like Gecko)"
             "macOS",
         ),
         (
-            f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5) {KHTML} Version/18.5 Mobile/15E148 Safari/604.1",
+            f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5) {KHTML} Version/18.5 Mobile/15E Safari/604.1",
             "Safari",
             "iPhone",
         ),
         (
-            f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {KHTML} CriOS/139.0.0.0 Mobile/15E148 Safari/604.1",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) CriOS/139.0.0.0 Mobile/15E Safari/604.1",
             "Chrome",
             "iPhone",
         ),
         (
-            f"Mozilla/5.0 (iPad; CPU OS 18_5 like Mac OS X) {KHTML} FxiOS/140.0 Mobile/15E148 Safari/605.1.15",
+            "Mozilla/5.0 (iPad; CPU OS 18_5 like Mac OS X) FxiOS/140.0 Mobile/15E148 Safari/605.1.15",
             "Firefox",
             "iPad",
         ),
