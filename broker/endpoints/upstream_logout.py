@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from broker.connector import LoggedOut
 from broker.endpoints import about, http
 from broker.protocol import logout, subject
-from broker.protocol.errors import InvalidRequest, Shown
+from broker.protocol.errors import InvalidRequest, OAuthError, Shown, TemporarilyUnavailable
 from broker.services import SERVICES, Services
 
 BACK_CHANNEL = "/connectors/{connector}/backchannel-logout"
@@ -33,7 +34,7 @@ async def back_channel(request: web.Request) -> web.Response:
     """POST /connectors/{connector}/backchannel-logout."""
     services, connector = request.app[SERVICES], _connector(request)
     token = (await http.read_form(request)).without_repeats().require("logout_token")
-    said = await services.upstreams[connector].logged_out(token)
+    said = await _believed(services, connector, token)
     named = f"{connector} {said.issuer} {said.jti}"
     if await services.store.used(_FAMILY, named):
         raise InvalidRequest("This logout token was used before.", reason="logout_token_replayed")
@@ -59,6 +60,23 @@ async def front_channel(request: web.Request) -> web.Response:
         ended = await services.endings.end_named(connector, issuer, sid=sid, subject=None, ours=None, why=WHY)
         _tell_log(services, request, connector, len(ended))
     return web.Response(status=200, headers=_FRAME, content_type="text/html")
+
+
+async def _believed(services: Services, connector: str, token: str) -> LoggedOut:
+    """What the token ends.
+
+    Raises:
+        InvalidRequest: it is not to be believed (Back-Channel §2.8); the log hears why.
+        TemporarilyUnavailable: nobody can tell now.
+    """
+    try:
+        return await services.upstreams[connector].logged_out(token)
+    except TemporarilyUnavailable:
+        raise
+    except OAuthError as error:
+        raise InvalidRequest(
+            "The logout token is not valid.", reason=error.reason, detail=error.detail
+        ) from error
 
 
 def _connector(request: web.Request) -> str:
