@@ -23,7 +23,8 @@ _EVERYBODYS = frozenset(
     {metadata.JWKS, metadata.OPENID_CONFIGURATION, metadata.OAUTH_METADATA, metadata.REGISTER}
 )
 """What an app calls before anybody knows it, where apps may come without an operator."""
-_PATHS = _EVERYBODYS | {metadata.TOKEN, metadata.USERINFO, metadata.REVOKE}
+# To push is to call us as at the token endpoint (RFC 9126 §2), and an issuer may want every request pushed.
+_PATHS = _EVERYBODYS | {metadata.TOKEN, metadata.USERINFO, metadata.REVOKE, metadata.PUSHED_REQUEST}
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",

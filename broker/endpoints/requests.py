@@ -86,8 +86,9 @@ async def push(request: web.Request) -> web.Response:
     # Anybody may speak for a client that proves nothing, so where it comes from is counted too.
     address = about.client_address(request) if client.is_public else ""
     pushed = PushedRequest(params=kept, signed=signed)
-    if await services.store.put_pushed(client.client_id, reference, pushed, lives, address=address):
-        raise TooManyRequests(reason="pushed_too_much")
+    wait = await services.store.put_pushed(client.client_id, reference, pushed, lives, address=address)
+    if wait:
+        raise TooManyRequests(reason="pushed_too_much", wait=wait)
     return http.json({"request_uri": URN + reference, "expires_in": lives}, status=201)
 
 

@@ -178,3 +178,27 @@ async def test_details_may_be_pushed_and_signed(broker: Broker) -> None:
         landed = await browser.answer_consent(page)
         _, found = await browser.token(landed.code)
         assert found["authorization_details"] == [PAY]
+
+
+@pytest.mark.standard("RFC 9396", "§6 a token that no person is asked for has details too")
+async def test_a_client_that_speaks_for_itself_names_details_and_gets_no_others(start) -> None:
+    entry = {
+        "client_name": "Batch",
+        "grant_types": ["client_credentials"],
+        "redirect_uris": None,
+        "scope": "groups",
+        "authorization_details_types": ["payment"],
+    }
+    broker = await start(top={"authorization_details_types": TYPES}, clients={"batch": entry})
+    form: dict[str, str | None] = {"grant_type": "client_credentials", "scope": "groups"}
+    async with broker.browser() as browser:
+        asked = form | {"authorization_details": json.dumps([PAY])}
+        status, found = await browser.post("/token", asked, client="batch")
+        assert (status, found.get("authorization_details")) == (200, [PAY])
+        assert claims(found["access_token"])["authorization_details"] == [PAY]
+        status, told = await browser.post("/introspect", {"token": found["access_token"]}, client="batch")
+        assert told["authorization_details"] == [PAY]
+        for wrong in ([PAY | {"unknown": 1}], [{"type": "statement"}]):
+            asked = form | {"authorization_details": json.dumps(wrong)}
+            status, told = await browser.post("/token", asked, client="batch")
+            assert (status, told["error"]) == (400, "invalid_authorization_details")

@@ -13,7 +13,8 @@ from aiohttp import web
 
 from broker.endpoints import about, minting
 from broker.endpoints.minting import Exchanged
-from broker.protocol import handles, resources
+from broker.protocol import authorization_details, handles, resources
+from broker.protocol.authorization_details import Detail
 from broker.protocol.client import Client, GrantType
 from broker.protocol.flow import AuthenticationContext, Grant
 from broker.protocol.params import Params
@@ -33,6 +34,16 @@ def targets(
     return asked, resources.cut(scopes, asked, known, services.scopes)
 
 
+def details(services: Services, client: Client, params: Params) -> tuple[Detail, ...]:
+    """What the token is for in particular (RFC 9396 §6).
+
+    Raises:
+        InvalidAuthorizationDetails: it is not what a type that this client may use says.
+    """
+    types = services.config.authorization_details_types
+    return authorization_details.read(params.get("authorization_details"), client, types)
+
+
 def grant(
     request: web.Request,
     client: Client,
@@ -41,8 +52,9 @@ def grant(
     *,
     scopes: tuple[str, ...],
     named: tuple[str, ...] = (),
+    asked: tuple[Detail, ...] = (),
 ) -> Grant:
-    """A grant of this kind, about to be kept; ``named`` are the resources that its token is for."""
+    """A grant of this kind, about to be kept, for the resources ``named`` and the details ``asked`` for."""
     services = request.app[SERVICES]
     made = Grant(
         id=handles.grant_id(services.chance(handles.GRANT_BYTES)),
@@ -54,6 +66,7 @@ def grant(
         issued_at=services.now(),
         correlation_id=request[about.CORRELATION],
         resources=named,
+        authorization_details=asked,
     )
     about.of_grant(request, made)
     return made
