@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.certificates import made
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -51,6 +54,12 @@ def furnish(folder: Path, text: str) -> None:
         _write(
             folder, name, '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><path d="M0 0h1"/></svg>'
         )
+    for name in re.findall(r"(?:certificate|key): ([\w./-]+\.pem)", text):
+        _write(folder, name, "of no interest to who only reads the configuration")
+    for name in re.findall(r"client_ca: ([\w./-]+\.pem)", text):
+        _write(folder, name, made("clients", ca=True).pem)
+    for name in re.findall(r"jwks: ([\w./-]+\.json)", text):
+        _write(folder, name, json.dumps({"keys": [made("app").jwk()]}))
     for name in re.findall(r"claims: ([\w./-]+\.yaml)", text):
         _write(folder, name, "claims: { name: { from: [name] } }")
 
