@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from tests.interop import between
+from tests.interop import between, node
 from tests.interop.between import Person
-from tests.interop.browser import Arrival
+from tests.interop.browser import Arrival, Page
 from tests.interop.processes import Talking, free_port, running
 from tests.interop.strangers import PYTHON, SERVERS
 from tests.tls import Authority
@@ -35,6 +35,7 @@ pytestmark = [
         not PYTHON.exists(), reason="no environment for apps in Python (.ci/machine makes it)"
     ),
 ]
+SDKS = pytest.mark.parametrize("sdk", ["py", "mjs"], ids=["python", "typescript"])
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,18 @@ async def house(acme, tmp_path_factory):
 
 
 @contextlib.asynccontextmanager
-async def an_app(house: House, **more: Any) -> AsyncIterator[Talking]:
-    """The MCP client while it calls the server."""
+async def an_app(house: House, sdk: str = "py", **more: Any) -> AsyncIterator[Talking]:
+    """The MCP client of one of the two SDKs, while it calls the server."""
     asked = {"server": house.server, "redirect_uri": APP, **more}
-    async with running(PYTHON, APPS / "mcp_app.py", json.dumps(asked)) as process:
+    program = {"py": PYTHON, "mjs": node.node()}[sdk]
+    async with running(program, APPS / f"mcp_app.{sdk}", json.dumps(asked)) as process:
         yield process
+
+
+async def called(app: Talking, number: int) -> Any:
+    """What the app says after so many calls."""
+    line = await app.says(f'{{"call":{number},', within=60)
+    return json.loads(line)
 
 
 async def sent_through(house: House, app: Talking, person: Person) -> dict[str, list[str]]:
@@ -119,18 +127,20 @@ async def sent_through(house: House, app: Talking, person: Person) -> dict[str, 
 @pytest.mark.standard("RFC 9728", "§5 from the metadata of an MCP server to ours")
 @pytest.mark.standard("RFC 9207", "§2.4 the issuer in the answer, which the MCP SDK compares")
 @pytest.mark.standard("RFC 6749", "§6 the MCP SDK refreshes a token that is over")
-async def test_an_mcp_client_registers_itself_and_gets_a_token_for_the_server(house, person: Person):
-    async with an_app(house, calls=2) as app:
+@SDKS
+async def test_an_mcp_client_registers_itself_and_gets_a_token_for_the_server(house, sdk, person: Person):
+    async with an_app(house, sdk, calls=2) as app:
         asked = await sent_through(house, app, person)
-        first = json.loads(await app.says('{"call": 1', within=60))
-        second = json.loads(await app.says('{"call": 2', within=60))
+        first = await called(app, 1)
+        if sdk == "py":  # the other one asks for no refresh token where the server's metadata does not say so
+            second = await called(app, 2)
+            assert second["told"] == first["told"]
+            assert second["tokens"]["access_token"] != first["tokens"]["access_token"]
     assert asked["resource"] == [house.server]
     assert asked["code_challenge_method"] == ["S256"]
     assert first["told"]["client_id"] == first["client"]["client_id"]
     assert first["client"]["redirect_uris"] == [APP]
     assert "notes.read" in first["told"]["scopes"]
-    assert second["told"] == first["told"]
-    assert second["tokens"]["access_token"] != first["tokens"]["access_token"]
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic", "client_secret_post"])
@@ -139,16 +149,76 @@ async def test_an_mcp_client_registers_itself_and_gets_a_token_for_the_server(ho
 async def test_an_mcp_client_registers_how_it_proves_itself(house, method):
     async with an_app(house, method=method, calls=2) as app:
         await sent_through(house, app, between.ADA)
-        second = json.loads(await app.says('{"call": 2', within=60))
+        second = await called(app, 2)
     assert second["client"]["token_endpoint_auth_method"] == method
     assert ("client_secret" in second["client"]) is (method != "none")
 
 
 @between.AT_BOTH
 @pytest.mark.standard("CIMD", "§3 an MCP client whose id is the URL of its own description")
-async def test_an_mcp_client_that_describes_itself_needs_no_registration(house, person: Person):
-    async with an_app(house, document=house.document, calls=2) as app:
+@SDKS
+async def test_an_mcp_client_that_describes_itself_needs_no_registration(house, sdk, person: Person):
+    async with an_app(house, sdk, document=house.document) as app:
         asked = await sent_through(house, app, person)
-        second = json.loads(await app.says('{"call": 2', within=60))
+        first = await called(app, 1)
     assert asked["client_id"] == [house.document]
-    assert second["told"]["client_id"] == house.document
+    assert first["told"]["client_id"] == house.document
+
+
+# ── mcp-remote ────────────────────────────────────────────────────────────────────────────────
+
+
+class Remote:
+    """mcp-remote, to which a local MCP client speaks by standard input and output."""
+
+    def __init__(self, process: Talking) -> None:
+        self._process = process
+
+    async def says(self, text: str) -> str:
+        return await self._process.says(text, within=60)
+
+    async def ask(self, number: int, method: str, **params: Any) -> None:
+        asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        await self._process.tell(json.dumps(asked))
+
+    async def answer(self, number: int) -> Any:
+        line = await self._process.says(f'"id":{number}', within=60)
+        return json.loads(line)["result"]
+
+    async def who(self) -> dict[str, Any]:
+        """What the tool of the server says."""
+        await self._process.tell('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+        await self.ask(2, "tools/call", name="who", arguments={})
+        told: dict[str, Any] = json.loads((await self.answer(2))["content"][0]["text"])
+        return told
+
+
+@contextlib.asynccontextmanager
+async def remote(house: House, folder: Path, *options: str) -> AsyncIterator[Remote]:
+    """mcp-remote, which has been asked to begin."""
+    program = node.HERE / "node_modules" / "mcp-remote" / "dist" / "proxy.js"
+    # It opens a browser by itself; ours goes where it says.
+    environment = {"MCP_REMOTE_CONFIG_DIR": str(folder), "BROWSER": "/bin/true"}
+    async with running(node.node(), program, house.server, *options, env=environment) as process:
+        speaking = Remote(process)
+        client = {"name": "a desk", "version": "1"}
+        await speaking.ask(1, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=client)
+        yield speaking
+
+
+@between.AT_BOTH
+@pytest.mark.standard("RFC 7591", "§2 mcp-remote registers itself as a public client on loopback")
+@pytest.mark.standard("RFC 8252", "§7.3 mcp-remote listens on loopback for the answer")
+async def test_mcp_remote_registers_itself_and_gets_a_token_for_the_server(house, tmp_path, person: Person):
+    async with remote(house, tmp_path) as app:
+        url = (await app.says("/authorize?")).strip()
+        asked = parse_qs(urlsplit(url).query)
+        async with house.here.browser() as browser:
+            seen = await between.sign_in(house.here, browser, await browser.open(url), person)
+        assert isinstance(seen, Page)
+        assert seen.status == 200, seen.text
+        await app.answer(1)
+        told = await app.who()
+    assert asked["resource"] == [house.server]
+    assert told["client_id"] == asked["client_id"][0]
+    assert "notes.read" in told["scopes"]
