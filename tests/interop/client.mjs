@@ -11,7 +11,16 @@ let config;
 let checks;
 let redirectUri;
 
+let dpop;
+let key;
+
+const imported = ({ jwk, usages }) => {
+  const algorithm = usages[0] === 'sign' ? 'ECDSA' : 'ECDH';
+  return crypto.subtle.importKey('jwk', jwk, { name: algorithm, namedCurve: jwk.crv }, false, usages);
+};
+
 const authentication = {
+  private_key_jwt: () => oidc.PrivateKeyJwt(key),
   client_secret_basic: (secret) => oidc.ClientSecretBasic(secret),
   client_secret_post: (secret) => oidc.ClientSecretPost(secret),
   none: () => oidc.None(),
@@ -20,15 +29,24 @@ const authentication = {
 const tokens = (answer) => ({ ...answer, claims: answer.claims() ?? null });
 
 const deeds = {
-  async discover({ issuer, client_id, secret, method, redirect_uri, metadata }) {
+  // `keys.sign` proves the app and signs its requests, `keys.decrypt` opens what is encrypted to it; with `bound` its tokens
+  // are bound to a key (DPoP), and with `signed_answers` it believes only answers that are signed (JARM).
+  async discover({ issuer, client_id, secret, method, redirect_uri, metadata, keys, bound, signed_answers }) {
     redirectUri = redirect_uri;
+    key = keys?.sign && { key: await imported({ jwk: keys.sign, usages: ['sign'] }), kid: keys.sign.kid };
     config = await oidc.discovery(new URL(issuer), client_id, metadata ?? {}, authentication[method](secret), {
       execute: [oidc.allowInsecureRequests, oidc.enableNonRepudiationChecks],
     });
+    if (keys?.decrypt) {
+      const opens = { key: await imported({ jwk: keys.decrypt, usages: ['deriveBits'] }), kid: keys.decrypt.kid };
+      oidc.enableDecryptingResponses(config, undefined, opens);
+    }
+    if (signed_answers) oidc.useJwtResponseMode(config);
+    if (bound) dpop = { DPoP: oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair('ES256')) };
     return config.serverMetadata();
   },
 
-  async begin({ scope, ...more }) {
+  async begin({ scope, sign, push, ...more }) {
     checks = {
       pkceCodeVerifier: oidc.randomPKCECodeVerifier(),
       expectedState: oidc.randomState(),
@@ -36,7 +54,7 @@ const deeds = {
       idTokenExpected: true,
     };
     if (more.max_age !== undefined) checks.maxAge = Number(more.max_age);
-    const url = oidc.buildAuthorizationUrl(config, {
+    const asked = {
       redirect_uri: redirectUri,
       scope,
       state: checks.expectedState,
@@ -44,7 +62,11 @@ const deeds = {
       code_challenge: await oidc.calculatePKCECodeChallenge(checks.pkceCodeVerifier),
       code_challenge_method: 'S256',
       ...more,
-    });
+    };
+    let url = sign
+      ? await oidc.buildAuthorizationUrlWithJAR(config, asked, key)
+      : oidc.buildAuthorizationUrl(config, asked);
+    if (push) url = await oidc.buildAuthorizationUrlWithPAR(config, url.searchParams, dpop);
     return { url: url.href };
   },
 
@@ -53,15 +75,15 @@ const deeds = {
     const answer = form === undefined
       ? new URL(url)
       : new Request(url, { method: 'POST', body: new URLSearchParams(form) });
-    return tokens(await oidc.authorizationCodeGrant(config, answer, checks));
+    return tokens(await oidc.authorizationCodeGrant(config, answer, checks, undefined, dpop));
   },
 
   async userinfo({ access_token, sub }) {
-    return oidc.fetchUserInfo(config, access_token, sub);
+    return oidc.fetchUserInfo(config, access_token, sub, dpop);
   },
 
   async refresh({ refresh_token, scope }) {
-    return tokens(await oidc.refreshTokenGrant(config, refresh_token, scope === undefined ? {} : { scope }));
+    return tokens(await oidc.refreshTokenGrant(config, refresh_token, scope === undefined ? {} : { scope }, dpop));
   },
 
   async introspect({ token }) {

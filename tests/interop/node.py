@@ -118,12 +118,13 @@ async def client_app(
     method: str,
     redirect_uri: str,
     metadata: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> AsyncIterator[ClientApp]:
-    """A client app that has read this issuer's metadata."""
+    """One that has read this issuer's metadata. ``more`` is what the deed `discover` takes beside."""
     async with program("client.mjs") as started:
         app = ClientApp(started)
         known = {"client_id": client_id, "secret": secret, "method": method, "redirect_uri": redirect_uri}
-        await app.do("discover", issuer=issuer, metadata=metadata, **known)
+        await app.do("discover", issuer=issuer, metadata=metadata, **known, **more)
         yield app
 
 
