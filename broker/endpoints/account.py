@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, flow, http, signing_out
+from broker.endpoints import about, flow, http, signing_out, start
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.pages import AccountView, Forget, GrantLine, SessionLine
 from broker.protocol import scopes
@@ -267,4 +267,5 @@ async def _line(services: Services, consent: Consent) -> GrantLine:
         last_used=consent.last_used,
         client_logo=services.picture(known) if known is not None else None,
         receipt_url=services.at(f"{RECEIPT}?{urlencode({'client_id': consent.client_id})}"),
+        start_url=start.link(services, known),
     )

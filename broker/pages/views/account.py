@@ -39,6 +39,8 @@ class GrantLine:
     client_logo: str | None = None
     receipt_url: str | None = None
     """A path of ours at which what was allowed can be downloaded."""
+    start_url: str | None = None
+    """A path of ours that leads to the app, where it can begin a sign-in from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
