@@ -1,7 +1,7 @@
 """An API that checks the broker's access tokens by itself, without asking the broker each time.
 
-RFC 9068 §4 (what a JWT access token must say), RFC 6750 §2.1 and §3 (how it arrives, and what to answer
-when it is not good). This is the worked example of docs/verify-access-tokens.md.
+RFC 9068 §4 (what a JWT access token must say), RFC 9449 §7.2 (what it must not), RFC 6750 §2.1 and §3 (how it
+arrives, and what to answer when it is not good). This is the worked example of docs/verify-access-tokens.md.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class AccessTokens:
             _refuse("it was made for another API")
         if not isinstance(claims.get("exp"), int) or claims["exp"] + SKEW <= self._now():
             _refuse("it has expired")
+        if claims.get("cnf"):  # RFC 9449 §7.2: taken as a bearer token it would be one again
+            _refuse("it belongs to a key, for which nobody is asked here")
 
 
 TOKENS = web.AppKey("tokens", AccessTokens)

@@ -102,6 +102,7 @@ async def test_without_a_token_the_answer_only_says_how_to_ask(stage: Stage) -> 
         ({"aud": None}, "another API"),
         ({"exp": NOW - 60}, "expired"),
         ({"exp": "tomorrow"}, "expired"),
+        ({"cnf": {"jkt": "x" * 43}}, "key"),
     ],
 )
 async def test_a_token_that_is_not_for_here_and_now_is_invalid(

@@ -124,7 +124,14 @@ def test_the_shown_check_lets_a_good_token_in(key: RSAKey, checker: dict[str, An
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"iss": "https://x.example"}, {"aud": "https://x.example"}, {"exp": 1}, {"typ": "JWT"}]
+    "wrong",
+    [
+        {"iss": "https://x.example"},
+        {"aud": "https://x.example"},
+        {"exp": 1},
+        {"typ": "JWT"},
+        {"cnf": {"jkt": "x"}},
+    ],
 )
 def test_the_shown_check_lets_no_other_token_in(
     key: RSAKey, checker: dict[str, Any], wrong: dict[str, Any]
