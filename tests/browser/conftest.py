@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, async_playwright
 
 from broker.pages import Pages, View
-from tests.browser.gallery import Gallery
+from tests.browser.gallery import Gallery, themed
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 HAS_CHROMIUM = Path(CHROMIUM).exists()
@@ -63,7 +63,7 @@ async def show() -> AsyncIterator[Show]:
     async def serve(
         views: Mapping[str, View], *, pages: Pages | None = None, languages: tuple[str, ...] = ()
     ) -> tuple[Gallery, str]:
-        gallery = Gallery(pages or Pages(), views, languages)
+        gallery = Gallery(pages or themed(), views, languages)
         server = TestServer(gallery.app(), host="127.0.0.1")
         await server.start_server()
         servers.append(server)

@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from aiohttp import web
 
-from broker.pages import Pages, View
+from broker.config import Theme
+from broker.pages import Pages, Switch, View
+
+HOUSE = Theme(
+    name="Acme",
+    logo="/static/images/acme.svg",
+    accent="#c2185b",
+    help_url="https://help.acme.example/",
+    privacy_url="https://acme.example/privacy",
+    terms_url="https://acme.example/terms",
+)
+"""Whose pages they are: with all that a theme can have around the card."""
+APPS = {
+    "yellow": Theme(name="Yellow", accent="#ffee00", radius=0),
+    "night": Theme(name="Night", accent="#0a0a12"),
+}
+"""Apps whose colours nobody could read."""
+LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 36"><rect width="120" height="36"/></svg>'
+
+
+def themed(**changes: Any) -> Pages:
+    """Pages with a theme, its picture served."""
+    pages = Pages(theme=HOUSE, client_themes=APPS, **changes)
+    pages.keep_image("/static/images/acme.svg", LOGO, "image/svg+xml")
+    return pages
+
 
 Posted = list[tuple[str, list[tuple[str, str]]]]
 
@@ -21,17 +47,19 @@ class Gallery:
         self.posted: Posted = []
         self.visited: list[str] = []
         self.answer: Callable[[web.Request], web.Response] = _arrived
+        self.answer_get: Callable[[web.Request], web.Response] = _arrived
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/page/{name}", self._page)
-        app.router.add_get("/static/{name}", self._static)
+        app.router.add_get("/static/{name:.+}", self._static)
         app.router.add_post("/{tail:.*}", self._post)
         app.router.add_get("/{tail:.*}", self._get)
         return app
 
     def response(self, view: View) -> web.Response:
-        page = self.pages.render(view, languages=self.languages)
+        switch = Switch(action="/language", back="/page/consent?flow=x")
+        page = self.pages.render(view, languages=self.languages, switch=switch)
         return web.Response(body=page.html, headers=page.headers, status=page.status)
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -51,7 +79,7 @@ class Gallery:
     async def _get(self, request: web.Request) -> web.Response:
         if request.path != "/favicon.ico":  # browsers ask for it by themselves
             self.visited.append(request.path_qs)
-        return _arrived(request)
+        return self.answer_get(request)
 
 
 def _arrived(request: web.Request) -> web.Response:

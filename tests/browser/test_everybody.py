@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from broker.pages import Pages
+from broker.protocol.languages import LANGUAGES
+from tests.browser.gallery import APPS
 from tests.pages.catalogues import write_catalogue
-from tests.pages.samples import ALL, STAYING
+from tests.pages.samples import ALL, ORDINARY, STAYING
 
 pytestmark = [pytest.mark.browser]
 WIDTHS = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1280, "height": 800}}
@@ -48,20 +51,50 @@ async def test_no_page_scrolls_sideways_with_text_twice_as_large(narrow, show):
         assert not await narrow.evaluate(SCROLLS), name
 
 
-async def test_long_words_and_right_to_left_fit_too(narrow, show, tmp_path):
-    for tag, longer in (
-        ("de", lambda text: text + " Verordnungsänderungsverfahren" * 2),
-        ("ar", lambda t: t),
-    ):
-        write_catalogue(tmp_path, tag, longer)
-    pages = Pages(locale=tmp_path)
-    for language in ("de", "ar"):
-        _, site = await show(STAYING, pages=pages, languages=(language,))
-        for name in STAYING:
-            await narrow.goto(f"{site}/page/{name}")
-            assert await narrow.evaluate("document.documentElement.lang") == language
-            assert not await narrow.evaluate(SCROLLS), (language, name)
-            assert not await narrow.evaluate(OUTSIDE), (language, name)
+async def test_longer_words_than_any_language_has_fit_too(narrow, show, tmp_path):
+    write_catalogue(tmp_path, "de", lambda text: text + " Verordnungsänderungsverfahren" * 2)
+    _, site = await show(STAYING, pages=Pages(locale=tmp_path), languages=("de",))
+    for name in STAYING:
+        await narrow.goto(f"{site}/page/{name}")
+        assert await narrow.evaluate("document.documentElement.lang") == "de"
+        assert not await narrow.evaluate(SCROLLS), name
+        assert not await narrow.evaluate(OUTSIDE), name
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))
+async def test_every_page_fits_and_can_be_pressed_in_every_language(narrow, show, language):
+    _, site = await show(STAYING, languages=(language,))
+    for name in STAYING:
+        await narrow.goto(f"{site}/page/{name}")
+        assert await narrow.evaluate("document.documentElement.lang") == language
+        assert not await narrow.evaluate(SCROLLS), name
+        assert not await narrow.evaluate(OUTSIDE), name
+        assert await narrow.evaluate(TARGETS) == [], name
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))
+async def test_axe_finds_nothing_wrong_in_any_language(browser, show, axe, language):
+    _, site = await show(STAYING, languages=(language,))
+    page = await browser.new_page(viewport=WIDTHS["phone"])
+    for name in ORDINARY.keys() & STAYING.keys():
+        await page.goto(f"{site}/page/{name}")
+        await settled(page)
+        assert await wrong(page, axe) == [], name
+
+
+@pytest.mark.parametrize("client_id", APPS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_wrong_with_the_colours_of_an_app(browser, show, axe, scheme, client_id):
+    views = {
+        name: replace(ORDINARY[name], client_id=client_id)
+        for name in ("chooser", "login", "consent", "sign-out")
+    }
+    _, site = await show(views)
+    page = await browser.new_page(color_scheme=scheme)
+    for name in views:
+        await page.goto(f"{site}/page/{name}")
+        await settled(page)
+        assert await wrong(page, axe) == [], name
 
 
 async def test_everything_to_press_is_44_pixels_wide_and_high(browser, show):
@@ -81,10 +114,7 @@ async def test_axe_finds_nothing_wrong(browser, show, axe, width, scheme):
     for name in STAYING:
         await page.goto(f"{site}/page/{name}")
         await settled(page)
-        await page.evaluate(axe)
-        found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        told = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]]
-        assert told == [], name
+        assert await wrong(page, axe) == [], name
 
 
 @pytest.mark.parametrize("setting", [{"contrast": "more"}, {"forced_colors": "active"}])
@@ -164,3 +194,10 @@ async def test_no_page_asks_another_host_or_breaks_its_own_policy(browser, show)
 async def settled(page: Page) -> None:
     """When what moves has come to rest."""
     await page.evaluate("Promise.all(document.getAnimations().map((a) => a.finished))")
+
+
+async def wrong(page: Page, axe: str) -> list[tuple[str, list[str]]]:
+    """What axe says against the page."""
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]]

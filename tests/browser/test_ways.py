@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from broker.pages import BounceView, FormPostView, LeavingView
-from tests.pages.samples import CONSENT, ERROR, FIELDS, HANDLE, ORDINARY
+from tests.pages.samples import CONSENT, ERROR, FIELDS, GRANTS, HANDLE, ORDINARY, SIGNED_OUT_OF
 
 pytestmark = [pytest.mark.browser]
 READY = "[data-guarded]:not([data-waiting])"
@@ -291,3 +291,72 @@ async def test_a_sign_in_window_keeps_its_opener(browser, show):
     assert await popup.evaluate("window.opener !== null")
     assert await page.evaluate("window.popup.closed") is False
     assert app.visited
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_another_language_is_two_presses_away_with_and_without_scripting(browser, show, scripting):
+    gallery, site = await show({"consent": CONSENT})
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/consent")
+    await page.get_by_text("English").first.click()
+    await page.get_by_role("link", name="Deutsch").click()
+    await page.wait_for_url(f"{site}/language?*")
+    assert gallery.visited == ["/language?to=de&back=%2Fpage%2Fconsent%3Fflow%3Dx"]
+
+
+async def test_apps_sign_out_in_frames_and_then_the_page_leads_back(browser, show):
+    apps, elsewhere = await show({})
+    view = replace(
+        SIGNED_OUT_OF,
+        frames=(f"{elsewhere}/one?sid=x", f"{elsewhere}/two"),
+        onward_url=f"{elsewhere}/back?state=y",
+    )
+    _, site = await show({"out": view})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/out")
+    await page.wait_for_url(f"{elsewhere}/back?state=y")
+    assert sorted(apps.visited[:2]) == ["/one?sid=x", "/two"]
+    assert apps.visited[2] == "/back?state=y"
+
+
+async def test_without_scripting_the_frames_load_too_and_a_link_leads_back(browser, show):
+    apps, elsewhere = await show({})
+    view = replace(SIGNED_OUT_OF, frames=(f"{elsewhere}/one",), onward_url=f"{elsewhere}/back")
+    _, site = await show({"out": view})
+    page = await browser.new_page(java_script_enabled=False)
+    await page.goto(f"{site}/page/out")
+    await page.get_by_role("link", name="Back to Billing").click()
+    await page.wait_for_url(f"{elsewhere}/back")
+    assert apps.visited == ["/one", "/back"]
+
+
+async def test_a_frame_does_not_lead_the_page_away(browser, show):
+    apps, elsewhere = await show({})
+    script = "<!doctype html><title>x</title><script>try { top.location = '/gone' } catch { }</script>"
+    apps.answer_get = lambda _request: web.Response(text=script, content_type="text/html")
+    _, site = await show({"out": replace(SIGNED_OUT_OF, frames=(f"{elsewhere}/one",), onward_url=None)})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/out")
+    assert apps.visited == ["/one"]
+    assert page.url == f"{site}/page/out"
+    assert await page.get_by_role("heading", name="You are signed out").count() == 1
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_signing_out_everywhere_takes_two_presses(browser, show, scripting):
+    gallery, site = await show({"account": GRANTS})
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/account")
+    await page.get_by_text("Sign out everywhere", exact=True).click()
+    await page.get_by_role("button", name="Sign out everywhere now").click()
+    await page.wait_for_url(f"{site}/account/sign-out-everywhere")
+    assert gallery.posted == [("/account/sign-out-everywhere", [("csrf", HANDLE)])]
+
+
+async def test_each_device_has_a_button_of_its_own(browser, show):
+    gallery, site = await show({"account": GRANTS})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/account")
+    await page.get_by_role("listitem").filter(has_text="Safari on iPhone").get_by_role("button").click()
+    await page.wait_for_url(f"{site}/account/end")
+    assert gallery.posted == [("/account/end", [("csrf", HANDLE), ("sid", "b")])]
