@@ -93,7 +93,10 @@ def test_an_editor_asks_an_app_for_redirects_and_an_api_for_its_name() -> None:
     assert entry["required"] == ["client_name"]
     assert entry["if"]["properties"]["grant_types"] == {"maxItems": 0}
     assert set(entry["then"]["required"]) == {"audience"}
-    assert entry["else"]["required"] == ["redirect_uris"]
+    redeems_codes = entry["else"]["if"]["anyOf"]
+    assert {"not": {"required": ["grant_types"]}} in redeems_codes
+    assert {"properties": {"grant_types": {"contains": {"const": "authorization_code"}}}} in redeems_codes
+    assert entry["else"]["then"]["required"] == ["redirect_uris"]
 
 
 def test_the_reference_page_is_current() -> None:

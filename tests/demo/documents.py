@@ -29,6 +29,11 @@ class Block:
     def __str__(self) -> str:
         return f"{self.document}:{self.line}"
 
+    @property
+    def lines(self) -> list[str]:
+        """Its lines, as a shell reads them: one that ends with a backslash goes on in the next."""
+        return self.text.replace("\\\n", " ").splitlines()
+
 
 def blocks(language: str) -> list[Block]:
     """Every block in that language, in README.md and docs/."""

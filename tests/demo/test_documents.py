@@ -155,7 +155,7 @@ def test_the_shown_check_knows_a_forgery_and_a_missing_scope(key: RSAKey, checke
 def _shown_commands() -> Iterator[tuple[str, list[str]]]:
     """Every `broker …` of the documents with where it stands: in a block for a shell, or in running text."""
     for block in blocks("sh"):
-        for line in block.text.splitlines():
+        for line in block.lines:
             yield f"{block}: {line}", shlex.split(line, comments=True)
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for line in re.findall(r"`(broker [^`\n]+)`", path.read_text("utf-8")):
@@ -196,7 +196,7 @@ def test_a_command_that_is_shown_wrongly_would_be_noticed() -> None:
 def test_every_target_that_is_shown_exists() -> None:
     targets = set(re.findall(r"^(\w+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for block in blocks("sh"):
-        for line in block.text.splitlines():
+        for line in block.lines:
             words = shlex.split(line, comments=True)
             assert words[:1] != ["make"] or words[1] in targets, f"{block}: {line}"
 
