@@ -9,13 +9,14 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from broker.endpoints import guessing
+from broker.endpoints import clients, guessing
 from broker.jose import SigningKey, sign
 from broker.protocol.assertions import JWT_BEARER
 from broker.upstreams.passwords import hash_password
@@ -534,3 +535,22 @@ async def test_a_public_client_is_known_by_its_name_alone(broker: Broker) -> Non
             landed.code, client=None, client_id="spa", redirect_uri="https://spa.example/"
         )
         assert (status, tokens["token_type"]) == (200, "Bearer")
+
+
+# ── FAPI 2.0 ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.row("CA-09")
+@pytest.mark.standard("FAPI 2.0 Security Profile", "§5.4.1 PS256, ES256 or EdDSA for assertions too")
+@pytest.mark.standard("FAPI 2.0 Security Profile", "§5.3.2.1 nothing but the issuer is an audience")
+async def test_under_a_profile_fewer_algorithms_and_one_audience(start) -> None:
+    pss, edwards = SigningKey.generate("PS256"), SigningKey.generate("EdDSA")
+    bank = SIGNS | {"profile": "fapi2_security", "jwks": {"keys": [*jwks(KEY, RSA, pss, edwards)["keys"]]}}
+    broker = await start(clients={"bank": bank, "signer": SIGNS})
+    for key, known in ((KEY, 200), (pss, 200), (edwards, 200), (RSA, 401)):
+        assert await by_assertion(broker, assertion(broker, key, client="bank")) == known
+    token_endpoint = f"{broker.issuer}/token"
+    allowed = broker.services.config.clients_by_id["signer"]
+    lenient = replace(allowed, allow_token_endpoint_audience=True)
+    assert clients._audiences(broker.services, lenient) == (token_endpoint,)
+    assert clients._audiences(broker.services, replace(lenient, profile="fapi2_security")) == ()

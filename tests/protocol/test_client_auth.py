@@ -1,5 +1,6 @@
 """Client authentication: one method, the registered one, and one answer whatever was wrong."""
 
+import hmac
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
@@ -352,3 +353,31 @@ def test_a_secret_is_kept_and_shown_as_little_as_can_be():
     assert secret_digest(SECRET).hex() not in repr(client())
     assert SECRET not in repr(Credentials(method="client_secret_post", client_id="app", secret=SECRET))
     assert len({secret_digest("a"), secret_digest("b"), secret_digest("")}) == 3
+
+
+@pytest.mark.row("JW-29")
+@pytest.mark.row("CA-19")
+def test_every_secret_is_compared_whole_and_as_often_whoever_is_named(monkeypatch):
+    compared = []
+    real = hmac.compare_digest
+
+    def counting(one, other):
+        compared.append((len(one), len(other)))
+        return real(one, other)
+
+    monkeypatch.setattr("broker.protocol.client_auth.hmac.compare_digest", counting)
+    two = client(secret_digests=(secret_digest(SECRET), secret_digest("the other one")))
+    for known, secret, times in (
+        (None, SECRET, 1),
+        (client(), SECRET, 1),
+        (client(), "x", 1),
+        (client(), SECRET[:-1], 1),
+        (client(secret_digests=()), SECRET, 1),
+        (client(**PUBLIC), SECRET, 1),
+        (two, SECRET, 2),
+        (two, "the other one", 2),
+        (two, "neither", 2),
+    ):
+        compared.clear()
+        has_secret(Credentials(method="client_secret_post", client_id="app", secret=secret), known)
+        assert compared == [(32, 32)] * times  # digests: neither length nor first difference shows
