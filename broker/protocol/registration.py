@@ -76,7 +76,7 @@ def read(document: Metadata, allowed: Allowed) -> Metadata:
     uris = _redirect_uris(said, found)
     if uris:
         found["redirect_uris"] = uris
-        found["response_types"] = _response_types(said)
+        found["response_types"] = _response_types(said, found)
     found["application_type"] = _application_type(found, uris)
     found["token_endpoint_auth_method"] = _auth_method(said, allowed)
     found["scope"] = _scope(said, allowed)
@@ -187,11 +187,13 @@ def _application_type(found: Metadata, uris: Sequence[str]) -> ApplicationType:
     return kind
 
 
-def _response_types(said: Metadata) -> list[str]:
+def _response_types(said: Metadata, found: Metadata) -> list[str]:
+    """RFC 7591 §2.1: ``code`` goes with its grant. An app may have redirect_uris and no use for them now."""
     types = said.get("response_types", ["code"])
-    if not isinstance(types, list) or "code" not in types:
+    needed = "authorization_code" in found["grant_types"]
+    if not isinstance(types, list) or ("code" not in types and (needed or types)):
         raise wrong("response_types", "must have code")
-    return ["code"]
+    return ["code"] if needed else []
 
 
 def _host(uris: Sequence[str]) -> str:

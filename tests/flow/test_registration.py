@@ -345,6 +345,19 @@ async def test_what_is_not_given_to_strangers_is_refused(open_broker: Broker, sa
     assert (told.status, told.body["error"]) == (400, "invalid_client_metadata"), told.body
 
 
+@pytest.mark.standard("RFC 7591", "§2.1 response_types go with the grants, and are none for a device")
+async def test_an_app_for_devices_may_have_places_to_be_answered_at(start: Start) -> None:
+    device = "urn:ietf:params:oauth:grant-type:device_code"
+    allowed = {"policy": "open", "grant_types": ["authorization_code", device]}
+    broker = await start(top={"registration": allowed})
+    told = await register(broker, grant_types=[device], response_types=[])
+    assert (told.status, told.body["grant_types"], told.body["response_types"]) == (201, [device], [])
+    assert told.body["redirect_uris"] == [STRANGER]
+    for said in ({"grant_types": ["authorization_code", device]}, {"grant_types": ["authorization_code"]}):
+        told = await register(broker, **said, response_types=[])
+        assert (told.status, told.body["error"]) == (400, "invalid_client_metadata")
+
+
 @pytest.mark.row("RG-06")
 async def test_connectors_are_the_operators_to_give(start: Start) -> None:
     broker = await start(
