@@ -209,6 +209,8 @@ async def _denied(
     if rule.on_denied == "revoke":
         await services.store.drop_held(held_id)
         await services.store.revoke_grant(grant.id)
+        if grant.sid:
+            await services.endings.end(grant.sid, "upstream_denied")
     else:
         await services.store.renew_held(held_id, replace(held, refused=True))
     return InvalidGrant(reason="upstream_denied", detail=error.detail)

@@ -1,9 +1,9 @@
 """/start: have a client app begin a sign-in of its own (OpenID Connect Core §4).
 
-A link to the app from where it did not begin: the account page, a bookmark, a portal. Only the app can begin a
-login whose answer it will believe, so the browser is sent to its registered ``initiate_login_uri`` with our
-issuer. Nothing else of the request is passed on: where the app lands the person, and as whom, is not for a
-link to say.
+A link to the app from where it did not begin: the account page, a bookmark, a portal. Only the app can
+begin a login whose answer it will believe, so the browser is sent to its registered ``initiate_login_uri``
+with our issuer. Nothing else of the request is passed on: where the app lands the person, and as whom, is
+not for a link to say.
 """
 
 from __future__ import annotations

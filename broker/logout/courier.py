@@ -60,6 +60,8 @@ class Courier:
     now: Callable[[], float]
     news: asyncio.Event
     """Set when this worker has posted something."""
+    lost_after: float = LOST_AFTER
+    """Seconds after which what another worker has in hand is taken from it."""
     _apps: dict[str, _App] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -77,7 +79,8 @@ class Courier:
 
     async def deliver(self) -> int:
         """Deliver what is due now; how many notices that were."""
-        taken = await self.store.take_notices(self.name, now=self.now(), lost_after=LOST_AFTER, most=AT_ONCE)
+        now, patience = self.now(), self.lost_after
+        taken = await self.store.take_notices(self.name, now=now, lost_after=patience, most=AT_ONCE)
         if taken:
             await asyncio.gather(*(self._settle(one) for one in taken))
             await self._count()

@@ -44,7 +44,7 @@ class ClientApp:
         app, server = cls(), web.Application()
         server.router.add_post("/backchannel", app._backchannel)
         server.router.add_route("*", "/elsewhere", app._elsewhere)
-        runner = web.AppRunner(server)
+        runner = web.AppRunner(server, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

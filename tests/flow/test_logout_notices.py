@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.logout import look_after
+from broker.logout import Courier, look_after
 from broker.store import Notice, Posted
 from tests.flow.broker import Broker, Browser, claims
 from tests.flow.client_app import ClientApp, header
@@ -346,6 +346,34 @@ async def test_an_address_that_may_not_be_called_is_not_called(start, app: Clien
     await broker.services.store.post_notice(notice)
     assert "not allowed" in (await failed(broker)).notice.problem
     assert app.told == []
+
+
+async def test_what_a_worker_had_in_hand_that_died_is_delivered_by_another(
+    broker: Broker, app: ClientApp
+) -> None:
+    services, app.hangs = broker.services, asyncio.Event()
+    async with broker.browser() as browser:
+        await log_out(browser, id_token_hint=(await signed_in(browser))["id_token"])
+        await app.hears()  # and its worker says nothing of it any more
+        app.hangs = None
+        other = Courier(
+            issuer=broker.issuer,
+            store=services.store,
+            clients=services.clients,
+            keys=services.keys,
+            outbound=services.strangers,
+            events=services.events,
+            name="another worker",
+            now=services.now,
+            news=asyncio.Event(),
+            lost_after=0.001,
+        )
+        async with asyncio.timeout(10):
+            while not await other.deliver():
+                pass
+    first, second = app.told
+    assert claims(first)["jti"] == claims(second)["jti"]
+    assert await services.store.list_notices() == []
 
 
 @pytest.mark.parametrize("client_id", ["spa", "nobody"])

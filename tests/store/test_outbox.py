@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,6 +77,39 @@ async def test_what_a_dead_worker_had_in_hand_is_claimed_and_the_dead_changes_no
     assert await store.notice_delivered(claimed)
     assert not await store.notice_failed(lost, "too late", again_at=NOW, now=NOW)
     assert await store.list_notices() == []
+
+
+TAKES_AND_DIES = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from broker.config.settings import StoreConfig
+from broker.connector import Secret
+from broker.store import open_store
+
+async def take():
+    url, prefix, key = sys.argv[1:]
+    config = StoreConfig(url=url, prefix=prefix, encryption_keys=(Secret(key),))
+    store = await open_store(config, Path("."))
+    assert await store.take_notices("killed", now=2e9, lost_after=60, most=10)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(take())
+"""
+
+
+async def test_what_a_killed_process_had_in_hand_is_lost_by_nobody(
+    store: Store, store_config: StoreConfig, tmp_path: Path
+) -> None:
+    await store.post_notice(notice())
+    arguments = (store_config.url, store_config.prefix, store_config.encryption_keys[0].reveal())
+    root = Path(__file__).parents[2]
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", TAKES_AND_DIES, *arguments, cwd=tmp_path, env={"PYTHONPATH": str(root)}
+    )
+    assert await killed.wait() == -signal.SIGKILL
+    while not (taken := await take(store, "two", lost_after=0.001)):
+        pass
+    assert [one.notice for one in taken] == [notice()]
 
 
 async def test_a_failed_notice_comes_again_when_its_time_has_come_under_the_same_id(store: Store) -> None:
