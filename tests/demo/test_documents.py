@@ -97,7 +97,7 @@ def key() -> RSAKey:
 @pytest.fixture
 def checker(key: RSAKey) -> dict[str, Any]:
     """The names that the document's program defines, with an issuer that answers without a network."""
-    (block,) = [block for block in PYTHON if block.document.endswith("verify-access-tokens.md")]
+    block, _ = [block for block in PYTHON if block.document.endswith("verify-access-tokens.md")]
     names: dict[str, Any] = {}
     exec(compile(block.text, str(block), "exec"), names)
     issuer = names["ISSUER"]
@@ -107,6 +107,17 @@ def checker(key: RSAKey) -> dict[str, Any]:
     }
     names["urlopen"] = lambda url, timeout: BytesIO(json.dumps(answers[url]).encode())
     return names
+
+
+@pytest.mark.standard("RFC 9728", "§3.1 the document of an API, as it is shown")
+def test_the_shown_document_of_an_api_is_what_apps_read() -> None:
+    _, block = [block for block in PYTHON if block.document.endswith("verify-access-tokens.md")]
+    names: dict[str, Any] = {}
+    exec(compile(block.text, str(block), "exec"), names)
+    api = names["api"]
+    assert api.well_known == "/.well-known/oauth-protected-resource/notes"
+    assert api.document()["authorization_servers"] == ["https://login.acme.example"]
+    assert api.challenge().startswith("Bearer resource_metadata=")
 
 
 def _token(key: RSAKey, checker: dict[str, Any], typ: str = "at+jwt", **changes: object) -> str:
