@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 from pydantic.functional_validators import PlainValidator
 
 from broker.config.words import Line, LocalPath, Written
 from broker.protocol.languages import LANGUAGES, SOURCE
 
 _LONGEST: Final = 200
+_ROUNDEST: Final = 32
+_COLOR: Final = re.compile("#[0-9A-Fa-f]{6}")
 _PLAIN: Final = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
@@ -81,6 +83,29 @@ def _web(value: str) -> str:
 Link = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_web)]
 
 
+def _color(value: Any) -> str:
+    # Nothing at all is what YAML makes of a # without quotes: the rest of that line is a comment.
+    if not isinstance(value, str) or _COLOR.fullmatch(value) is None:
+        raise ValueError('expected a colour in quotes, such as "#0b6e4f"')
+    return value
+
+
+def _pixels(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _ROUNDEST:
+        raise ValueError(f"expected a number of pixels from 0 to {_ROUNDEST}")
+    return value
+
+
+Color = Annotated[
+    str | None,
+    PlainValidator(_color),
+    WithJsonSchema({"type": "string", "pattern": "^#[0-9A-Fa-f]{6}$", "examples": ["#0b6e4f"]}),
+]
+Pixels = Annotated[
+    int, PlainValidator(_pixels), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _ROUNDEST})
+]
+
+
 class ThemeLinks(Written):
     """Where a person finds more. Each stands at the foot of every page."""
 
@@ -99,14 +124,10 @@ class ThemeEntry(Written):
     """Whose pages these are, such as the organisation's name; it stands above each."""
     logo: LocalPath | None = None
     """Its picture, beside the name: an SVG or PNG file, at most 64 kB; the broker serves it."""
-    accent: Annotated[
-        str | None,
-        StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$"),
-        Field(examples=["#0b6e4f"]),
-    ] = None
+    accent: Color = None
     """The colour of buttons and links, as `"#0b6e4f"`, in quotes. It is made darker, or lighter on a dark
     screen, as far as it must be to be read."""
-    radius: Annotated[int, Field(ge=0, le=32)] | None = None
+    radius: Pixels | None = None
     """How round corners are, in pixels: 0 to 32."""
     links: ThemeLinks = ThemeLinks()
     """Where a person finds more."""
