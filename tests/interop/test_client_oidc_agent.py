@@ -14,8 +14,10 @@ from tests.interop.browser import Page
 from tests.interop.processes import Talking, free_port
 
 SCOPE = "openid profile email offline_access"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 AT = {person.connector: f"http://localhost:{free_port()}" for person in between.PEOPLE}
 """Where the agent listens for each one's browser; it does so for some seconds more than it must."""
+FINE = "Everything setup correctly!"
 
 pytestmark = [
     pytest.mark.interop,
@@ -38,7 +40,9 @@ async def here(acme, tmp_path_factory):
             "trusted": False,
         }
     }
-    async with between.serving(tmp_path_factory.mktemp("oidc-agent"), acme, clients) as serving:
+    registration = {"policy": "open", "grant_types": ["authorization_code", "refresh_token", DEVICE_CODE]}
+    folder = tmp_path_factory.mktemp("oidc-agent")
+    async with between.serving(folder, acme, clients, registration=registration) as serving:
         yield serving
 
 
@@ -61,7 +65,7 @@ async def sent_through(here: between.Between, process: Talking, person: Person) 
     async with here.browser() as browser:
         seen = await between.sign_in(here, browser, await browser.open(url), person)
     assert isinstance(seen, Page)
-    await process.says("Everything setup correctly!", within=60)
+    await process.says(FINE, within=60)
     await process.process.wait()
     return seen
 
@@ -89,3 +93,35 @@ async def test_the_agent_gets_tokens_refreshes_and_revokes(here, agent, person: 
 
     await agent.delete("work")
     assert await asyncio.gather(userinfo(here, first), userinfo(here, second)) == [(401, {}), (401, {})]
+
+
+@between.AT_BOTH
+@pytest.mark.standard(
+    "RFC 7591", "§3 oidc-agent registers itself, with a redirect URI of a scheme of its own"
+)
+@pytest.mark.standard("RFC 8252", "§7.1 a scheme that is the app's own, beside loopback")
+async def test_the_agent_registers_itself(here, agent, person: Person):
+    at = f"http://localhost:{free_port()}"
+    async with agent.generating(
+        "own", here.issuer, f"--redirect-uri={at}", "--flow=code", f"--scope={SCOPE}"
+    ) as process:
+        await sent_through(here, process, person)
+    status, told = await userinfo(here, await agent.token("own"))
+    assert (status, told["email"]) == (200, person.email)
+    await agent.delete("own")
+
+
+@pytest.mark.standard("RFC 8628", "§3 oidc-agent at a shell, and the browser on another machine")
+@pytest.mark.standard("RFC 7591", "§2.1 oidc-agent registers for devices, without a response type")
+async def test_the_agent_is_connected_as_a_device(here, agent):
+    async with agent.generating("device", here.issuer, "--flow=device", f"--scope={SCOPE}") as process:
+        url = (await process.says("/device", within=30)).strip()
+        code = (await process.says("And enter the code:", within=30)).rpartition(" ")[2]
+        async with here.browser() as browser:
+            seen = await browser.submit(await browser.page(url), {"user_code": code})
+            await between.sign_in(here, browser, seen, between.ADA, until="Device connected")
+        await process.says(FINE, within=60)
+        await process.process.wait()
+    status, told = await userinfo(here, await agent.token("device"))
+    assert (status, told["email"]) == (200, between.ADA.email)
+    await agent.delete("device")
