@@ -33,9 +33,9 @@ _LIKE: Final = str.maketrans(
 
 def skeleton(name: str) -> str:
     """What remains of a name for the eye."""
-    spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    spread = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold()).translate(_LIKE)
     letters = "".join(char for char in spread if unicodedata.category(char)[0] in "LN")
-    return letters.translate(_LIKE).replace("rn", "m").replace("vv", "w")
+    return letters.replace("rn", "m").replace("vv", "w")
 
 
 def taken_for(name: str, others: Iterable[str]) -> str | None:

@@ -1,0 +1,38 @@
+"""Names that can be taken for each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.protocol.lookalikes import skeleton, taken_for
+
+pytestmark = pytest.mark.row("RG-11")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Billing",
+        "BILLING",
+        " bil-ling ",
+        "B1ll1ng",
+        "Віӏlіng",
+        "Bill\u200bing",
+        "Ｂilling",
+        "Bïllïng",
+        "Biⅼⅼing",
+        "B|lling",
+    ],
+)
+def test_what_looks_alike_is_found(name: str) -> None:
+    assert taken_for(name, ["Wiki", "Billing"]) == "Billing"
+
+
+@pytest.mark.parametrize("name", ["Bill", "Billings", "Filling", "", "—", "請求"])
+def test_what_does_not_is_not(name: str) -> None:
+    assert taken_for(name, ["Wiki", "Billing"]) is None
+
+
+def test_letters_that_run_together_are_seen() -> None:
+    assert skeleton("Modern") == skeleton("Modem")
+    assert skeleton("請求") != skeleton("")
