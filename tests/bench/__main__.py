@@ -2,6 +2,7 @@
 
     python -m tests.bench                      the table, and JSON with --json FILE
     python -m tests.bench --profile            and where the broker's time goes
+    python -m tests.bench grants               what one token costs, by grant and by what it is bound to
     python -m tests.bench scale                what one, a hundred and ten thousand connectors cost
     python -m tests.bench mapping              what a claims map costs, as data and in CEL
     python -m tests.bench soak --seconds 60    a minute at full speed, and what is left afterwards
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import mapping, profiling, scale, soak
+from tests.bench import grants, mapping, profiling, scale, soak
 from tests.bench.stage import ROOT, Driver, Served, Stage, cpu_seconds
 
 WARM_UP = 300
@@ -137,7 +138,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description="What one brokered login costs."
     )
-    parser.add_argument("what", nargs="?", choices=["login", "mapping", "scale", "soak"], default="login")
+    whats = ["login", "grants", "mapping", "scale", "soak"]
+    parser.add_argument("what", nargs="?", choices=whats, default="login")
     parser.add_argument("--logins", type=int, default=1500, help="per window")
     parser.add_argument("--windows", type=int, default=5)
     parser.add_argument("--in-flight", type=int, default=32)
@@ -158,6 +160,9 @@ def main() -> int:
         if asked.what == "soak":
             told = soak.run(stage, seconds=asked.seconds, in_flight=asked.in_flight)
             text, bad = soak.table(told), bool(told["growth"]) or told["lost"] > 0
+        elif asked.what == "grants":
+            told = grants.run(stage, windows=asked.windows, count=asked.logins, in_flight=asked.in_flight)
+            text, bad = grants.table(told), grants.lost(told) > 0
         elif asked.what == "scale":
             told = scale.run(stage, windows=asked.windows, logins=asked.logins, in_flight=asked.in_flight)
             text, bad = scale.table(told), any(row["lost"] for row in told.values())
@@ -167,6 +172,9 @@ def main() -> int:
         else:
             told = measure(stage, asked)
             text, bad = table(told, asked), any(row.get("lost") for row in told.values())
+            told["grants"] = grants.run(stage, windows=3, count=600, in_flight=asked.in_flight)
+            text += "\n\n" + grants.table(told["grants"])
+            bad = bad or grants.lost(told["grants"]) > 0
             told["mapping"] = mapping.measure()
             text += "\n\n" + mapping.table(told["mapping"])
             told["scale"] = scale.run(stage, windows=3, logins=600, in_flight=asked.in_flight)
