@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
@@ -23,9 +24,10 @@ class Directory:
     """Things by the names that people know them by, in an order."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
-        """``named`` are pairs of id and name."""
+        """``named`` are pairs of id and name; what has several names comes once with each, one after another."""
         pairs = [(key, fold(name)) for key, name in named]
         self._keys = [key for key, _ in pairs]
+        self._widest = max(Counter(self._keys).values(), default=1)
         self._names = [name for _, name in pairs]
         self._text = "".join(f"\n{name}" for name in self._names) + "\n"
         self._starts = list(accumulate((len(name) + 1 for name in self._names), initial=0))[:-1]
@@ -35,15 +37,15 @@ class Directory:
 
         The one that is called so comes first, then those that begin so.
         """
-        whole = fold(query[:MAX_QUERY])
+        whole, wide = fold(query[:MAX_QUERY]), most * self._widest
         words = whole.split()[:_MAX_WORDS]
         if not words:
-            return tuple(self._keys[:most])
+            return tuple(dict.fromkeys(self._keys[:wide]))[:most]
         found: dict[int, None] = {}
         for piece in (f"\n{whole}\n", f"\n{whole}"):
-            found.update(dict.fromkeys(self._holding(piece, most)))
-        found.update(dict.fromkeys(self._all_words(words, 2 * most)))
-        return tuple(self._keys[index] for index in found)[:most]
+            found.update(dict.fromkeys(self._holding(piece, wide)))
+        found.update(dict.fromkeys(self._all_words(words, 2 * wide)))
+        return tuple(dict.fromkeys(self._keys[index] for index in found))[:most]
 
     def _all_words(self, words: list[str], most: int) -> Iterator[int]:
         rarest = min(words, key=self._text.count)

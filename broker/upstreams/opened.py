@@ -119,7 +119,13 @@ class Upstreams(Mapping[str, Upstream]):
         return Upstream(connector, tools, key, deadline=deadline, circuit=client.circuit)
 
     def _named(self, connectors: Names) -> Directory:
-        return Directory((name, self._config.connectors[name].name) for name in connectors)
+        return Directory((key, name) for key in connectors for name in self._names(key))
+
+    def _names(self, connector: str) -> Iterator[str]:
+        """What it is called, and what it is called in each language that the operator named it in."""
+        name = self._config.connectors[connector].name
+        others = [words[name] for words in self._config.said.values() if name in words]
+        yield from dict.fromkeys((name, *others))
 
 
 def _here(issuer: str, connector: str) -> Here:

@@ -77,3 +77,13 @@ def test_names_are_a_list_that_is_looked_up():
     assert hash(names) == hash(Names(("b", "a")))
     assert names != ["b", "a"]
     assert not Names()
+
+
+def test_what_has_a_name_in_each_language_is_found_by_any_and_once():
+    many = Directory(
+        (f"c{n}", name) for n in range(20) for name in (f"Company {n}", f"Firma {n}", f"Compañía {n}")
+    )
+    assert many.find("compan", most=11) == tuple(f"c{n}" for n in range(11))
+    assert many.find("firma 7", most=11)[:1] == ("c7",)
+    assert len(many.find("", most=11)) == 11
+    assert len(many.find("7", most=11)) == 2
