@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.interop import keycloak
+from tests.interop import keycloak, realm
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -12,3 +12,10 @@ async def acme(tmp_path_factory) -> AsyncIterator[keycloak.Keycloak]:
     """A real Keycloak with the realm of `data/acme-realm.json`."""
     async with keycloak.serving(tmp_path_factory.mktemp("keycloak")) as serving:
         yield serving
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def admin(acme) -> AsyncIterator[realm.Admin]:
+    """Somebody who may change its realm."""
+    async with realm.administered(acme) as somebody:
+        yield somebody

@@ -8,9 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
-import pytest_asyncio
 from jwcrypto.jwk import JWK
 
 from broker.jose import SigningKey
@@ -30,47 +28,6 @@ pytestmark = [
     pytest.mark.xdist_group("keycloak"),
     pytest.mark.skipif(keycloak.missing() is not None, reason=str(keycloak.missing())),
 ]
-
-
-class Admin:
-    """Registers clients, and takes people off the realm."""
-
-    def __init__(self, http: aiohttp.ClientSession, at: str, token: str) -> None:
-        self._http, self._at, self._token = http, at, token
-
-    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        # A token of the admin console's is good for a minute: more than these tests take, each with its own.
-        said = {"Authorization": f"Bearer {self._token}"}
-        async with self._http.request(method, f"{self._at}{path}", json=body, headers=said) as response:
-            assert response.status < 300, await response.text()
-            return await response.json() if response.status == 200 else None
-
-    async def register(self, client_id: str, *, method: str = "client-secret", **attributes: str) -> None:
-        """A client that is proved by ``method``, and has these attributes."""
-        client = {
-            "clientId": client_id,
-            "secret": "a-secret-of-32-characters-at-least",
-            "clientAuthenticatorType": method,
-            "redirectUris": ["http://127.0.0.1:8999/callback/up"],
-            "attributes": {name.replace("__", "."): value for name, value in attributes.items()},
-        }
-        await self._ask("POST", "/clients", client)
-
-    async def enable(self, username: str, *, enabled: bool) -> None:
-        """Whether this person may sign in."""
-        (person,) = await self._ask("GET", f"/users?exact=true&username={username}")
-        await self._ask("PUT", f"/users/{person['id']}", {**person, "enabled": enabled})
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def admin(acme) -> AsyncIterator[Admin]:
-    """Somebody who may change the realm."""
-    asked = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": "admin"}
-    async with aiohttp.ClientSession() as http:
-        master = f"{acme.base_url}/realms/master/protocol/openid-connect/token"
-        async with http.post(master, data=asked) as response:
-            token = (await response.json())["access_token"]
-        yield Admin(http, f"{acme.base_url}/admin/realms/{acme.realm}", token)
 
 
 @contextlib.asynccontextmanager
