@@ -297,3 +297,41 @@ async def test_access_tokens_that_ran_out_leave_the_grant(
         assert state.access == token
         assert state.jti_revoked
     assert most < 30
+
+
+async def test_one_more_access_token_is_kept_with_its_grant(
+    store: Store, mine: Grant, refresh: Handle
+) -> None:
+    made = handle(store, "access", mine)
+    more = OpaqueAccess(handle=made, token=access_token(mine))
+    assert await store.add_access(more, 100)
+    state = await store.read_grant(mine.id, access=made)
+    assert state is not None
+    assert state.access == more.token
+
+
+@pytest.mark.row("TX-10")
+async def test_nothing_more_is_kept_with_a_grant_that_is_revoked_or_gone(
+    store: Store, mine: Grant, refresh: Handle, wire: Wire
+) -> None:
+    made = handle(store, "access", mine)
+    more = OpaqueAccess(handle=made, token=access_token(mine))
+    await store.revoke_grant(mine.id)
+    assert not await store.add_access(more, 100)
+    state = await store.read_grant(mine.id, access=made)
+    assert state is not None
+    assert state.access is None
+    other = grant()
+    gone = OpaqueAccess(handle=handle(store, "access", other), token=access_token(other))
+    assert not await store.add_access(gone, 100)
+    assert await store.read_grant(other.id) is None
+
+
+async def test_a_later_token_never_shortens_the_life_of_its_grant(
+    store: Store, mine: Grant, refresh: Handle, wire: Wire
+) -> None:
+    name = store._grant(mine.id)
+    before = await wire.call("PTTL", name)
+    more = OpaqueAccess(handle=handle(store, "access", mine), token=access_token(mine))
+    assert await store.add_access(more, 1)
+    assert await wire.call("PTTL", name) > before - 5000

@@ -1,0 +1,172 @@
+"""Whoever is called on a client app's word: guarded, each by themselves, and never more than so many."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from broker.client_keys import Keyholder, KeysUnavailable, PublicKeys
+from broker.config import OutboundConfig
+from broker.connector import UpstreamInvalid, UpstreamUnavailable
+from broker.jose import JoseError, SigningKey, UnknownKid, sign
+from broker.outbound import Outbound, http
+from tests.outbound.test_http import LOOPBACK
+
+KEY, OTHER = SigningKey.generate("ES256"), SigningKey.generate("ES256")
+ALGORITHMS = ("ES256",)
+
+
+class Published:
+    """Keys on a real server."""
+
+    def __init__(self) -> None:
+        self.keys: list[SigningKey] = [KEY]
+        self.asked, self.status, self.url = 0, 200, ""
+
+    async def serve(self, _request: web.Request) -> web.Response:
+        self.asked += 1
+        return web.json_response({"keys": [key.public_jwk() for key in self.keys]}, status=self.status)
+
+
+class Steady:
+    """A clock that only a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def published() -> AsyncIterator[Published]:
+    found = Published()
+    app = web.Application()
+    app.router.add_get("/{any:.*}", found.serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
+    yield found
+    await runner.cleanup()
+
+
+@pytest.fixture
+def clock() -> Steady:
+    return Steady()
+
+
+@pytest.fixture
+async def outbound(clock: Steady) -> AsyncIterator[Outbound]:
+    opened = Outbound(OutboundConfig(allow_networks=LOOPBACK, timeout=2.0), clock=clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def keys(outbound: Outbound) -> PublicKeys:
+    return PublicKeys(outbound)
+
+
+def holder(published: Published, name: str = "app") -> Keyholder:
+    return Keyholder(name=name, jwks_uri=published.url)
+
+
+async def verified(keys: PublicKeys, whose: Keyholder, by: SigningKey = KEY) -> str:
+    token = sign(by, {"sub": "ada"}, typ="JWT")
+    return str((await keys.verified(whose, token, algorithms=ALGORITHMS, typ={"jwt"})).claims["sub"])
+
+
+async def test_keys_are_fetched_once_and_again_when_one_is_not_among_them(keys, published, clock) -> None:
+    assert [await verified(keys, holder(published)) for _ in range(3)] == ["ada"] * 3
+    assert published.asked == 1
+    published.keys = [OTHER]
+    assert await verified(keys, holder(published), OTHER) == "ada"
+    assert published.asked == 2
+
+
+@pytest.mark.row("CA-15")
+@pytest.mark.row("DS-03")
+async def test_a_storm_of_unknown_keys_asks_once_a_minute(keys, published, clock) -> None:
+    for _ in range(20):
+        with pytest.raises(UnknownKid):
+            await verified(keys, holder(published), OTHER)
+    assert published.asked == 2
+    clock.now += 61
+    with pytest.raises(UnknownKid):
+        await verified(keys, holder(published), OTHER)
+    assert published.asked == 3
+
+
+@pytest.mark.row("JW-11")
+async def test_nobodys_keys_speak_for_anybody_else(keys, published) -> None:
+    mine = Keyholder(name="mine", jwks={"keys": [OTHER.public_jwk()]})
+    assert await verified(keys, holder(published)) == "ada"
+    with pytest.raises(UnknownKid):
+        await verified(keys, mine, KEY)
+    assert await verified(keys, mine, OTHER) == "ada"
+    assert published.asked == 1
+
+
+async def test_keys_that_cannot_be_had_are_no_verdict(keys, published, clock) -> None:
+    published.status = 503
+    with pytest.raises(KeysUnavailable):
+        await verified(keys, holder(published))
+    with pytest.raises(KeysUnavailable):
+        await verified(keys, holder(published))
+    assert published.asked == 1  # a failure of a moment ago is not tried again
+    published.status = 200
+    clock.now += 6
+    assert await verified(keys, holder(published)) == "ada"
+    published.status = 503  # and an old edition stands in
+    clock.now += 4000
+    assert await verified(keys, holder(published)) == "ada"
+
+
+@pytest.mark.row("CA-15")
+@pytest.mark.row("UP-03")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://169.254.169.254/",
+        "https://10.0.0.1/",
+        "http://localhost/",
+        "file:///etc/passwd",
+        "https://a@b/",
+    ],
+)
+async def test_no_address_is_asked_that_is_not_allowed(keys, uri) -> None:
+    with pytest.raises((JoseError, KeysUnavailable)):
+        await verified(keys, Keyholder(name="app", jwks_uri=uri))
+
+
+async def test_who_has_no_keys_has_signed_nothing(keys) -> None:
+    with pytest.raises(JoseError):
+        await verified(keys, Keyholder(name="app"))
+
+
+@pytest.mark.row("DS-17")
+async def test_of_strangers_only_so_many_are_kept_and_the_one_asked_for_last_stays(
+    outbound, monkeypatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_STRANGERS", 3)
+    first = outbound.stranger("first")
+    for n in range(10):
+        assert outbound.stranger("first") is first
+        outbound.stranger(f"another {n}")
+    assert len(outbound._strangers) == 3
+    assert outbound.stranger("first") is first
+    assert outbound.stranger("another 0") is not first
+
+
+@pytest.mark.row("UP-10")
+async def test_one_that_does_not_answer_costs_the_others_nothing(outbound, published) -> None:
+    dead = outbound.stranger("dead")
+    for _ in range(20):
+        with pytest.raises(UpstreamUnavailable):
+            await dead.get("http://127.0.0.1:9/")
+    assert dead.circuit.is_closed  # nobody would ask whether it answers again
+    assert (await outbound.stranger("alive").get(published.url)).status == 200
+    with pytest.raises(UpstreamInvalid):
+        await outbound.stranger("alive").get("https://10.0.0.1/")
