@@ -296,6 +296,7 @@ async def test_whatever_the_app_does_the_sign_out_succeeds_and_it_is_told_again(
         assert (posted.state, posted.notice.attempts) == ("later", 1)
         app.huge, app.hangs = False, None
         broker.clock.forward(6)
+        broker.services.endings.news.set()
         first, second = await app.hears(2)
     assert claims(first)["jti"] == claims(second)["jti"]
     assert claims(second)["iat"] >= claims(first)["iat"] + 5  # signed anew: it lives two minutes
@@ -312,6 +313,7 @@ async def test_an_app_that_never_answers_is_given_up_in_sight_of_the_operator(
     for attempt in range(1, 11):
         posted = await failed(broker, attempt)
         broker.clock.forward(13 * 3600)
+        broker.services.endings.news.set()  # its courier need not wait until it looks by itself
     assert (posted.state, posted.notice.attempts) == ("dead", 10)
     assert "503" in posted.notice.problem
     events = broker.events("logout_notice")
