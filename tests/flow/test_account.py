@@ -10,6 +10,7 @@ import pytest
 
 from broker.protocol.receipts import SCHEMA, version
 from tests.flow.broker import Broker, Browser, Landed, claims
+from tests.flow.conftest import Start
 
 FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 IPHONE = {
@@ -201,3 +202,46 @@ async def test_an_answer_added_later_keeps_the_words_of_the_earlier_one(broker: 
     assert said["profile"]["words"] == "See your name and profile picture"
     assert said["email"]["words"] == "Voir votre adresse e-mail"
     assert said["profile"]["answered_at"] < said["email"]["answered_at"]
+
+
+@pytest.mark.row("UI-23")
+async def test_one_address_at_two_upstreams_is_two_people_and_nothing_links_them(start: Start) -> None:
+    broker = await start(connectors={"partners": {"name": "Partners"}})
+    async with broker.browser() as one, broker.browser() as other:
+        _, staff = await one.token((await one.login(connector="staff")).code)
+        _, partner = await other.token((await other.login(connector="partners")).code)
+        assert claims(staff["id_token"])["sub"] != claims(partner["id_token"])["sub"]
+        assert (await one.userinfo(staff["access_token"]))[1]["email"] == "ada@people.example"
+        assert (await other.userinfo(partner["access_token"]))[1]["email"] == "ada@people.example"
+        mine, theirs = await account(one), await account(other)
+        assert len(sids(mine)) == len(sids(theirs)) == 1
+        assert sids(mine) != sids(theirs)
+        await post(other, theirs, "/sign-out-everywhere")
+        assert await is_signed_in(one)
+        assert not await is_signed_in(other)
+
+
+async def test_the_pages_wear_the_theme_of_the_app_and_say_the_operators_words(start: Start) -> None:
+    broker = await start(
+        connectors={"partners": {"name": {"en": "Partners", "de": "Partnerfirmen"}}},
+        client={"theme": {"name": "The Outlet", "accent": "#ffd400"}, "client_name": {"fr": "Factures"}},
+        top={"theme": {"name": "Acme", "accent": "#0b6e4f", "links": {"help": "https://help.example/"}}},
+    )
+    async with broker.browser() as browser:
+        browser.session.headers["Accept-Language"] = "de"
+        chooser = await browser.authorize()
+        assert "The Outlet" in chooser.body
+        assert "Partnerfirmen" in chooser.body
+        assert 'href="https://help.example/"' in chooser.body
+        consent = await browser.go(chooser.link("connector=staff"))
+        for page in (chooser, consent):
+            sheets = re.findall(r'<link rel="stylesheet" href="([^"]*)"', page.body)
+            styles = [(await browser.step("GET", broker.issuer + path)).body for path in sheets]
+            assert "--accent:" in styles[-1]
+            assert "theme." in sheets[-1]
+            assert page.headers["Content-Security-Policy"].startswith(
+                "default-src 'none'; style-src 'self'; "
+            )
+        page = await account(browser)
+        assert "Acme" in page.body
+        assert "The Outlet" not in page.body
