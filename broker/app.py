@@ -148,6 +148,25 @@ def _rounds(services: Services) -> AbstractAsyncContextManager[None]:
     return rounds(courier, services.endings, services.store, services.events, services.now)
 
 
+def _rules(config: Config, keys: KeyRing, upstreams: Upstreams) -> Rules:
+    return Rules(
+        issuer=config.issuer,
+        scopes=config.scope_rules,
+        connectors=upstreams.enabled,
+        read_hint=lambda hint: keys.verify_own(hint, typ="JWT"),
+        resources=config.resources,
+        detail_types=config.authorization_details_types,
+        pushed_only=config.require_pushed_authorization_requests,
+    )
+
+
+def _pages(config: Config, base: str) -> Pages:
+    pages = Pages(base=base, theme=config.theme, client_themes=config.client_themes, said=config.said)
+    for path, image in config.images.items():
+        pages.keep_image(base + path, image.content, image.media_type)
+    return pages
+
+
 def _authorities(config: Config) -> Authorities:
     """Whose client certificates are believed, however they come."""
     named = (config.tls.client_ca if config.tls is not None else None, config.trusted_proxies.client_ca)
@@ -175,23 +194,12 @@ def _services(
     documents: DocumentClients,
 ) -> Services:
     base = urlsplit(config.issuer).path
-    pages = Pages(base=base, theme=config.theme, client_themes=config.client_themes, said=config.said)
-    for path, image in config.images.items():
-        pages.keep_image(base + path, image.content, image.media_type)
     own = account.client(config.issuer)
     registered = RegisteredClients(store, config.registration, around.now)
     clients = Clients({**config.clients_by_id, own.client_id: own}, (registered, documents))
     return Services(
         config=config,
-        rules=Rules(
-            issuer=config.issuer,
-            scopes=config.scope_rules,
-            connectors=upstreams.enabled,
-            read_hint=lambda hint: keys.verify_own(hint, typ="JWT"),
-            resources=config.resources,
-            detail_types=config.authorization_details_types,
-            pushed_only=config.require_pushed_authorization_requests,
-        ),
+        rules=_rules(config, keys, upstreams),
         clients=clients,
         registered=registered,
         scopes=config.scope_rules,
@@ -202,7 +210,7 @@ def _services(
         public_keys=PublicKeys(strangers),
         authorities=_authorities(config),
         hashes_secrets=any(client.secret_hashes for client in config.clients_by_id.values()),
-        pages=pages,
+        pages=_pages(config, base),
         events=events,
         endings=Endings(store, clients, config.lifetimes, now=around.now, events=events),
         grant_types=frozenset({"authorization_code", "refresh_token"}) | config.offer.grant_types,

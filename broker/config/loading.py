@@ -82,36 +82,20 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
     maps = MapReader(environ, report, types=context.types, thorough=thorough)
     connectors = ConnectorReader(maps, images, report).read(sections.shared("connectors"), issuer)
     # What is declared wrongly is declared all the same: who refers to it makes no second mistake.
-    named = frozenset(name for name, _ in sections.entries("scopes"))
-    scopes = context.released(
-        scope_rules(sections.shared("scopes"), report), sections.shared("scopes"), named | BUILT_IN.keys()
-    )
+    named, upstreams = sections.names("scopes"), sections.names("connectors")
+    written = sections.shared("scopes")
+    scopes = context.released(scope_rules(written, report), written, named | BUILT_IN.keys())
     declared = {*scopes, *named}
-    upstreams = {name for name, _ in sections.entries("connectors")}
     asks = RequestReader(sections, declared, report)
-    resources, details = asks.resources(), asks.detail_types()
-    reader = ClientReader(
-        declared,
-        upstreams,
-        images,
-        report,
-        resources=asks.named(resources),
-        details=frozenset(name for name, _ in sections.entries("authorization_details_types")),
-    )
+    reader = ClientReader(declared, upstreams, images, report, resources=asks.named, details=asks.types_named)
     clients = reader.read(sections.shared("clients"))
     house, themes = theming.read(sections, reader.themes, images)
     parts = Parts(sections)
     store, keys = parts.store(), parts.keys(asks.algorithms | reader.algorithms)
-    tls, proxies, listen_mtls = parts.tls(), parts.trusted_proxies(), parts.listen_mtls()
-    parts.certificates(clients, tls, listen_mtls, proxies)
     strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms)
     return Config(
         issuer=issuer or "",
-        listen=parts.listen(),
-        listen_mtls=listen_mtls,
-        mtls_url=parts.mtls_url(issuer, listen_mtls),
-        tls=tls,
-        trusted_proxies=proxies,
+        **parts.doors(issuer, clients),
         store=store,
         state_dir=parts.state_dir(store),
         subject_key=parts.subject_key(store),
@@ -128,9 +112,9 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
         theme=house,
         client_themes=themes,
         said=theming.said(sections),
-        resources=with_apis(resources, clients),
-        authorization_details_types=details,
-        require_pushed_authorization_requests=sections.get("require_pushed_authorization_requests") is True,
+        resources=with_apis(asks.resources, clients),
+        authorization_details_types=asks.detail_types,
+        require_pushed_authorization_requests=asks.must_push,
         assertion_issuers=AssertionReader(sections, maps, issuer, report).read(clients),
         context=context.claims,
         notes=tuple(report.notes),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from broker.config.environment import is_file
@@ -67,6 +68,18 @@ class Parts:
     def __init__(self, sections: Sections) -> None:
         self._sections = sections
 
+    def doors(self, issuer: str | None, clients: Mapping[str, Client]) -> dict[str, Any]:
+        """Where the broker listens, and whom it believes there; by the names that `Config` has for it."""
+        tls, proxies, mtls = self.tls(), self.trusted_proxies(), self.listen_mtls()
+        self._certificates(clients, tls, mtls, proxies)
+        return {
+            "listen": self.listen(),
+            "listen_mtls": mtls,
+            "mtls_url": self.mtls_url(issuer, mtls),
+            "tls": tls,
+            "trusted_proxies": proxies,
+        }
+
     def listen(self) -> Listen:
         """Where to listen."""
         text = self._sections.get("listen") or "127.0.0.1:8080"
@@ -117,7 +130,7 @@ class Parts:
         port = "" if listen.port == 443 else f":{listen.port}"  # noqa: PLR2004
         return (written or f"https://{host}{port}") + parts.path
 
-    def certificates(
+    def _certificates(
         self, clients: Mapping[str, Client], tls: TlsConfig | None, listen: Listen | None, by: TrustedProxies
     ) -> None:
         """That a certificate can come here, where an app proves itself by one, and somebody's word for it."""
