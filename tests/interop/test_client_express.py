@@ -15,6 +15,8 @@ from tests.interop.between import ADA, ALICE, Between, Person
 from tests.interop.browser import Arrival, Browser, Page
 from tests.interop.processes import free_port
 
+KEYCLOAK = f"Keycloak {keycloak.VERSION}"
+
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.asyncio(loop_scope="session"),
@@ -110,6 +112,7 @@ async def test_express_forgets_who_signs_out_by_another_app(house):
         assert (await browser.page(f"{site}/")).text == "{}"
 
 
+@pytest.mark.proves("keycloak", "a session that ends there ends here, and at the apps", against=KEYCLOAK)
 @pytest.mark.standard(
     "OpenID Back-Channel Logout", "§2.5, §2.7 Keycloak tells the broker, and the broker the app"
 )
