@@ -10,7 +10,9 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 from joserfc.jwk import ECKey, RSAKey
 
 from tests.interop import jvm
@@ -70,6 +72,27 @@ class Nimbus:
             raise Refused(**answer["error"])
         return answer["ok"]
 
+    async def misread(self, issuer: str) -> dict[str, Any]:
+        """The members of an issuer's documents that the SDK would not write again as they were, and the keys.
+
+        It throws where one is not what it must be, and leaves out a boolean that says what its absence says.
+        """
+        read = await self.do("metadata", issuer=issuer)
+        parts = urlsplit(issuer)
+        # RFC 8414 §3.1: the path of an issuer goes behind.
+        oauth = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path}"
+        openid = await _fetched(f"{issuer}/.well-known/openid-configuration")
+        pairs = ((openid, read["openid"]), (await _fetched(oauth), read["oauth"]))
+        wrong = {
+            name: (value, kept.get(name))
+            for told, kept in pairs
+            for name, value in told.items()
+            if value != kept.get(name, False)
+        }
+        published = [key["kid"] for key in (await _fetched(openid["jwks_uri"]))["keys"]]
+        read_keys = [key["kid"] for key in read["keys"]]
+        return wrong if published == read_keys else wrong | {"keys": (published, read_keys)}
+
     async def app(self, name: str, **known: Any) -> NimbusApp:
         """An app that has read the issuer's metadata; what it can know is in `App.java`."""
         await self.do("app", app=name, **known)
@@ -86,6 +109,12 @@ class NimbusApp:
     async def do(self, deed: str, **said: Any) -> Any:
         """Its answer to one deed, or `Refused`."""
         return await self.nimbus.do(deed, app=self.name, **said)
+
+
+async def _fetched(url: str) -> Any:
+    async with aiohttp.request("GET", url) as answer:
+        answer.raise_for_status()
+        return await answer.json()
 
 
 @contextlib.asynccontextmanager

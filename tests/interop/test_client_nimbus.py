@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from tests.interop import between, broker, jvm, nimbus
 from tests.interop.between import Person
 from tests.interop.browser import Arrival
+from tests.interop.processes import free_port
 
 SCOPE = "openid profile email staff offline_access"
 AUDIENCE = "https://invoices.example"
 
 CLIENTS: dict[str, dict[str, Any]] = {
-    "billing": {**broker.TRUSTED_APP, "audience": AUDIENCE},
+    "billing": {**broker.TRUSTED_APP, "audience": AUDIENCE, "post_logout_redirect_uris": [broker.APP]},
     "posting": {**broker.TRUSTED_APP, "token_endpoint_auth_method": "client_secret_post"},
     "curves": {**broker.TRUSTED_APP, "id_token_signed_response_alg": "ES256", "id_token_claims": True},
     "desktop": {
@@ -33,8 +36,25 @@ EXPECTS: dict[str, dict[str, str]] = {
     "posting": {"method": "client_secret_post"},
     "curves": {"id_token_signed_response_alg": "ES256"},
     "desktop": {"method": "none"},
+    "told": {"secret": broker.APP_SECRET},
 }
 """What each app is told beside its id and secret."""
+
+WORKSPACES = {
+    "partners": {
+        "connectors": {
+            "staff": {
+                "type": "oidc",
+                "name": "Staff",
+                "issuer": "https://idp.example",
+                "client_id": "broker",
+                "client_secret": "nobody-asks-for-it",
+            }
+        },
+        "clients": {"billing": {**broker.TRUSTED_APP, "scope": "openid"}},
+    }
+}
+"""Nobody signs in there."""
 
 pytestmark = [
     pytest.mark.interop,
@@ -46,9 +66,36 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def here(acme, tmp_path_factory):
+async def back_channel() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
+    """Where one app is told that a session is over, and the tokens that came."""
+    tokens: asyncio.Queue[str] = asyncio.Queue()
+
+    async def told(request: web.Request) -> web.Response:
+        form = await request.post()
+        await tokens.put(str(form["logout_token"]))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/over", told)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    yield f"http://127.0.0.1:{port}/over", tokens
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def here(acme, tmp_path_factory, back_channel):
     """A broker that knows these apps."""
-    async with between.serving(tmp_path_factory.mktemp("nimbus"), acme, CLIENTS) as serving:
+    uri, _ = back_channel
+    told = {
+        **broker.TRUSTED_APP,
+        "backchannel_logout_uri": uri,
+        "backchannel_logout_session_required": True,
+    }
+    folder, clients = tmp_path_factory.mktemp("nimbus"), {**CLIENTS, "told": told}
+    async with between.serving(folder, acme, clients, workspaces=WORKSPACES) as serving:
         yield serving
 
 
@@ -63,7 +110,7 @@ async def an_app(here: between.Between, sdk: nimbus.Nimbus, client_id: str) -> n
     known = {
         "issuer": here.issuer,
         "client_id": client_id,
-        "secret": CLIENTS[client_id].get("client_secret"),
+        "secret": CLIENTS.get(client_id, {}).get("client_secret"),
         "method": "client_secret_basic",
         "redirect_uri": broker.APP,
     }
@@ -92,20 +139,13 @@ async def log_in(here: between.Between, app: nimbus.NimbusApp, person: Person, *
 @pytest.mark.standard("RFC 8414", "§2 every member as the strictest parser wants it, and kept by it")
 @pytest.mark.standard("RFC 7517", "§5 a JWK set in which every key is understood")
 async def test_the_sdk_reads_every_member_of_our_documents(here, sdk):
-    read = await sdk.do("metadata", issuer=here.issuer)
-    async with aiohttp.ClientSession() as http:
-        for name, kept in (
-            ("openid-configuration", read["openid"]),
-            ("oauth-authorization-server", read["oauth"]),
-        ):
-            async with http.get(f"{here.issuer}/.well-known/{name}") as answer:
-                told = await answer.json()
-            # What it would write again is what we wrote: nothing was dropped, and nothing put right.
-            # It leaves out a boolean that says what its absence would say.
-            assert {member: kept.get(member, False) for member in told} == told
-        async with http.get(told["jwks_uri"]) as answer:
-            published = (await answer.json())["keys"]
-    assert {key["kid"] for key in read["keys"]} == {key["kid"] for key in published}
+    assert await sdk.misread(here.issuer) == {}
+
+
+@pytest.mark.standard("OpenID Discovery", "§4.1 the document of an issuer with a path")
+@pytest.mark.standard("RFC 8414", "§3.1 the document of an issuer with a path")
+async def test_the_sdk_reads_the_documents_of_a_workspace(here, sdk):
+    assert await sdk.misread(f"{here.issuer}/t/partners") == {}
 
 
 # ── Logins ────────────────────────────────────────────────────────────────────────────────────
@@ -183,3 +223,30 @@ async def test_what_cannot_be_done_silently_is_told_to_the_app(here, sdk):
     with pytest.raises(nimbus.Refused) as refused:
         await app.do("finish", url=arrived.url)
     assert refused.value.error == "login_required"
+
+
+# ── The way out ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.standard(
+    "OpenID RP-Initiated Logout", "§2 the Nimbus SDK's request, and §3 its state alone in the answer"
+)
+@pytest.mark.standard("OpenID Back-Channel Logout", "§2.6 a logout token that the Nimbus SDK accepts")
+async def test_a_person_signs_out_and_the_other_app_is_told(here, sdk, back_channel):
+    app, other = await an_app(here, sdk, "billing"), await an_app(here, sdk, "told")
+    tokens = {}
+    async with here.browser(broker.APP) as browser:
+        for each in (app, other):
+            begun = await each.do("begin", scope="openid")
+            arrived = await between.sign_in(here, browser, await browser.open(begun["url"]), between.ADA)
+            assert isinstance(arrived, Arrival)
+            tokens[each.name] = await each.do("finish", url=arrived.url)
+        hint = tokens["billing"]["id_token"]
+        away = await app.do("logout", id_token=hint, post_logout_redirect_uri=broker.APP)
+        back = await browser.open(away["url"])
+    assert isinstance(back, Arrival)
+    assert back.answer == {"state": away["state"]}
+    async with asyncio.timeout(30):
+        claims = await other.do("logout_token", token=await back_channel[1].get())
+    known = tokens["told"]["claims"]
+    assert (claims["sub"], claims["sid"]) == (known["sub"], known["sid"])

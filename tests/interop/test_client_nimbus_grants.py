@@ -128,6 +128,11 @@ def an_app(here, sdk):
     return made
 
 
+@pytest.mark.standard("RFC 8414", "§2 grants, methods and registration, as the strictest parser wants them")
+async def test_the_sdk_reads_every_member_of_documents_that_offer_this(here, sdk):
+    assert await sdk.misread(here.issuer) == {}
+
+
 # ── Proofs, and grants for the app itself ─────────────────────────────────────────────────────
 
 

@@ -162,6 +162,13 @@ def members(url: str) -> set[str]:
     return set(parse_qs(urlsplit(url).query))
 
 
+@pytest.mark.standard(
+    "RFC 8414", "§2 requests, answers, proofs and details, as the strictest parser wants them"
+)
+async def test_the_sdk_reads_every_member_of_documents_that_offer_this(here, sdk):
+    assert await sdk.misread(here.issuer) == {}
+
+
 # ── Requests ──────────────────────────────────────────────────────────────────────────────────
 
 
