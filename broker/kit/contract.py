@@ -166,6 +166,14 @@ class ConnectorKit:
         must(first.issuer and first.subject, "no issuer, or no subject")
         must((first.issuer, first.subject) == (second.issuer, second.subject), "the subject changes")
 
+    async def test_it_says_whether_its_logins_come_with_a_token(self, stage: Stage) -> None:
+        """``gives_token`` is what an operator's ``give_token`` is held against; a token is never printed."""
+        identity = await self.sign_in(stage, stage.login())
+        said = bool(getattr(stage.config.module.Connector, "gives_token", False))
+        must(said == (identity.token is not None), f"gives_token is {said}, and the login says otherwise")
+        if identity.token is not None:
+            must(identity.token.access_token not in repr(identity), "the access token is printed")
+
     @pytest.mark.row("CB-47")
     async def test_a_login_that_is_given_up_costs_nobody_else(self, stage: Stage) -> None:
         """Cancelled at its first step or in the middle, it is over, and the next one is as good as ever."""
