@@ -12,7 +12,13 @@ from broker.config.settings import Theme
 from broker.config.tree import Node
 from broker.config.written_theme import ThemeEntry, default_of
 
-_IN_WORDS = (("connectors", "name"), ("clients", "client_name"), ("scopes", "description"))
+_IN_WORDS = (
+    ("connectors", "name"),
+    ("clients", "client_name"),
+    ("scopes", "description"),
+    ("resources", "name"),
+    ("authorization_details_types", "description"),
+)
 """Where words may be given in several languages."""
 Written = Mapping[str, tuple[ThemeEntry, Node]]
 

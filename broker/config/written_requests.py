@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from broker.config.words import Line, SpaceSeparated, Switch, Written
+from broker.config.written_theme import SaidInWords
 from broker.protocol.authorization_details import Kind
 from broker.protocol.client import SigningAlg
 
@@ -20,7 +21,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 class ResourceEntry(Written):
     """An API that client apps may ask tokens for by its URI (RFC 8707)."""
 
-    name: Line
+    name: SaidInWords
     """What people know it as; the consent page says it."""
     scope: SpaceSeparated | None = None
     """The scopes that it understands, with a space between them. A token for it has no others, but for those
@@ -52,7 +53,7 @@ class DetailFieldEntry(DetailPartEntry):
 class DetailTypeEntry(Written):
     """A type of authorization details: what a client app may ask for in particular (RFC 9396)."""
 
-    description: Line
+    description: SaidInWords
     """What it is in words, such as `Make a payment`; the heading on the consent page."""
     display: Line | None = None
     """The sentence on the consent page; `{amount.value}` stands for the value of a field. Whatever it does

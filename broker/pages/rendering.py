@@ -41,6 +41,14 @@ _NOT_FOUND_AGAIN: Final = (
 
 _SCRIPTS: Final = ("page", "choose")
 
+_OPENED_BY_NOBODY: Final = (
+    views.AccountView,
+    views.DeviceCodeView,
+    views.DeviceConfirmView,
+    views.DeviceDoneView,
+)
+"""Pages that no app opens in a window of its own and waits for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -110,6 +118,7 @@ class Pages:
             for language in self._languages.values()
         }
         self._headers = safety.page_headers()
+        self._alone = safety.page_headers(alone=True)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -165,7 +174,7 @@ class Pages:
             return safety.page_headers(safety.sources(view.action))
         if isinstance(view, views.SignedOutView) and view.frames:
             return safety.page_headers(frames=safety.sources(*view.frames))
-        return self._headers
+        return self._alone if isinstance(view, _OPENED_BY_NOBODY) else self._headers
 
     def _others(self, switch: Switch) -> tuple[tuple[str, str, str], ...]:
         """Each language: its tag, its own name for itself, and the link to it."""

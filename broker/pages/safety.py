@@ -89,8 +89,11 @@ def _source(address: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
-def page_headers(form_action: str = "'self'", *, frames: str = "") -> Mapping[str, str]:
-    """The headers of a page, with what it may load, where its form may go, and whom it may frame."""
+def page_headers(form_action: str = "'self'", *, frames: str = "", alone: bool = False) -> Mapping[str, str]:
+    """The headers of a page, with what it may load, where its form may go, and whom it may frame.
+
+    ``alone`` cuts it off from whoever opened its window.
+    """
     framed = f"frame-src {frames}; " if frames else ""
     return {
         "Content-Type": "text/html; charset=utf-8",
@@ -107,7 +110,7 @@ def page_headers(form_action: str = "'self'", *, frames: str = "") -> Mapping[st
         # Anything stricter cuts a sign-in in a pop-up window off from the app that opened it, for good:
         # the window's opener is gone even after it has left us. Against clicks that another window has
         # prepared, the consent page's button waits instead.
-        "Cross-Origin-Opener-Policy": "unsafe-none",
+        "Cross-Origin-Opener-Policy": "same-origin" if alone else "unsafe-none",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 

@@ -136,6 +136,22 @@ def test_allow_cannot_be_focused_from_an_address_and_waits_before_it_counts(page
     assert "data-guarded" in next(b for b in buttons if b.attributes["value"] == "allow").attributes
 
 
+@pytest.mark.row("CS-19")
+@pytest.mark.row("DV-06")
+@pytest.mark.parametrize("name", ["device-code", "device-confirm", "device-allowed", "grants"])
+def test_a_page_that_no_app_waits_for_is_cut_off_from_whoever_opened_it(pages, name):
+    assert pages.render(ORDINARY[name]).headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+@pytest.mark.row("DV-06")
+def test_a_device_is_asked_about_with_app_code_place_time_and_person_and_the_button_waits(pages):
+    page = read(pages.render(ORDINARY["device-confirm-link"]).html)
+    for words in ("Television", "WDJB-MJHT", "192.0.2.17", "just now", "ada@acme.example", "cancel"):
+        assert words in page.text
+    assert "data-guarded" in page.all("button", value="allow")[0].attributes
+    assert "2 minutes ago" in read(pages.render(ORDINARY["device-confirm"]).html).text
+
+
 @pytest.mark.row("CS-14")
 def test_consent_shows_the_host_and_a_foreign_script_in_it_as_ascii(pages):
     assert "billing.acme.example" in read(pages.render(CONSENT).html).text
