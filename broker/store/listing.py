@@ -17,7 +17,7 @@ from zlib import crc32
 
 from broker.protocol.flow import Session
 from broker.store.records import Room, fingerprint, milliseconds
-from broker.store.wire import Script
+from broker.store.wire import Run, Script
 
 # ARGV: when the session is over at last, its sid, now, for how long. A list lives as long as its last entry.
 _ENTER = Script("""
@@ -135,9 +135,9 @@ class Listing(Room):
 
     # ── Entering and leaving ──────────────────────────────────────────────────────────────────
 
-    def _enter(self, sid: str, listed: Listed, lives: float) -> list[Coroutine[Any, Any, list[Any]]]:
-        end, now = repr(listed.ends_at), repr(listed.started_at)
-        return [self._run(_ENTER, n, end, sid, now, str(milliseconds(lives))) for n in self._lists(listed)]
+    def _entering(self, sid: str, listed: Listed, lives: float) -> list[Run]:
+        arguments = (repr(listed.ends_at), sid, repr(listed.started_at), str(milliseconds(lives)))
+        return [(_ENTER, [name], arguments) for name in self._lists(listed)]
 
     def _strike(self, sid: str, listed: Listed) -> list[Coroutine[Any, Any, Any]]:
         return [*(self._run(_STRIKE, name, sid) for name in self._lists(listed)), self.not_due(sid)]

@@ -7,6 +7,7 @@ ones have defaults, so two releases can share a store while one replaces the oth
 from __future__ import annotations
 
 from asyncio import Future
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ import msgspec
 
 from broker.store.errors import alarm
 from broker.store.vault import Vault
-from broker.store.wire import Script, Wire
+from broker.store.wire import Run, Script, Wire
 
 T = TypeVar("T")
 
@@ -101,7 +102,17 @@ class Room:
             StoreCorrupt: it is to another.
         """
         keys = [names] if isinstance(names, str) else names
-        answer = await self._wire.run(script, keys, arguments)
+        return self._about(keys, await self._wire.run(script, keys, arguments))
+
+    async def _run_together(self, *runs: Run) -> list[list[Any]]:
+        """Run several scripts in one trip, wherever their keys lie; what each answers, in this order.
+
+        No step hangs on another's. Raises what the first that failed raised, once all have been answered.
+        """
+        answers = await self._wire.run_together(runs)
+        return [self._about(run[1], answer) for run, answer in zip(runs, answers, strict=True)]
+
+    def _about(self, keys: Sequence[str], answer: Any) -> list[Any]:
         if not isinstance(answer, list) or not answer or answer[0] != keys[0].encode():
             raise alarm("wrong_answer", f"the answer of a script on {keys[0]} is about something else")
         return answer[1:]

@@ -96,17 +96,16 @@ class Sessions(Listing):
         keys = [name, listed_name, self._ended(session.sid)]
         if replaces is not None and replaces != cookie:
             keys.append(self._session(replaces))
-        putting = self._run(
-            _PUT,
-            keys,
+        arguments = (
             self._seal(name, session),
             milliseconds(idle_ttl),
             self._seal(f"{listed_name}\0listed", listed),
             _print(cookie),
             str(milliseconds(lives)),
         )
-        # They leave together: a session costs one trip to the store, however many lists it is on.
-        (put,), *_ = await asyncio.gather(putting, *self._enter(session.sid, listed, lives))
+        # A session costs one trip to the store, however many lists it is on.
+        entering = self._entering(session.sid, listed, lives)
+        (put,), *_ = await self._run_together((_PUT, keys, arguments), *entering)
         return bool(put)
 
     async def read_session(self, cookie: str, idle_ttl: float) -> Session | None:

@@ -43,6 +43,10 @@ class Script:
         object.__setattr__(self, "sha", sha1(self.body.encode(), usedforsecurity=False).hexdigest())
 
 
+Run = tuple[Script, Sequence[str], Sequence[Argument]]
+"""A script, its keys and its arguments."""
+
+
 class Wire:
     """A few shared connections to one server."""
 
@@ -69,6 +73,26 @@ class Wire:
                 raise
         # NOSCRIPT says that nothing was run, so this is no second time.
         return await self.call("EVAL", script.body, len(keys), *keys, *arguments)
+
+    async def run_together(self, runs: Sequence[Run]) -> list[Any]:
+        """Run scripts that leave together: no task is made for any of them.
+
+        Raises what the first that failed raised, once all have been answered.
+        """
+        answers: list[Any] = []
+        failed: StoreUnavailable | None = None
+        under_way = [(run, self.call("EVALSHA", run[0].sha, len(run[1]), *run[1], *run[2])) for run in runs]
+        for (script, keys, arguments), asked in under_way:
+            try:
+                answers.append(await asked)
+            except StoreUnavailable as error:
+                if error.reason != "noscript" or failed is not None:
+                    failed = failed or error
+                    continue
+                answers.append(await self.call("EVAL", script.body, len(keys), *keys, *arguments))
+        if failed is not None:
+            raise failed
+        return answers
 
     async def close(self) -> None:
         """Close all connections; whoever still waits hears `StoreUnavailable`."""
