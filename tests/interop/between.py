@@ -7,6 +7,7 @@ is back at the client app. Whoever tests a client app brings only the app.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -70,9 +71,14 @@ class Between:
         return self.served.issuer
 
     @property
+    def host(self) -> str:
+        """Where the broker is, whatever the path of its issuer."""
+        return self.issuer.partition("/t/")[0]
+
+    @property
     def sites(self) -> tuple[str, ...]:
         """Every site but the client app's."""
-        return (self.issuer, *self.upstreams.values())
+        return (self.host, *self.upstreams.values())
 
     def browser(self, *apps: str, sites: tuple[str, ...] = ()) -> Browser:
         """One that has been nowhere. It stops at these redirect URIs; ``sites`` are apps that serve."""
@@ -95,10 +101,15 @@ async def serving(
     clients: Mapping[str, Mapping[str, Any]],
     *,
     issuer: str | None = None,
+    workspace: str | None = None,
     **more: Any,
 ) -> AsyncIterator[Between]:
-    """A broker with these clients while the block lasts. ``issuer`` where an app must know it beforehand."""
-    issuer = issuer or broker.address()
+    """A broker with these clients while the block lasts.
+
+    ``issuer`` is where an app must know it beforehand; with ``workspace`` all of it is in that one.
+    """
+    host = issuer or broker.address()
+    issuer = f"{host}/t/{workspace}" if workspace else host
     known = {
         "client_id": "broker",
         "client_secret": UPSTREAM_SECRET,
@@ -123,8 +134,14 @@ async def serving(
                 "client_secret": acme.client_secret,
             },
         }
-        async with broker.serving(folder, issuer, connectors=connectors, clients=clients, **more) as served:
-            yield Between(served, {"engines": panva, "staff": acme.base_url})
+        if workspace:
+            more["workspaces"] = {
+                workspace: {"connectors": connectors, "clients": clients, "scopes": broker.SCOPES}
+            }
+            connectors, clients = {}, {}
+        async with broker.serving(folder, host, connectors=connectors, clients=clients, **more) as served:
+            there = dataclasses.replace(served, issuer=issuer)
+            yield Between(there, {"engines": panva, "staff": acme.base_url})
 
 
 async def sign_in(
