@@ -20,15 +20,19 @@ from broker.protocol.resources import Resource, is_absolute
 
 
 class RequestReader:
-    """Reads both sections, knowing which scopes there are."""
+    """What both sections say, knowing which scopes there are."""
 
     def __init__(self, sections: Sections, scopes: Collection[str], report: Report) -> None:
         self._sections, self._scopes, self._report = sections, scopes, report
         self.algorithms: dict[SigningAlg, str] = {}
         """What tokens are to be signed with, each with who asks for it first."""
-
-    def resources(self) -> dict[str, Resource]:
+        self.resources = self._read_resources()
         """Those that are declared."""
+        self.detail_types = self._read_types()
+        """The types of authorization details."""
+        self.must_push = sections.get("require_pushed_authorization_requests") is True
+
+    def _read_resources(self) -> dict[str, Resource]:
         found: dict[str, Resource] = {}
         for uri, node in self._sections.entries("resources"):
             path: Path = ("resources", uri)
@@ -48,15 +52,20 @@ class RequestReader:
                 found[uri] = _resource(uri, part.entry)
         return found
 
-    def named(self, declared: Collection[str]) -> frozenset[str]:
-        """Every URI that a client may name, the declared ones and those of APIs among the clients."""
+    @property
+    def named(self) -> frozenset[str]:
+        """Every URI that a client may name: what is declared, however wrongly, and APIs among the clients."""
         entries = (node.child("audience") for _, node in self._sections.entries("clients"))
         apis = {node.value for node in entries if node is not None and isinstance(node.value, str)}
         written = {uri for uri, _ in self._sections.entries("resources")}
-        return frozenset({*declared, *written, *apis})
+        return frozenset({*written, *apis})
 
-    def detail_types(self) -> Mapping[str, DetailType]:
-        """The types of authorization details."""
+    @property
+    def types_named(self) -> frozenset[str]:
+        """Every type that a client may name, however wrongly it is declared."""
+        return self._sections.names("authorization_details_types")
+
+    def _read_types(self) -> Mapping[str, DetailType]:
         found: dict[str, DetailType] = {}
         for name, node in self._sections.entries("authorization_details_types"):
             path: Path = ("authorization_details_types", name)

@@ -66,6 +66,10 @@ class Sections:
         section = self.shared(key)
         yield from section.items() if section is not None else ()
 
+    def names(self, key: str) -> frozenset[str]:
+        """The names of the entries of one of the shared sections."""
+        return frozenset(name for name, _ in self.entries(key))
+
     def wrong(self, path: Path, message: str) -> None:
         """A mistake about a key below the top, at the nearest place that exists."""
         self._report.add(self._nearest(path), path, message)

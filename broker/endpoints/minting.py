@@ -115,12 +115,15 @@ def access_token(
     )
     if kind == "jwt" or (exchanged is not None and exchanged.as_jwt):
         claims = tokens.access_token(token, grant, services.scopes, issuer=services.issuer)
-        text = services.keys.sign(alg, claims, typ="at+jwt")
-        return Issued(text=text, token=token, opaque=None)
+        return Issued(text=services.keys.sign(alg, claims, typ="at+jwt"), token=token, opaque=None)
+    return _opaque(services, token)
+
+
+def _opaque(services: Services, token: AccessToken) -> Issued:
+    """A token that only we can read: whatever it says is in the store."""
     chance, key = services.chance(handles.SECRET_BYTES), services.store.handle_keys[0]
-    handle = handles.mint("access", grant.id, chance, key)
-    opaque = OpaqueAccess(handle=handle, token=token)
-    return Issued(text=handle.text, token=token, opaque=opaque)
+    handle = handles.mint("access", token.grant_id, chance, key)
+    return Issued(text=handle.text, token=token, opaque=OpaqueAccess(handle=handle, token=token))
 
 
 def bare(token: Issued) -> dict[str, object]:

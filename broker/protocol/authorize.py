@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast, get_args
 
 from broker.protocol import authorization_details, claims_request, dpop, pkce, redirects, resources, scopes
@@ -96,44 +96,46 @@ def validate(
     client = _client(known)
     told = reply_to(params, client, rules.issuer)
     with told.hears_errors():  # RFC 6749 §4.1.2.1: from here on the client app is told
-        params.without_repeats()
-        _nothing_too_long(params)
-        _state_is_printable(params)
-        _no_request_object(params)
-        _as_it_must_come(client, rules, came)
-        _response_type_is_code(params)
-        _response_mode_is_known(params)
-        _answer_is_signed(params, client)
-        targets = resources.asked(params.all("resource"), client, rules.resources)
-        asked_scopes = read_scopes(params, client, rules, targets)
-        details = authorization_details.read(params.get("authorization_details"), client, rules.detail_types)
-        dpop_jkt = dpop.named_key(params.get("dpop_jkt"))
-        code_challenge = pkce.read_challenge(params, required=client.require_pkce or client.is_public)
-        prompt = _prompt(params)
-        max_age = _max_age(params, client)
-        claims = claims_request.read(params.get("claims"))
-        connector = _connector(params, client, rules.connectors)
-        subject, hint_is_good = _id_token_hint(params, client, rules)
+        _admit(params, client, rules, came)
+        asked = _read(params, client, rules, told)
+    return replace(asked, correlation_id=correlation_id, pushed=came.pushed)
+
+
+def _admit(params: Params, client: Client, rules: Rules, came: Came) -> None:
+    """That it is a request of a kind that we take, whatever it asks."""
+    params.without_repeats()
+    _nothing_too_long(params)
+    _state_is_printable(params)
+    _no_request_object(params)
+    _as_it_must_come(client, rules, came)
+    _response_type_is_code(params)
+    _response_mode_is_known(params)
+    _answer_is_signed(params, client)
+
+
+def _read(params: Params, client: Client, rules: Rules, told: ReplyTo) -> AuthorizeRequest:
+    """What it asks, each part held against what the client may ask."""
+    targets = resources.asked(params.all("resource"), client, rules.resources)
+    subject, hint_is_good = _id_token_hint(params, client, rules)
+    details = params.get("authorization_details")
     return AuthorizeRequest(
         client_id=client.client_id,
         reply_to=told,
-        scopes=asked_scopes,
+        scopes=read_scopes(params, client, rules, targets),
         nonce=params.get("nonce"),
-        code_challenge=code_challenge,
-        prompt=prompt,
-        max_age=max_age,
+        code_challenge=pkce.read_challenge(params, required=client.require_pkce or client.is_public),
+        prompt=_prompt(params),
+        max_age=_max_age(params, client),
         login_hint=params.get("login_hint"),
         acr_values=_words(params, "acr_values"),
         ui_locales=tuple(tag for tag in _words(params, "ui_locales") if _LANGUAGE.fullmatch(tag)),
-        claims=claims,
-        connector=connector,
+        claims=claims_request.read(params.get("claims")),
+        connector=_connector(params, client, rules.connectors),
         subject=subject,
         session_may_answer=hint_is_good,
-        correlation_id=correlation_id,
         resources=targets,
-        authorization_details=details,
-        dpop_jkt=dpop_jkt,
-        pushed=came.pushed,
+        authorization_details=authorization_details.read(details, client, rules.detail_types),
+        dpop_jkt=dpop.named_key(params.get("dpop_jkt")),
     )
 
 

@@ -7,10 +7,9 @@ Owns what a request object must say once its signature is proved, and how it bec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-import msgspec
 
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequestObject
@@ -30,7 +29,6 @@ _NOT_SECONDS = 1e11
 _OF_THE_TOKEN = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 _NESTED = ("request", "request_uri")
 _JSON = frozenset({"claims", "authorization_details"})
-_encode = msgspec.json.encode
 
 
 def algorithms(client: Client) -> tuple[str, ...]:
@@ -120,7 +118,7 @@ def _pairs(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             for one in value:
                 yield name, _text(name, one)
         elif name in _JSON and isinstance(value, dict | list):
-            yield name, _encode(value).decode()
+            yield name, json.dumps(value, ensure_ascii=False)
         else:
             yield name, _text(name, value)
 

@@ -52,9 +52,8 @@ def test_only_the_response_type_code_is_answered_with_anything(response_type):
     [
         "fragment",
         "web_message",
-        "jwt",
-        "query.jwt",
-        "form_post.jwt",
+        "fragment.jwt",
+        "JWT",
         "Query",
         "form-post",
         "query ",

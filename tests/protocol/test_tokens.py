@@ -256,7 +256,8 @@ def test_a_token_that_was_exchanged_says_who_holds_it_who_it_is_about_and_who_ac
     ):
         assert (said["client_id"], said["sub"], said["act"]) == ("gateway", "pairwise", {"sub": "gateway"})
         assert "authorization_details" not in said
-    assert tokens.access_token(ACCESS, of, SCOPES, issuer=ISSUER)["authorization_details"]
+    whole = replace(ACCESS, authorization_details=of.authorization_details)
+    assert tokens.access_token(whole, of, SCOPES, issuer=ISSUER)["authorization_details"]
     assert tokens.userinfo(held, of, SCOPES)["sub"] == "pairwise"
 
 
