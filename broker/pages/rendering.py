@@ -97,20 +97,7 @@ class Pages:
             path.stem: self._files.add(path.stem, ".svg", path.read_bytes())
             for path in sorted((_HERE / "static" / "icons").glob("*.svg"))
         }
-        look = themes.head(theme.accent, theme.radius)
-        self._shared: Mapping[str, Any] = {
-            "styles": {name: self._sheet(name, look if name == "page" else "") for name in _SHEETS},
-            "scripts": {
-                name: self._files.add(name, ".js", _without_remarks(_HERE / "static" / f"{name}.js"))
-                for name in _SCRIPTS
-            },
-            "favicon_url": self._icons["door"],
-            "search_from": SEARCH_FROM,
-            "person_limit": safety.PERSON_LIMIT,
-            "messages": words.MESSAGES,
-            "house": theme.name,
-            "image": self._image,
-        }
+        self._shared = self._for_every_page(theme)
         self._wardrobe = themes.Wardrobe(theme, client_themes or {}, self._files, base)
         self._languages = words.load_languages(locale)
         self._speeches = {
@@ -166,6 +153,22 @@ class Pages:
     def keep_image(self, path: str, body: bytes, content_type: str) -> None:
         """Serve a picture of the configuration at ``path``, the one that views name it by."""
         self._files.keep(path, body, content_type)
+
+    def _for_every_page(self, theme: Theme) -> Mapping[str, Any]:
+        look = themes.head(theme.accent, theme.radius)
+        return {
+            "styles": {name: self._sheet(name, look if name == "page" else "") for name in _SHEETS},
+            "scripts": {
+                name: self._files.add(name, ".js", _without_remarks(_HERE / "static" / f"{name}.js"))
+                for name in _SCRIPTS
+            },
+            "favicon_url": self._icons["door"],
+            "search_from": SEARCH_FROM,
+            "person_limit": safety.PERSON_LIMIT,
+            "messages": words.MESSAGES,
+            "house": theme.name,
+            "image": self._image,
+        }
 
     def _headers_of(self, view: views.View) -> Mapping[str, str]:
         if isinstance(view, views.FormPostView):
