@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -58,7 +58,9 @@ def missing() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, port: int, openidc: str, locations: str = "") -> AsyncIterator[str]:
+async def serving(
+    folder: Path, port: int, openidc: str, locations: str = "", *, env: Mapping[str, str]
+) -> AsyncIterator[str]:
     """Its address while it serves. ``openidc`` are the directives that people write for mod_auth_openidc."""
     modules = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in LOADED)
     # Who starts it as root must say who it shall be; then it reads nothing of the folder any more.
@@ -76,7 +78,7 @@ async def serving(folder: Path, port: int, openidc: str, locations: str = "") ->
                 app=str(app.make_url("")).rstrip("/"),
             )
         )
-        async with running(APACHE or "apache2", "-f", config, "-DFOREGROUND") as apache:
+        async with running(APACHE or "apache2", "-f", config, "-DFOREGROUND", env=env) as apache:
             await apache.says("resuming normal operations", within=20)
             yield f"http://127.0.0.1:{port}"
 

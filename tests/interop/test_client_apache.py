@@ -24,11 +24,11 @@ pytestmark = [
 OPENIDC = """
 OIDCProviderMetadataURL {issuer}/.well-known/openid-configuration
 OIDCClientID wiki
-OIDCClientSecret {secret}
+OIDCClientSecret ${{WIKI_SECRET}}
 OIDCProviderTokenEndpointAuth client_secret_basic
 OIDCPKCEMethod S256
 OIDCScope "openid profile email staff"
-OIDCCryptoPassphrase nobody-else-seals-cookies-with-it
+OIDCCryptoPassphrase ${{WIKI_PASSPHRASE}}
 OIDCRemoteUserClaim email
 """
 LOCATIONS = """
@@ -64,8 +64,9 @@ async def house(acme, tmp_path_factory):
     }
     folder = tmp_path_factory.mktemp("apache")
     async with between.serving(folder, acme, {"wiki": client, "billing": broker.TRUSTED_APP}) as here:
-        openidc = OPENIDC.format(issuer=here.issuer, secret=broker.APP_SECRET)
-        async with apache.serving(folder, port, openidc, LOCATIONS):
+        openidc = OPENIDC.format(issuer=here.issuer)
+        secrets = {"WIKI_SECRET": broker.APP_SECRET, "WIKI_PASSPHRASE": "nobody-else-seals-cookies-with-it"}
+        async with apache.serving(folder, port, openidc, LOCATIONS, env=secrets):
             yield here, site
 
 

@@ -101,9 +101,7 @@ async def test_a_page_signs_in_renews_and_revokes(house, page: Page, person: Per
 
 
 @between.AT_BOTH
-@pytest.mark.standard(
-    "RFC 9449", "§5, §7.1, §8, §9, §10 code and tokens bound to a key in the browser"
-)
+@pytest.mark.standard("RFC 9449", "§5, §7.1, §8, §9, §10 code and tokens bound to a key in the browser")
 async def test_a_page_holds_tokens_that_nobody_else_can_use(house, page: Page, person: Person):
     _, origins = house
     await spa.sign_in(page, origins["bound"], person, asked=False)
@@ -161,6 +159,7 @@ async def test_a_page_signs_its_visitor_out_at_the_broker_too(house, page: Page)
         await page.evaluate("app.renew()")
 
 
+@pytest.mark.row("WB-17")
 @pytest.mark.standard("RFC 9700", "§2.6 no CORS for an origin that no public client is at")
 async def test_a_page_of_another_origin_is_told_nothing(house, page: Page):
     here, _ = house
