@@ -104,6 +104,7 @@ class Pages:
             language.tag: Speech(language, (said or {}).get(language.tag.lower(), {}))
             for language in self._languages.values()
         }
+        self._templates = templates()
         self._headers = safety.page_headers()
         self._alone = safety.page_headers(alone=True)
 
@@ -135,7 +136,7 @@ class Pages:
         """
         language = words.choose_language(languages, self._languages)
         switch = None if isinstance(view, _NOT_FOUND_AGAIN) else switch
-        html = templates()[view.template].render(
+        html = self._templates[view.template].render(
             self._shared,
             view=view,
             words=self._speeches[language.tag],

@@ -115,6 +115,7 @@ async def test_a_page_carries_of_its_address_only_what_finds_it_again(broker: Br
     assert urlsplit(page.link("to=de")).path == "/language"
 
 
+@pytest.mark.standard("OpenID Discovery", "§3 ui_locales_supported names the languages of the pages")
 async def test_the_metadata_names_the_languages_of_the_pages(broker: Broker) -> None:
     async with broker.browser() as browser:
         url = f"{broker.issuer}/.well-known/openid-configuration"

@@ -257,3 +257,23 @@ async def fetched(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
         assert answer.status == 200, url
         found: dict[str, Any] = await answer.json()
         return found
+
+
+async def test_a_workspace_has_pages_a_language_and_an_account_page_of_its_own(host: Host) -> None:
+    path = urlsplit(host.acme.issuer).path
+    async with host.acme.browser() as browser:
+        page = await browser.authorize()
+        page = await browser.go(page.link(f"{path}/language?to=de&"))
+        assert '<html lang="de"' in page.body
+        assert "code" in (await browser.answer_consent(page)).params
+        page = await browser.go(f"{host.acme.issuer}/account")
+        assert "Wo Sie angemeldet sind" in page.body
+        receipt = json.loads((await browser.step("GET", page.link(f"{path}/account/receipt?"))).body)
+        assert receipt["controller"] == {"issuer": host.acme.issuer}
+        # Another workspace of the same host knows neither the language nor the person.
+        assert '<html lang="en"' in (await browser.go(f"{host.beta.issuer}/signed-out")).body
+        assert (await browser.step("GET", f"{host.beta.issuer}/account/receipts")).status == 403
+        elsewhere = (
+            f"{host.acme.issuer}/language?to=fr&back={quote(urlsplit(host.beta.issuer).path)}%2Faccount"
+        )
+        assert (await browser.step("GET", elsewhere)).status == 400

@@ -61,6 +61,7 @@ def test_a_percent_sign_in_somebodys_sentence_is_just_that():
     assert "Get 100% (really) %(app)s %s" in read(Pages().render(view).html).text
 
 
+@pytest.mark.standard("RFC 4647", "§3.4 lookup: the first wanted tag, cut from the right until it fits")
 @pytest.mark.parametrize(
     ("wanted", "chosen"),
     [
