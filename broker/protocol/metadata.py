@@ -131,11 +131,11 @@ def _requests(offer: Offer) -> dict[str, Any]:
 
 def _signed_and_pushed(offer: Offer) -> dict[str, Any]:
     """RFC 9126 §5; RFC 9101 §10.5 and Discovery §3; JARM §4; RFC 9396 §10."""
-    answers = {client.authorization_signed_response_alg for client in offer.clients.values()}
     said: dict[str, Any] = {
         "pushed_authorization_request_endpoint": offer.issuer + PUSHED_REQUEST,
         "request_object_signing_alg_values_supported": list(request_object.ALGORITHMS),
-        "authorization_signing_alg_values_supported": sorted({"RS256"} | (answers - {None})),
+        "authorization_signing_alg_values_supported": _signing(offer),
+        **_encrypting("authorization"),
     }
     if offer.pushed_only:
         said["require_pushed_authorization_requests"] = True
@@ -185,6 +185,7 @@ def _signing(offer: Offer) -> list[str]:
             client.id_token_signed_response_alg,
             client.userinfo_signed_response_alg,
             client.introspection_signed_response_alg,
+            client.authorization_signed_response_alg,
         }
         for client in offer.clients.values()
     )

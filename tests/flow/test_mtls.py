@@ -21,6 +21,7 @@ from broker.endpoints.certificates import ANCHORS
 from tests.certificates import Holder, made
 from tests.flow.broker import CALLBACK, VERIFIER, Broker, claims
 from tests.flow.proofs import Prover
+from tests.flow.signing import asked
 from tests.tls import Authority
 
 ROOT = made("clients", ca=True)
@@ -385,3 +386,26 @@ async def test_both_doors_speak_what_bcp_195_recommends(desk: Desk) -> None:
             assert ok, ciphers
             writer.close()
             await writer.wait_closed()
+
+
+@pytest.mark.standard("FAPI 2.0 Security Profile", "§5.3.2.1 authentication and tokens by certificate")
+async def test_a_client_under_a_profile_may_have_a_certificate_for_all_of_it(start, tmp_path) -> None:
+    bank = BY_NAME | {"profile": "fapi2_security", "tls_client_certificate_bound_access_tokens": True}
+    desk = await open_desk(start, tmp_path, {"bank": bank})
+    form = asked("bank", scope="openid offline_access")
+    assert (await desk.send("/par", form))[0] == 401
+    status, told = await desk.send("/par", form, show=LEAF)
+    assert status == 201, told
+    async with desk.broker.browser() as browser:
+        name = told["request_uri"]
+        page = await browser.go(f"{desk.broker.issuer}/authorize?client_id=bank&request_uri={name}")
+        landed = await browser.answer_consent(page)
+        redeemed = code_form(landed.code, client_id="bank")
+        status, found = await desk.send("/token", redeemed, show=LEAF)
+        assert status == 200, found
+        assert claims(found["access_token"])["cnf"] == {"x5t#S256": LEAF.thumbprint}
+        assert (await browser.userinfo(found["access_token"]))[0] == 401
+    refresh = {"grant_type": "refresh_token", "refresh_token": found["refresh_token"], "client_id": "bank"}
+    for _ in range(2):
+        status, again = await desk.send("/token", refresh, show=LEAF)
+        assert (status, again["refresh_token"]) == (200, found["refresh_token"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from jwcrypto.jwk import JWK
 
-from broker.jose import KeySet, read
+from broker.jose import DecryptionKey, KeySet, read
 from tests.flow.broker import CALLBACK, Broker, Landed, claims
 from tests.flow.signing import give
 
@@ -80,3 +81,29 @@ async def test_the_answer_is_no_token_of_another_kind(broker: Broker) -> None:
         again = await browser.authorize(prompt="none", id_token_hint=text)
         assert again.params["error"] == "login_required"
         assert "sub" not in claims(text)
+
+
+@pytest.mark.standard("JARM", "§2.2 signed and then encrypted, to the client's own key")
+async def test_it_is_encrypted_to_the_key_of_a_client_that_wants_that(broker: Broker) -> None:
+    own = JWK.generate(kty="RSA", size=2048, use="enc", alg="RSA-OAEP-256", kid="for-answers")
+    keys = {"keys": [own.export_public(as_dict=True)]}
+    give(broker, jwks=keys, authorization_encrypted_response_alg="RSA-OAEP-256")
+    private = DecryptionKey.read(own.export_private())
+    async with broker.browser() as browser:
+        landed = await browser.login(response_mode="jwt")
+        sealed = landed.params["response"]
+        inner = private.open(sealed, alg="RSA-OAEP-256", encodings=["A128CBC-HS256"])
+        assert (await browser.token(answered(broker, inner)["code"]))[0] == 200
+        refused = await browser.authorize(response_mode="jwt", scope="phone")
+        inner = private.open(refused.params["response"], alg="RSA-OAEP-256", encodings=["A128CBC-HS256"])
+        assert answered(broker, inner)["error"] == "invalid_scope"
+
+
+async def test_a_client_whose_key_is_gone_gets_nothing_in_the_clear(broker: Broker) -> None:
+    give(broker, jwks={"keys": []}, authorization_encrypted_response_alg="RSA-OAEP-256")
+    async with broker.browser() as browser:
+        page = await browser.authorize(response_mode="jwt")
+        landed = await browser.answer_consent(page)
+        assert landed.status == 500
+        assert "code" not in landed.url
+        assert "response" not in landed.url

@@ -163,7 +163,8 @@ def test_how_requests_come_and_are_answered_is_said():
     assert refused(request="x").error.error == "request_not_supported"
     assert refused(request_uri="https://app.example/x").error.error == "request_uri_not_supported"
     assert set(OPENID["request_object_signing_alg_values_supported"]) == set(request_object.ALGORITHMS)
-    assert OPENID["authorization_signing_alg_values_supported"] == ["RS256"]
+    assert OAUTH["authorization_signing_alg_values_supported"] == ["RS256"]
+    assert "RSA-OAEP-256" in OAUTH["authorization_encryption_alg_values_supported"]
     assert (
         not {"require_pushed_authorization_requests", "authorization_details_types_supported"} & OPENID.keys()
     )
