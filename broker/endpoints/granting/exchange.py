@@ -18,7 +18,7 @@ from broker.endpoints.asserting import Asserted, asserted, used
 from broker.endpoints.granting import afresh
 from broker.endpoints.minting import Exchanged
 from broker.endpoints.standing import may_be_used
-from broker.protocol import exchange, policy
+from broker.protocol import exchange, policy, resources
 from broker.protocol.client import TOKEN_EXCHANGE, Client
 from broker.protocol.errors import InvalidGrant, InvalidToken
 from broker.protocol.exchange import Asked, Subject
@@ -55,8 +55,9 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     if asked.upstream is not None:
         return await upstream_tokens.answer(services, brought.of, asked.upstream)
     actor, actor_ends = await _actor(services, client, asked)
+    scopes = exchange.granted(asked, brought.subject, client, allowed, services.scopes)
     given = _Given(
-        scopes=exchange.granted(asked, brought.subject, client, allowed, services.scopes),
+        scopes=resources.cut(scopes, asked.targets, services.rules.resources, services.scopes),
         no_later=min(brought.subject.expires_at, actor_ends),
         exchanged=Exchanged(
             actor=exchange.acting(brought.subject, actor, client, allowed),
