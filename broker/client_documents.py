@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from broker.config import ClientDocumentsConfig
-from broker.connector import UpstreamError, UpstreamInvalid, UpstreamUnavailable
+from broker.connector import UpstreamInvalid, UpstreamUnavailable
 from broker.events import Events
 from broker.outbound import Outbound, Way
 from broker.outbound.documents import fresh_for

@@ -9,12 +9,10 @@ single use.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from urllib.parse import quote_plus
+from functools import partial
 
 import aiohttp
 import msgspec
@@ -22,13 +20,11 @@ from yarl import URL
 
 from broker.config import OutboundConfig
 from broker.connector import Answer, Json, Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
+from broker.outbound import messages
 from broker.outbound.circuit import Circuit, NeverOpen
 from broker.outbound.documents import Documents
-from broker.outbound.sessions import NOT_ALLOWED, Sessions, Way
+from broker.outbound.sessions import Sessions, Way
 
-MAX_BODY = 1 << 20
-"""Bytes of an answer; none is compressed, so these are all the bytes there are."""
-MAX_URL = 4096
 MAX_STRANGERS = 512
 """Those of whom connections and documents are kept."""
 MAX_WAITING = 1024
@@ -37,17 +33,7 @@ MAX_WAITING = 1024
 _USUAL = Way()
 _NOT_ASKED = frozenset({"address_not_allowed", "bad_url"})
 """Refused by us, so it says nothing of the upstream."""
-_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _USER_AGENT = "federation-broker"
-_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986 §2.3: nothing in it to quote
-
-
-class _Away(UpstreamUnavailable):
-    """It answered that it cannot now; ``retry_after`` is what it says of when it can."""
-
-    retry_after = ""
-    of_one = False
-    """Whether it is somebody's own limit, which says nothing of the upstream to all others."""
 
 
 class Outbound:
@@ -117,10 +103,10 @@ class UpstreamClient:
         bearer: str | None = None,
         accept: str = "application/json",
         headers: Mapping[str, str] | None = None,
-        most: int = MAX_BODY,
+        most: int = messages.MAX_BODY,
     ) -> Answer:
         """GET, with the bearer token in its header (RFC 6750 §2.1); ``most`` bytes are read of the answer."""
-        said = {**(headers or {}), "Accept": accept, **_bearer(bearer)}
+        said = {**(headers or {}), "Accept": accept, **messages.bearer_of(bearer)}
         return await self._send("GET", url, said, most=most)
 
     async def post(
@@ -135,10 +121,10 @@ class UpstreamClient:
         headers = {
             "Accept": "application/json",
             "Content-Type": "application/x-www-form-urlencoded",
-            **_basic(basic),
-            **_bearer(bearer),
+            **messages.basic_of(basic),
+            **messages.bearer_of(bearer),
         }
-        return await self._send("POST", url, headers, _form(form))
+        return await self._send("POST", url, headers, messages.form(form))
 
     async def post_json(
         self,
@@ -154,8 +140,8 @@ class UpstreamClient:
             "Accept": "application/json",
             **(headers or {}),
             "Content-Type": "application/json",
-            **_basic(basic),
-            **_bearer(bearer),
+            **messages.basic_of(basic),
+            **messages.bearer_of(bearer),
         }
         return await self._send("POST", url, said, msgspec.json.encode(body))
 
@@ -186,7 +172,7 @@ class UpstreamClient:
         answer = await self._fetch(url, "application/json", spare=self._documents.has(url))
         document = answer.json()
         if not isinstance(document, dict):
-            raise UpstreamInvalid("not_json", f"{_place(url)} answered no JSON object")
+            raise UpstreamInvalid("not_json", f"{messages.place_of(url)} answered no JSON object")
         return document, answer.headers.get("cache-control", "")
 
     async def _fetch_file(self, url: str) -> tuple[bytes, str]:
@@ -202,7 +188,7 @@ class UpstreamClient:
         """A document. While the last edition serves, nobody is left alone for want of a newer one."""
         answer = await self._send("GET", url, {"Accept": accept}, spare=spare)
         if answer.status != 200:  # noqa: PLR2004
-            raise UpstreamInvalid("bad_status", f"{_place(url)} answered {answer.status}")
+            raise UpstreamInvalid("bad_status", f"{messages.place_of(url)} answered {answer.status}")
         return answer
 
     async def _send(
@@ -213,16 +199,16 @@ class UpstreamClient:
         body: bytes | None = None,
         *,
         spare: bool = False,
-        most: int = MAX_BODY,
+        most: int = messages.MAX_BODY,
     ) -> Answer:
         """One request, answered whole or not at all. That a ``spare`` one is not counts against nobody."""
-        target = _checked(url)
+        target = messages.checked(url)
         self.circuit.check()
         if self._under_way >= MAX_WAITING:  # at once: more wait for this upstream than it will ever answer
             raise UpstreamUnavailable("too many calls are under way")
         try:
-            answer = await self._exchange(method, target, _place(url), headers, body, most)
-        except _Away as error:
+            answer = await self._exchange(method, target, messages.place_of(url), headers, body, most)
+        except messages.Away as error:
             if not spare and not error.of_one:
                 self.circuit.unanswered(error.detail, asks_for=error.retry_after)
             raise
@@ -257,113 +243,12 @@ class UpstreamClient:
                 allow_redirects=False,
                 **self._sessions.through(target),
             ) as response:
-                _check_status(response, place, bearer=headers.get("Authorization", "").startswith("Bearer "))
-                body, told = await _read(response, most), _headers(response)
+                messages.check_status(
+                    response, place, bearer=headers.get("Authorization", "").startswith("Bearer ")
+                )
+                body, told = await messages.read(response, most), messages.headers_of(response)
                 return Answer(response.status, response.content_type, body, told)
         except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
-            raise _ours(error, place) from None
+            raise messages.ours(error, place) from None
         finally:
             self._under_way -= 1
-
-
-def _form(members: Mapping[str, str]) -> bytes:
-    """application/x-www-form-urlencoded. Nearly every value is a token with nothing in it to quote."""
-    said = [f"{_quoted(name)}={_quoted(value)}" for name, value in members.items()]
-    return "&".join(said).encode("ascii")
-
-
-def _quoted(text: str) -> str:
-    return text if _UNRESERVED.fullmatch(text) else quote_plus(text)
-
-
-def _basic(credentials: tuple[str, Secret] | None) -> dict[str, str]:
-    """RFC 6749 §2.3.1: both halves are form-encoded before they are joined."""
-    return {} if credentials is None else {"Authorization": _basic_header(*credentials)}
-
-
-@lru_cache(maxsize=1024)
-def _basic_header(name: str, secret: Secret) -> str:
-    return aiohttp.encode_basic_auth(quote_plus(name), quote_plus(secret.reveal()))
-
-
-def _bearer(token: str | None) -> dict[str, str]:
-    if token is None:
-        return {}
-    if not token.isascii() or not token.isprintable():
-        raise UpstreamInvalid("bad_token", "an access token that does not fit into a header")
-    return {"Authorization": f"Bearer {token}"}
-
-
-def _place(url: str) -> str:
-    """Which endpoint a message is about: its URL without what may be private."""
-    return url.partition("?")[0][:200]
-
-
-@lru_cache(maxsize=1024)
-def _checked(url: str) -> URL:
-    """The URL, if it is one that we ask: absolute, http or https, no user, no fragment, nothing hidden."""
-    if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or set(url) & set(' \\#<>"{}|^`'):
-        raise UpstreamInvalid("bad_url", "a URL with characters that no URL has, or a fragment")
-    try:
-        target = URL(url, encoded=True)
-        sound = target.scheme in {"http", "https"} and bool(target.host) and target.port is not None
-    except ValueError:
-        sound = False
-    if not sound or target.user is not None or target.password is not None or "@" in target.raw_authority:
-        raise UpstreamInvalid(
-            "bad_url", f"{_place(url).rpartition('@')[2]} is not an http(s) URL that we ask"
-        )
-    return target
-
-
-def _check_status(response: aiohttp.ClientResponse, place: str, *, bearer: bool) -> None:
-    """What no caller can use is an error here; 2xx and 4xx are theirs to read."""
-    if response.status == _TOO_MANY_REQUESTS or response.status >= _SERVER_ERROR:
-        away = _Away(f"{place} answered {response.status}")
-        away.retry_after = response.headers.get("Retry-After", "")
-        # Whoever uses up the limit of their own token must not shut everybody else out.
-        away.of_one = bearer and response.status == _TOO_MANY_REQUESTS
-        raise away
-    if 300 <= response.status < 400:  # noqa: PLR2004 - never followed: credentials stay at home
-        raise UpstreamInvalid("redirect", f"{place} answered {response.status}")
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UpstreamInvalid("bad_encoding", f"{place} compressed its answer although we asked it not to")
-
-
-def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    """By name; the first where one repeats."""
-    told: dict[str, str] = {}
-    for name, value in response.headers.items():
-        told.setdefault(name.lower(), value)
-    return told
-
-
-async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
-    if (response.content_length or 0) > most:
-        raise UpstreamInvalid("too_large", f"more than {most} bytes were announced")
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > most:
-            raise UpstreamInvalid("too_large", f"more than {most} bytes came")
-    return bytes(content)
-
-
-def _ours(error: aiohttp.ClientError | OSError, place: str) -> UpstreamError:
-    """The library's error as ours. Theirs can hold request headers, so they are not passed on."""
-    if isinstance(error, TimeoutError):
-        return UpstreamUnavailable(f"{place} did not answer in time")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        if NOT_ALLOWED in str(error.os_error):
-            return UpstreamInvalid("address_not_allowed", f"{place}: {NOT_ALLOWED}")
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            why = getattr(error.certificate_error, "verify_message", "")
-            return UpstreamUnavailable(f"{place} has a certificate that is not believed: {why}")
-        return UpstreamUnavailable(f"{place} cannot be connected to: {type(error).__name__}")
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return UpstreamUnavailable(f"{place}: the proxy answered {error.status}")
-    if isinstance(error, aiohttp.InvalidURL):  # neither a name nor an address in its usual spelling
-        return UpstreamInvalid("bad_url", f"{place} is not a URL that we ask")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return UpstreamInvalid("bad_http", f"{place} did not answer in HTTP: {type(error).__name__}")
-    return UpstreamUnavailable(f"{place} broke off: {type(error).__name__}")

@@ -12,7 +12,7 @@ import pytest
 
 from broker.config import OutboundConfig
 from broker.connector import Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
-from broker.outbound import Outbound, UpstreamClient, http
+from broker.outbound import Outbound, UpstreamClient, http, messages
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 SECRET = "a-secret-that-stays-at-home"
@@ -249,7 +249,7 @@ async def test_a_redirect_is_not_followed(status, method):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (said(body=b"x" * (http.MAX_BODY + 1)), "too_large"),
+        (said(body=b"x" * (messages.MAX_BODY + 1)), "too_large"),
         (said(body=b"{}").replace(b"Content-Length: 2", b"Content-Length: 999999999999"), "too_large"),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -274,7 +274,7 @@ async def test_an_answer_that_is_too_large_or_no_http_is_refused(answer, reason)
 
 @pytest.mark.row("UP-07")
 async def test_an_answer_of_the_largest_size_is_read_whole():
-    body = b"[" + b" " * (http.MAX_BODY - 2) + b"]"
+    body = b"[" + b" " * (messages.MAX_BODY - 2) + b"]"
     async with serving(Server(said(body=body))) as url, calling() as upstream:
         assert (await upstream.get(url)).json() == []
 
