@@ -77,7 +77,9 @@ class Talking:
         """Ask it to end, then end whatever is left of its group; returns its exit status."""
         process = self.process
         if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
+            # Not by the process's own method: that reaps one that has just ended, and its status is lost.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), GRACE)
         with contextlib.suppress(ProcessLookupError):
