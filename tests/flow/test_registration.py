@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from broker.jose import SigningKey, sign, sign_with_secret
 from tests.flow.broker import Broker, claims
 from tests.flow.conftest import Start
 from tests.flow.registering import (
     APP,
     INITIAL,
     STRANGER,
+    Told,
     asked,
     call,
     redeem,
@@ -593,3 +595,74 @@ async def test_without_registration_no_script_of_a_stranger_reads_anything(broke
         for path in ("/register", "/.well-known/openid-configuration", "/jwks", "/token"):
             answer = await browser.step("OPTIONS", broker.issuer + path, headers=headers)
             assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+# ── how it proves who it is ───────────────────────────────────────────────────────────────────────
+
+
+async def redeemed_by(broker: Broker, told: Told, assertion: str) -> tuple[int, dict[str, Any]]:
+    async with broker.browser() as browser:
+        landed = await sign_in(browser, told)
+        return await browser.token(
+            landed.code,
+            client=None,
+            redirect_uri=STRANGER,
+            client_assertion=assertion,
+            client_assertion_type="urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        )
+
+
+def said_of_itself(broker: Broker, told: Told) -> dict[str, Any]:
+    name, now = told.body["client_id"], int(broker.clock())
+    return {"iss": name, "sub": name, "aud": broker.issuer, "iat": now, "exp": now + 60, "jti": "one"}
+
+
+@pytest.mark.standard("RFC 7591", "§2 an app that registers its own keys")
+async def test_an_app_proves_itself_by_the_keys_that_it_registered(open_broker: Broker) -> None:
+    key, other = SigningKey.generate("ES256"), SigningKey.generate("ES256")
+    told = await register(
+        open_broker, token_endpoint_auth_method="private_key_jwt", jwks={"keys": [key.public_jwk()]}
+    )
+    assert told.status == 201
+    assert "client_secret" not in told.body
+    said = said_of_itself(open_broker, told)
+    assert (await redeemed_by(open_broker, told, sign(other, said, typ="JWT")))[0] == 401
+    assert (await redeemed_by(open_broker, told, sign(key, said, typ="JWT")))[0] == 200
+
+
+@pytest.mark.standard("OpenID Core", "§9 client_secret_jwt, by a secret that registration gave")
+async def test_an_app_proves_itself_by_signing_with_its_secret(start: Start) -> None:
+    methods = {"token_endpoint_auth_methods": ["client_secret_jwt"]}
+    broker = await start(top={"registration": {"policy": "open"} | methods})
+    assert (await register(broker)).body["error"] == "invalid_client_metadata"  # none is not given here
+    told = await register(
+        broker, token_endpoint_auth_method="client_secret_jwt", token_endpoint_auth_signing_alg="HS256"
+    )
+    said = said_of_itself(broker, told)
+    assert (await redeemed_by(broker, told, sign_with_secret("x" * 43, said)))[0] == 401
+    assert (await redeemed_by(broker, told, sign_with_secret(told.body["client_secret"], said)))[0] == 200
+    read = await call("GET", told.uri, token=told.token)
+    assert "client_secret" not in read.body
+
+
+@pytest.mark.row("RG-06")
+async def test_what_registers_in_one_workspace_is_nobody_in_another(start: Start) -> None:
+    connectors = {"members": {"type": "pool", "name": "Members"}}
+    spaces = {
+        name: {"connectors": connectors, "registration": {"policy": policy}}
+        for name, policy in (("acme", "open"), ("globex", "off"))
+    }
+    broker = await start(top={"workspaces": spaces})
+    acme, globex = f"{broker.issuer}/t/acme", f"{broker.issuer}/t/globex"
+    told = await call("POST", f"{acme}/register", body=APP)
+    assert told.status == 201
+    assert told.uri.startswith(f"{acme}/register/broker.app.")
+    assert (await call("GET", told.uri, token=told.token)).status == 200
+    for issuer in (broker.issuer, globex):
+        foreign = told.uri.replace(acme, issuer)
+        assert (await call("GET", foreign, token=told.token)).status == 401
+        assert (await call("POST", f"{issuer}/register", body=APP)).status == 404
+        async with broker.browser() as browser:
+            name = told.body["client_id"]
+            page = await browser.step("GET", f"{issuer}/authorize?client_id={name}&redirect_uri={STRANGER}")
+            assert page.status == 400
