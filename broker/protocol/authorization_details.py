@@ -20,7 +20,7 @@ Detail = Mapping[str, Any]
 Kind = Literal["string", "number", "integer", "boolean", "list", "object"]
 
 TYPE = "type"
-_MAX_BYTES = 16 * 1024
+_MAX_BYTES = 8 * 1024  # what is granted is said again in every access token, which goes in a header
 _MAX_DETAILS = 20
 _MAX_TEXT = 500
 """Characters of one value: more than that nobody reads before agreeing to it."""

@@ -20,6 +20,7 @@ TYPES = {
         "fields": {
             "creditor": {"type": "string", "required": True},
             "actions": {"type": "list", "values": ["initiate", "status"]},
+            "references": {"type": "list"},
             "amount": {
                 "type": "object",
                 "required": True,
@@ -56,6 +57,12 @@ async def broker(start):
     return await start(top={"authorization_details_types": TYPES}, client=changes, clients=API)
 
 
+def pushed(*details: Any) -> dict[str, Any]:
+    """A request that is too long for a URL."""
+    form = request_of(authorization_details=json.dumps(list(details)))
+    return form | {"client_id": "billing", "client_secret": SECRET}
+
+
 async def ask(browser: Browser, *details: Any, **changes: str | None) -> Landed:
     scope = {"scope": "openid offline_access"} | changes
     return await browser.authorize(authorization_details=json.dumps(list(details)), **scope)
@@ -75,6 +82,17 @@ async def test_the_page_says_it_in_words_whole_and_escaped(broker: Broker) -> No
         assert "Merchant &lt;A&gt;" in page.body
         assert "<A>" not in page.body
         assert "initiate, status" in page.body
+
+
+@pytest.mark.row("CS-14")
+async def test_nothing_that_is_allowed_is_cut_off_however_long_it_is(broker: Broker) -> None:
+    give(broker, token_endpoint_auth_method="client_secret_post")
+    many = [f"reference-{n}-{'x' * 200}" for n in range(25)]
+    async with broker.browser() as browser:
+        page = await browser.step("POST", f"{broker.issuer}/par", data=pushed(PAY | {"references": many}))
+        name = json.loads(page.body)["request_uri"]
+        shown = await browser.go(f"{broker.issuer}/authorize?client_id=billing&request_uri={name}")
+        assert all(one in shown.body for one in many)
 
 
 @pytest.mark.standard("RFC 9396", "§7 the token answer says what was granted")
