@@ -83,10 +83,10 @@ class Services:
         return None if client.logo is None else self.at(client.logo)
 
     def sub(self, who: AuthenticationContext, client: Client) -> str:
-        """The ``sub`` of somebody as it is said to this client app (Core §8.1); a client's own is its name."""
-        return (
-            subject.for_client(who.subject, client, self.keys.subject_key) if who.connector else who.subject
-        )
+        """The ``sub`` of somebody as this client app hears it (Core §8.1); that of an app is its name."""
+        if not who.connector:
+            return who.subject
+        return subject.for_client(who.subject, client, self.keys.subject_key)
 
     def at(self, path: str) -> str:
         """A path of ours as a browser must ask for it: behind the path of the issuer, if it has one."""

@@ -152,13 +152,13 @@ async def answer(
     if refresh is not None:
         body["refresh_token"] = refresh
     if "openid" in grant.scopes and grant.grant_type in _WITH_ID_TOKEN:
+        now = int(services.now())
         claims = tokens.id_token(
             grant,
             client,
             services.scopes,
             issuer=services.issuer,
-            now=int(services.now()),
-            lifetime=services.config.lifetimes.id_token,
+            lives=(now, now + services.config.lifetimes.id_token),
             access_token=token.text,
             nonce=nonce,
             subject=services.sub(grant.context, client),

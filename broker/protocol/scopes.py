@@ -67,7 +67,7 @@ def allowed(names: Sequence[str], client: Client, rules: Mapping[str, ScopeRule]
 
 
 def by_default(client: Client, rules: Mapping[str, ScopeRule]) -> tuple[str, ...]:
-    """What an empty scope means where no person is asked: all of the client but dynamic ones and refreshing."""
+    """What an empty scope means where nobody is asked: all but what is dynamic, and refreshing."""
     plain = [name for name in rules if name in client.scopes and not name.endswith(".*")]
     return tuple(name for name in plain if name != OFFLINE_ACCESS)
 

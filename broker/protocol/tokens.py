@@ -18,7 +18,7 @@ from broker.protocol.id_token import HASHES, half_hash
 CLAIM_SOURCES = "claim_sources"
 """Released like any claim: where the value of each of the others came from."""
 AUTHORITY = frozenset({"roles", "groups", "entitlements"})
-"""What an API decides by: told to it with the token, where a scope of the token releases it (RFC 9068 §2.2.3)."""
+"""What an API decides by: told with the token, where a scope of it releases that (RFC 9068 §2.2.3)."""
 _OURS_ALONE = PROTOCOL_CLAIMS | {CLAIM_SOURCES}
 """What a token stands on is minted here; an upstream's word for it never is, even where we have none."""
 
@@ -35,7 +35,7 @@ class AccessToken:
     issued_at: int
     expires_at: int
     client_id: str = ""
-    """To whom it was given; empty is whom the grant was given to, anybody else has exchanged a token for it."""
+    """To whom it was given; empty is whom the grant was given to. Anybody else has exchanged one for it."""
     subject: str = ""
     """Its ``sub``; empty is everybody's."""
     actor: Mapping[str, Any] | None = None
@@ -89,16 +89,15 @@ def id_token(
     rules: Mapping[str, ScopeRule],
     *,
     issuer: str,
-    now: int,
-    lifetime: int,
+    lives: tuple[int, int],
     access_token: str,
     nonce: str | None,
     subject: str = "",
 ) -> dict[str, Any]:
-    """The claims of an ID Token (Core §2); ``nonce`` is None for a refreshed one (Core §12.2).
+    """The claims of an ID Token (Core §2), from and until the instants of ``lives``.
 
-    ``subject`` is its ``sub``; without one everybody's. The ``jti`` names the grant, by which a token exchange
-    finds it.
+    ``nonce`` is None for a refreshed one (Core §12.2). ``subject`` is its ``sub``; without one everybody's.
+    The ``jti`` names the grant, by which a token exchange finds it.
     """
     context = grant.context
     hashed = at_hash(access_token, client.id_token_signed_response_alg)
@@ -106,8 +105,8 @@ def id_token(
         "iss": issuer,
         "sub": subject or context.subject,
         "aud": client.client_id,
-        "exp": now + lifetime,
-        "iat": now,
+        "exp": lives[1],
+        "iat": lives[0],
         "jti": f"{grant.id}.{hashed}",
         "at_hash": hashed,
     }

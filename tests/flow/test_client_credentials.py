@@ -8,6 +8,7 @@ import pytest
 
 from tests.flow.broker import Broker, claims
 from tests.flow.machines import API, SCOPES, api, entry, for_itself, introspected
+from tests.flow.proofs import Prover, send
 
 
 @pytest.fixture
@@ -113,6 +114,18 @@ async def test_it_may_name_an_api_and_no_other(broker: Broker) -> None:
         assert claims(answer["access_token"])["aud"] == API
         status, refused = await for_itself(browser, resource="https://elsewhere.example")
     assert (status, refused["error"]) == (400, "invalid_target")
+
+
+@pytest.mark.standard("RFC 9449", "§5 a bound token by client_credentials")
+async def test_it_can_be_bound_to_a_key(broker: Broker) -> None:
+    prover = Prover(broker)
+    form = {"grant_type": "client_credentials"}
+    status, answer, _ = await send(broker, "/token", form, client="nightly", proof=prover.proof())
+    assert (status, answer["token_type"]) == (200, "DPoP")
+    assert claims(answer["access_token"])["cnf"] == {"jkt": prover.jkt}
+    async with broker.browser() as browser:
+        told = await introspected(browser, answer["access_token"], "reports")
+    assert (told["token_type"], told["cnf"]) == ("DPoP", {"jkt": prover.jkt})
 
 
 async def test_a_hundred_at_once_are_a_hundred_tokens(broker: Broker) -> None:

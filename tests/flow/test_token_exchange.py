@@ -89,6 +89,16 @@ async def test_a_token_for_the_gateway_becomes_one_for_the_api_behind_it(broker:
         assert (told["act"], told["client_id"], told["sub"]) == ({"sub": "gateway"}, "gateway", said["sub"])
 
 
+async def test_the_log_names_who_asked_and_whose_login_it_was(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        tokens = await tokens_of(browser)
+        await exchanged(browser, tokens["access_token"], audience=API)
+    last = broker.events("token")[-1]
+    assert (last["grant_type"], last["client_id"]) == (EXCHANGE, "gateway")
+    assert last["grant_id"] == claims(tokens["access_token"])["jti"].partition(".")[0]
+    assert last["correlation_id"] == broker.events("code")[-1]["correlation_id"]
+
+
 async def test_an_opaque_token_can_be_given_too_and_says_the_same_to_who_may_know(broker: Broker) -> None:
     async with broker.browser() as browser:
         first = (await tokens_of(browser))["access_token"]

@@ -31,8 +31,7 @@ def id_token(of=None, to=None, rules=SCOPES, nonce="n-0S6_WzA2Mj", access_token=
         to or client(),
         rules,
         issuer=ISSUER,
-        now=int(NOW),
-        lifetime=300,
+        lives=(int(NOW), int(NOW) + 300),
         access_token=access_token,
         nonce=nonce,
     )

@@ -87,6 +87,7 @@ async def _brought(request: web.Request, client: Client, asked: Asked) -> _Broug
     except (InvalidGrant, InvalidToken) as error:
         raise exchange.unacceptable(error.reason, error.detail) from error
     about.of_grant(request, grant)
+    about.from_client(request, client)  # who asks is the one that the log names, whosever login it was
     objection = policy.holder_objection(grant, client)
     if objection is not None:
         raise exchange.unacceptable(objection)
