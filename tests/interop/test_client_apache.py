@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import urlencode
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -21,6 +23,7 @@ pytestmark = [
     pytest.mark.skipif(apache.missing() is not None, reason=str(apache.missing())),
 ]
 
+API = "https://wiki.example/api"
 OPENIDC = """
 OIDCProviderMetadataURL {issuer}/.well-known/openid-configuration
 OIDCClientID wiki
@@ -30,6 +33,11 @@ OIDCPKCEMethod S256
 OIDCScope "openid profile email staff"
 OIDCCryptoPassphrase ${{WIKI_PASSPHRASE}}
 OIDCRemoteUserClaim email
+OIDCOAuthServerMetadataURL {issuer}/.well-known/oauth-authorization-server
+OIDCOAuthIntrospectionEndpointAuth client_secret_basic
+OIDCOAuthClientID wiki-api
+OIDCOAuthClientSecret ${{WIKI_SECRET}}
+OIDCOAuthTokenIntrospectionInterval -1
 """
 LOCATIONS = """
 <Location />
@@ -38,6 +46,10 @@ LOCATIONS = """
 <Location /engineers>
     Require claim groups:engines
     Require claim groups:/engineering/platform
+</Location>
+<Location /api>
+    AuthType oauth20
+    Require claim "scope~(^| )staff( |$)"
 </Location>
 <Location /bye>
     AuthType None
@@ -62,8 +74,15 @@ async def house(acme, tmp_path_factory):
         "post_logout_redirect_uris": [f"{site}/bye"],
         "backchannel_logout_uri": f"{site}/oidc?logout=backchannel",
     }
+    api = {
+        "client_name": "Wiki's API",
+        "grant_types": [],
+        "audience": API,
+        "client_secret": broker.APP_SECRET,
+    }
+    clients = {"wiki": client, "wiki-api": api, "billing": {**broker.TRUSTED_APP, "audience": API}}
     folder = tmp_path_factory.mktemp("apache")
-    async with between.serving(folder, acme, {"wiki": client, "billing": broker.TRUSTED_APP}) as here:
+    async with between.serving(folder, acme, clients) as here:
         openidc = OPENIDC.format(issuer=here.issuer)
         secrets = {"WIKI_SECRET": broker.APP_SECRET, "WIKI_PASSPHRASE": "nobody-else-seals-cookies-with-it"}
         async with apache.serving(folder, port, openidc, LOCATIONS, env=secrets):
@@ -121,3 +140,37 @@ async def test_apache_forgets_who_signs_out_by_another_app(house):
 
         asked_again = await browser.page(f"{site}/engineers")
         assert asked_again.site == here.issuer
+
+
+async def ask(site: str, token: str | None) -> tuple[int, Any, str]:
+    """What the API behind Apache answers: status, the headers that it was told, and how to come in."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with aiohttp.ClientSession() as app, app.get(f"{site}/api", headers=headers) as answer:
+        told = await answer.json() if answer.status == 200 else None
+        return answer.status, told, answer.headers.get("WWW-Authenticate", "")
+
+
+@between.AT_BOTH
+@pytest.mark.standard("RFC 7662", "§2 mod_auth_openidc asks about each token, and hears what became of it")
+@pytest.mark.standard("RFC 6750", "§2.1 a token in the header, for an API behind Apache")
+async def test_an_api_behind_apache_lets_in_who_has_a_token_for_it(house, person: Person):
+    here, site = house
+    async with here.browser(broker.APP) as browser, node.billing(here.issuer) as billing:
+
+        async def token(scope: str) -> dict[str, Any]:
+            begun = await billing.do("begin", scope=scope)
+            arrived = await between.sign_in(here, browser, await browser.open(begun["url"]), person)
+            return await billing.do("finish", url=arrived.url)
+
+        tokens, narrow = await token("openid staff"), await token("openid")
+        status, told, _ = await ask(site, tokens["access_token"])
+        assert status == 200
+        assert told["oidc_claim_sub"] == tokens["claims"]["sub"]
+        assert told["oidc_claim_client_id"] == "billing"
+        assert (await ask(site, narrow["access_token"]))[0] == 403  # without the scope
+
+        await billing.do("revoke", token=tokens["access_token"])
+        status, _, challenge = await ask(site, tokens["access_token"])
+        assert status == 401
+        assert challenge.startswith("Bearer")
+    assert (await ask(site, None))[0] == 401
