@@ -6,8 +6,6 @@ import pytest
 
 from tests.flow.broker import Broker
 
-CORE = ("OpenID Core", "§4 a third party has the app begin the login")
-
 
 @pytest.fixture
 async def broker(start) -> Broker:
@@ -17,7 +15,7 @@ async def broker(start) -> Broker:
     )
 
 
-@pytest.mark.standard(*CORE)
+@pytest.mark.standard("OpenID Core", "§4 a third party has the app begin the login")
 async def test_the_app_is_told_the_issuer_and_nothing_of_the_link(broker: Broker) -> None:
     query = "client_id=billing&target_link_uri=https%3A%2F%2Fevil.example&login_hint=ada"
     async with broker.browser() as browser:
@@ -34,7 +32,7 @@ async def test_whoever_begins_no_sign_in_is_a_page(broker: Broker, query: str) -
     assert (landed.status, "Location" in landed.headers) == (404, False)
 
 
-@pytest.mark.standard(*CORE)
+@pytest.mark.standard("OpenID Core", "§4 a third party has the app begin the login")
 async def test_the_account_page_leads_to_the_apps_that_can_begin(broker: Broker) -> None:
     async with broker.browser() as browser:
         await browser.login()
