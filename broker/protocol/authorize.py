@@ -300,6 +300,8 @@ def _id_token_hint(params: Params, client: Client, rules: Rules) -> tuple[str | 
     claims = rules.read_hint(hint)
     if claims is None or claims.get("iss") != rules.issuer:
         return None, False
+    if not {"iat", "exp"} <= claims.keys():  # a userinfo answer, which we sign too (Core §2 and §5.3.2)
+        return None, False
     subject = claims.get("sub")
     if claims.get("aud") not in (client.client_id, [client.client_id]) or not isinstance(subject, str):
         return None, False

@@ -284,7 +284,7 @@ def test_never_more_than_the_client_has(scope, reason):
     assert (told.error.error, told.error.reason) == ("invalid_scope", reason)
 
 
-GOOD_HINT = {"iss": ISSUER, "aud": "app", "sub": "ada", "exp": 1}
+GOOD_HINT = {"iss": ISSUER, "aud": "app", "sub": "ada", "iat": 0, "exp": 1}
 
 
 def hinted(claims):
@@ -317,6 +317,7 @@ def test_a_good_hint_names_whom_the_answer_may_be_about_and_signs_nobody_in(aud)
         GOOD_HINT | {"sub": None},
         GOOD_HINT | {"sub": ["ada"]},
         GOOD_HINT | {"sub": 7},
+        {name: GOOD_HINT[name] for name in ("iss", "aud", "sub")},  # a userinfo answer says as much
     ],
     ids=str,
 )
