@@ -75,9 +75,9 @@ async def _hashed(services: Services, secret: str, hashes: Sequence[str]) -> str
 def _limits(client_id: str, address: str) -> tuple[Limit, ...]:
     where = (digest(client_id)[:_BUCKETS], address)
     return (
-        Limit("secret", where, 10, _QUARTER),
-        Limit("secret_hour", where, 25, _HOUR),
-        Limit("secret_day", where, 100, _DAY),
+        Limit("secret", where, 20, _QUARTER),
+        Limit("secret_hour", where, 50, _HOUR),
+        Limit("secret_day", where, 120, _DAY),
     )
 
 
