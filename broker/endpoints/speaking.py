@@ -1,7 +1,7 @@
 """Which language a page is in: what the app asked for, what the person chose here, what their browser says.
 
-OpenID Connect Core §3.1.2.1 (``ui_locales``); RFC 9110 §12.5.4; RFC 4647 §3.4. An app's wish comes first, since it
-knows the person; unless they have seen what that gave and chose another, which is then what they meant.
+OpenID Connect Core §3.1.2.1 (``ui_locales``); RFC 9110 §12.5.4; RFC 4647 §3.4. An app's wish comes first,
+since it knows the person; unless they have seen what that gave and chose another, which they meant then.
 """
 
 from __future__ import annotations

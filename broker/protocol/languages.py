@@ -1,4 +1,4 @@
-"""The languages that our pages speak, as BCP 47 tags: metadata, configuration and catalogues agree on them."""
+"""The languages that our pages speak, as BCP 47 tags: metadata, configuration and catalogues agree on it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Directory:
     """Things by the names that people know them by, in an order."""
 
     def __init__(self, named: Iterable[tuple[str, str]]) -> None:
-        """``named`` are pairs of id and name; what has several names comes once with each, one after another."""
+        """``named`` are pairs of id and name; what has several names comes with one after another."""
         pairs = [(key, fold(name)) for key, name in named]
         self._keys = [key for key, _ in pairs]
         self._widest = max(Counter(self._keys).values(), default=1)
