@@ -3,7 +3,7 @@
     .venv/bin/python -m tests.proven            writes docs/attacks.md and docs/standards.md
 
 Read from the marks ``row(id)`` and ``standard(name, rule)`` as they stand in the source, and from
-``build/results.json``, which a whole run leaves (``make test``). Without it the results of the page stay.
+``build/results.json``, which ``make test`` leaves. What it does not know stays as the page has it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _NEVER = "not run"
 ATTACKS_HEAD = """# Attacks, and the tests that show that they fail
 
 What a hostile browser, client app, identity provider or network may do to the broker, which test does it, and
-what became of that test in the last whole run. Written by `.venv/bin/python -m tests.proven`.
+what became of that test when it ran last. Written by `.venv/bin/python -m tests.proven`.
 """
 STANDARDS_HEAD = """# Standards, and the tests that show that they are kept
 
-Each rule is one that a test names, with what became of that test in the last whole run. Written by
+Each rule is one that a test names, with what became of that test when it ran last. Written by
 `.venv/bin/python -m tests.proven`.
 """
 
@@ -145,12 +145,10 @@ class Run:
 
 
 def last_run() -> Run:
-    """As a run of everything left it."""
+    """As the last runs left it: what one did not run stays as it was before."""
     said: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
-    outcomes: dict[str, str] = said["tests"]
-    counted = {word: list(outcomes.values()).count(word) for word in ("passed", "failed", "skipped")}
-    told = ", ".join(f"{count} {word}" for word, count in counted.items() if count)
-    return Run(f"Last run: {said['at']}, at commit {said['commit']}: {told}.", outcomes)
+    counted = ", ".join(f"{count} {word}" for word, count in said["counted"].items())
+    return Run(f"Last run: {said['at']}, at commit {said['commit']}: {counted}.", said["tests"])
 
 
 def without_results(page: str) -> str:
@@ -239,7 +237,15 @@ def told(page: Path) -> Run:
     return Run(head, outcomes)
 
 
+def known(page: Path) -> Run:
+    """The last runs, and what the page says of tests that they know nothing of."""
+    before = told(page)
+    if not RESULTS.exists():
+        return before
+    run = last_run()
+    return Run(run.head, {**before.outcomes, **run.outcomes})
+
+
 if __name__ == "__main__":
-    run = last_run() if RESULTS.exists() else None
-    ATTACKS.write_text(attacks(run or told(ATTACKS)), encoding="utf-8")
-    STANDARDS.write_text(standards(run or told(STANDARDS)), encoding="utf-8")
+    ATTACKS.write_text(attacks(known(ATTACKS)), encoding="utf-8")
+    STANDARDS.write_text(standards(known(STANDARDS)), encoding="utf-8")

@@ -1,7 +1,8 @@
 """Notes what became of every test, for the pages that are made of it.
 
 Loaded with ``-p tests.plugins.results``. Writes ``build/results.json`` at the end of a run, by where a test
-is written (a test of the connector kit runs for many connectors). ``tests.proven`` makes pages of it.
+is written (a test of the connector kit runs for many connectors). A run of some tests changes only theirs.
+``tests.proven`` makes pages of it.
 """
 
 from __future__ import annotations
@@ -75,13 +76,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     noted = session.config.stash.get(_KEY, None)
     if noted is None or not noted.outcomes:
         return
+    counted = {word: list(noted.outcomes.values()).count(word) for word in _WORST}
     said: dict[str, Any] = {
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
-        "tests": dict(sorted(noted.outcomes.items())),
+        "counted": {word: count for word, count in counted.items() if count},
+        "tests": dict(sorted({**_before(), **noted.outcomes}.items())),
     }
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+def _before() -> dict[str, str]:
+    """What became of the tests of earlier runs."""
+    try:
+        found: dict[str, str] = json.loads(FILE.read_text(encoding="utf-8"))["tests"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return found
 
 
 def _commit() -> str:
