@@ -67,8 +67,8 @@ async def serving(folder: Path) -> AsyncIterator[Agent]:
     socket.parent.mkdir(mode=0o700)
     accounts.mkdir(mode=0o700)
     environment = {"OIDC_CONFIG_DIR": str(accounts), "OIDC_SOCK": str(socket), **_PASSWORD}
-    # Line by line, or it would not say that it listens before it ends.
-    command = ("stdbuf", "-oL", "oidc-agent", "--console", f"--socket-path={socket}")
+    # It says its socket before it listens there; what it notes when it begins to wait is the first sign.
+    command = ("oidc-agent", "--console", "--debug", "--log-stderr", f"--socket-path={socket}")
     async with running(*command, env=environment) as process:
-        await process.says("OIDC_SOCK=", within=30)
+        await process.says("Getting min death time", within=30)
         yield Agent(environment)
