@@ -287,3 +287,12 @@ async def test_a_client_without_a_login_pushes_nothing(start) -> None:
     async with broker.browser() as browser:
         status, told = await browser.post("/par", asked("api"), client="api")
         assert (status, told["error"]) == (400, "invalid_request")
+
+
+async def test_a_push_is_an_event_and_says_by_whom(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        await pushed_by(browser)
+        await pushed_by(browser, scope="phone")
+    (event,) = broker.events("pushed")
+    assert (event["outcome"], event["client_id"]) == ("ok", "billing")
+    assert broker.events("refusal")[-1]["client_id"] == "billing"
