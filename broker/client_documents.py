@@ -147,7 +147,8 @@ class DocumentClients:
         return KeptDocument(metadata=dict(metadata), fetched_at=now, fresh_until=fresh_until)
 
     def _client(self, url: str, metadata: Mapping[str, Any]) -> Client:
-        return registration.client(url, metadata, self._config.allowed, origin="document")
+        made = registration.client(url, metadata, self._config.allowed, origin="document")
+        return replace(made, trusted=True) if url in self._config.trusted else made
 
     def _hold(self, url: str, client: Client | None, until: float) -> Client | None:
         self._held[url] = _Held(client, until)

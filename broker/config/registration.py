@@ -16,6 +16,7 @@ from broker.config.sections import Sections
 from broker.config.written_registration import ClientDocuments, Registration, SoftwareStatementIssuer
 from broker.protocol import public_jwks
 from broker.protocol.client import SigningAlg, secret_digest
+from broker.protocol.client_document import is_url
 from broker.protocol.names import Names
 from broker.protocol.registration import Allowed
 from broker.protocol.uris import check_stranger_page, is_loopback
@@ -57,6 +58,8 @@ class ClientDocumentsConfig:
     hosts: tuple[str, ...] = ()
     """As written, ``*.`` standing for every host below; empty is any."""
     allowed: Allowed = _NOTHING
+    trusted: frozenset[str] = frozenset()
+    """The URLs of the operator's own."""
     ca: Path | None = None
 
     def takes(self, host: str) -> bool:
@@ -120,6 +123,10 @@ class RegistrationReader:
             return ClientDocumentsConfig()
         written = part.entry
         self._refers("client_id_metadata_documents", written)
+        for index, url in enumerate(written.trusted or ()):
+            if not is_url(url):
+                path = ("client_id_metadata_documents", "trusted", index)
+                self._sections.wrong(path, "is no https URL of a document, with a path and in plain spelling")
         if part.knows("ca") and written.ca is not None and not written.ca.is_file():
             self._sections.wrong(("client_id_metadata_documents", "ca"), f"there is no file {written.ca}")
         return ClientDocumentsConfig(
@@ -133,6 +140,7 @@ class RegistrationReader:
                 signing_algs=self._algorithms,
                 connectors=Names(written.connectors) if written.connectors is not None else None,
             ),
+            trusted=frozenset(written.trusted or ()),
             ca=written.ca,
         )
 

@@ -67,7 +67,7 @@ class Registration(Written):
 class ClientDocuments(Written):
     """Apps whose `client_id` is the https URL of a document that describes them, without any registration.
 
-    They are never trusted: people are always asked, and see the host.
+    People see the host, and are always asked unless you trust the very document.
     """
 
     enabled: Switch = False
@@ -79,5 +79,7 @@ class ClientDocuments(Written):
     """The scopes that such an app may ask for."""
     connectors: tuple[str, ...] | None = Field(default=None, min_length=1)
     """The connectors that its people may use; without it all of them."""
+    trusted: tuple[Url, ...] = Field(default=(), max_length=1000)
+    """The URLs of documents of your own apps: people are not asked for their consent."""
     ca: LocalPath | None = None
     """A PEM file: whom the certificates of those hosts must be from, instead of the system's roots."""

@@ -123,6 +123,12 @@ def test_a_host_is_a_host(desk: Desk, host: str) -> None:
     assert "client_id_metadata_documents.allow_hosts[0]" in told
 
 
+@pytest.mark.parametrize("url", ["http://app.example/a.json", "https://app.example", "app.example/a.json"])
+def test_what_is_trusted_is_a_document(desk: Desk, url: str) -> None:
+    (told,) = desk.mistakes(f"{SOUND}client_id_metadata_documents: {{ trusted: ['{url}'] }}\n")
+    assert "client_id_metadata_documents.trusted[0]: is no https URL of a document" in told
+
+
 def test_a_device_code_does_not_live_for_long(desk: Desk) -> None:
     assert desk.load(SOUND).lifetimes.device == 600
     (told,) = desk.mistakes(SOUND + "lifetimes: { device: 1h }\n")

@@ -191,17 +191,33 @@ async def test_a_more_particular_kind_of_json_will_do(broker: Broker, host: Host
         assert (await authorize(browser, url)).status == 200
 
 
-@pytest.mark.row("UP-14")
+@pytest.mark.row("UP-03")
 @pytest.mark.standard("CIMD", "§6.5 server-side request forgery")
 @pytest.mark.parametrize(
     "url",
     [
         "https://169.254.169.254/latest/meta-data/x",
         "https://10.0.0.1/app.json",
+        "https://172.16.0.1/app.json",
+        "https://192.168.1.1/app.json",
+        "https://100.64.0.1/app.json",
+        "https://0.0.0.0/app.json",
+        "https://127.1/app.json",
+        "https://[::]/app.json",
         "https://[::1]/app.json",
+        "https://[::ffff:10.0.0.1]/app.json",
+        "https://[fd00::1]/app.json",
+        "https://[64:ff9b::a00:1]/app.json",
+        "https://localhost/app.json",
+        "https://localhost./app.json",
         "https://localhost.localdomain:1/app.json",
         "https://0x7f.1/app.json",
+        "https://0177.0.0.1/app.json",
         "https://2130706433/app.json",
+        "https://127.0.0.1.nip.invalid/app.json",
+        "https://user:password@127.0.0.1/app.json",
+        "https://127.0.0.1\\@app.example/app.json",
+        "https://127.0.0.1%23@app.example/app.json",
     ],
 )
 async def test_no_address_of_an_inner_network_is_ever_asked(start: Start, host: Host, url: str) -> None:
@@ -212,6 +228,17 @@ async def test_no_address_of_an_inner_network_is_ever_asked(start: Start, host: 
     inner = host.document()  # on loopback, which is not allowed here
     assert await broker.services.clients.find(inner) is None
     assert host.asked == []
+
+
+@pytest.mark.row("CS-09")
+async def test_only_a_document_that_the_operator_trusts_spares_the_question(start: Start, host: Host) -> None:
+    mine, other = host.document("/mine.json"), host.document("/other.json")
+    broker = await start(top=takes(host, trusted=[mine]))
+    async with broker.browser() as browser:
+        assert "code" in (await authorize(browser, mine, scope="openid profile")).params
+        assert 'name="answer"' in (await authorize(browser, other, scope="openid profile")).body
+        landed = await authorize(browser, other, scope="openid profile", prompt="none")
+        assert landed.params["error"] == "consent_required"
 
 
 async def test_only_the_hosts_that_are_named_may_describe_apps(start: Start, host: Host) -> None:

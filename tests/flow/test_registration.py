@@ -144,7 +144,7 @@ async def test_what_is_registered_is_told_and_nothing_else_is(open_broker: Broke
     }
 
 
-@pytest.mark.row("CS-11")
+@pytest.mark.row("CS-09")
 @pytest.mark.standard("RFC 7591", "§5 nobody is spared the question about an app that registered itself")
 async def test_a_person_signs_in_and_is_asked_each_time_and_told_that_nobody_vouches(
     open_broker: Broker,
@@ -253,6 +253,7 @@ async def test_where_nobody_may_be_answered_is_refused(open_broker: Broker, uris
 
 
 @pytest.mark.row("RG-03")
+@pytest.mark.row("CS-15")
 @pytest.mark.row("CS-15")
 @pytest.mark.parametrize("name", ["logo_uri", "client_uri", "tos_uri", "policy_uri"])
 @pytest.mark.parametrize(
@@ -402,6 +403,7 @@ async def test_nothing_of_the_brokers_own_can_be_chosen(open_broker: Broker) -> 
 
 
 @pytest.mark.row("RG-11")
+@pytest.mark.row("CS-14")
 async def test_names_are_short_seen_and_escaped(open_broker: Broker) -> None:
     for said, kept in (
         ("  Two\n  lines\t", "Two lines"),
