@@ -18,11 +18,12 @@ from broker.clients import Clients
 from broker.connector import UpstreamError
 from broker.events import Events, noted
 from broker.keys import KeyRing
+from broker.logout.mishaps import Mishaps
 from broker.outbound import Outbound
 from broker.protocol import logout
 from broker.protocol.client import Client
 from broker.protocol.subject import for_client
-from broker.store import InHand, Notice, Store, StoreError
+from broker.store import InHand, Notice, Store
 
 PAUSES = (5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 """Seconds until the next attempt, after each that failed; after the last it is given up."""
@@ -63,15 +64,15 @@ class Courier:
     lost_after: float = LOST_AFTER
     """Seconds after which what another worker has in hand is taken from it."""
     _apps: dict[str, _App] = field(default_factory=dict)
+    _leaving: bool = False
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is then in hand goes to another worker."""
-        while True:
-            try:
+        """Deliver until told to leave; what is in hand when it is cancelled goes to another worker."""
+        mishaps = Mishaps(self.events, "outbox")
+        while not self._leaving:
+            taken = 0
+            async with mishaps.told():
                 taken = await self.deliver()
-            except StoreError as error:
-                self.events.emit("outbox", "failed", reason=error.reason, detail=error.detail)
-                taken = 0
             if taken < AT_ONCE:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.news.wait(), _LOOKS)
@@ -82,12 +83,21 @@ class Courier:
         now, patience = self.now(), self.lost_after
         taken = await self.store.take_notices(self.name, now=now, lost_after=patience, most=AT_ONCE)
         if taken:
-            await asyncio.gather(*(self._settle(one) for one in taken))
+            # Whatever goes wrong with one, the others are told; what was not settled is so by another, later.
+            outcomes = await asyncio.gather(*(self._settle(one) for one in taken), return_exceptions=True)
             await self._count()
             rested = [name for name, app in self._apps.items() if app.rests_until <= self.now()]
             for name in rested:
                 del self._apps[name]
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
         return len(taken)
+
+    def stop(self) -> None:
+        """Take nothing any more; what is in hand may still be delivered."""
+        self._leaving = True
+        self.news.set()
 
     async def leave(self) -> None:
         """This worker ends."""
@@ -101,6 +111,9 @@ class Courier:
         """Deliver one, and say in the outbox what became of it."""
         notice = one.notice
         client = await self.clients.find(notice.client_id)
+        if client is None and "://" in notice.client_id:  # its own document cannot be had just now
+            await self._failed(one, "what the app says of itself cannot be had")
+            return
         if client is None or not client.enabled or client.backchannel_logout_uri is None:
             await self.store.notice_delivered(one)  # it listens no more
             self._log(notice, "refused", "client_gone")
@@ -115,14 +128,13 @@ class Courier:
             await self.store.notice_delivered(one)
             self._log(notice, "ok", notice.why)
             return
-        again_at = self._again_at(notice)
-        await self.store.notice_failed(one, problem, again_at=again_at, now=self.now())
-        self._log(notice, "failed", "later" if again_at is not None else "given_up", problem)
+        await self._failed(one, problem)
 
-    def _again_at(self, notice: Notice) -> float | None:
-        if notice.attempts >= len(PAUSES):
-            return None
-        return self.now() + PAUSES[notice.attempts]
+    async def _failed(self, one: InHand, problem: str) -> None:
+        now, attempts = self.now(), one.notice.attempts
+        again_at = now + PAUSES[attempts] if attempts < len(PAUSES) else None
+        await self.store.notice_failed(one, problem, again_at=again_at, now=now)
+        self._log(one.notice, "failed", "later" if again_at is not None else "given_up", problem)
 
     async def _told(self, client: Client, notice: Notice) -> str:
         """Tell the app; what went wrong, or nothing (Back-Channel §2.8)."""

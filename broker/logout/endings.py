@@ -32,6 +32,7 @@ _SOON = 60.0
 _KNOWN_FOR = 7 * 86_400.0
 """Seconds beyond its session in which an app may still be told of the end, should no broker have run."""
 _AT_ONCE = 100
+_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +173,20 @@ class Endings:
 
     # ── Whoever is to be told ─────────────────────────────────────────────────────────────────
 
+    async def _found(self, client_id: str) -> Client | None:
+        """The app; None also where that takes long: nobody waits for it, and who delivers asks again."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._clients.find(client_id)
+        except TimeoutError:
+            return None
+
     def _grace(self, left: float) -> float:
         """A code that is on its way still brings an app into a session that has just run out."""
         return left + self._lifetimes.code + 1.0
 
     async def _settled(self, known: KnownSession, why: str, *, tell: bool = True) -> Ended:
-        found = await asyncio.gather(*(self._clients.find(client_id) for client_id in known.clients))
+        found = await asyncio.gather(*(self._found(client_id) for client_id in known.clients))
         # A command of the operator's knows only their own apps; of others, who delivers knows.
         strangers = [name for name, client in zip(known.clients, found, strict=True) if client is None]
         clients = [client for client in found if client is not None and client.enabled]
@@ -198,7 +207,7 @@ class Endings:
         """By the sub alone; to an app that wants a sid, by each that it knows (Back-Channel §2.4)."""
         held = await self._store.list_holders(subject, now=self._now())
         wanted = [holder for holder in held if only in (None, holder.client_id)]
-        found = {name: await self._clients.find(name) for name in {one.client_id for one in wanted}}
+        found = {name: await self._found(name) for name in {one.client_id for one in wanted}}
         notices = list[Notice]()
         for holder in wanted:
             client = found[holder.client_id]

@@ -16,6 +16,9 @@ from broker.logout.endings import Endings
 from broker.logout.sweeping import keep_looking
 from broker.store import Store, StoreError
 
+_LAST = 1.0
+"""Seconds for what is on its way when the worker stops."""
+
 
 @asynccontextmanager
 async def rounds(
@@ -23,10 +26,13 @@ async def rounds(
 ) -> AsyncIterator[None]:
     """Both tasks, for as long as the application runs."""
     loop = asyncio.get_running_loop()
-    tasks = [loop.create_task(courier.run()), loop.create_task(keep_looking(store, endings, events, now))]
+    delivering = loop.create_task(courier.run())
+    tasks = [delivering, loop.create_task(keep_looking(store, endings, events, now))]
     try:
         yield
     finally:
+        courier.stop()
+        await asyncio.wait([delivering], timeout=_LAST)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

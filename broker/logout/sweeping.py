@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from broker.events import Events
 from broker.logout.endings import Endings
-from broker.store import SHARDS, Store, StoreError
+from broker.logout.mishaps import Mishaps
+from broker.store import SHARDS, Store
 
 EVERY = 5.0
 """Seconds between two looks, of all workers together."""
@@ -30,12 +31,11 @@ async def look_after(store: Store, endings: Endings, *, now: float) -> int:
 
 async def keep_looking(store: Store, endings: Endings, events: Events, now: Callable[[], float]) -> None:
     """Look now and then, until cancelled."""
+    mishaps = Mishaps(events, "session_sweep")
     while True:
         await asyncio.sleep(EVERY)
         moment = now()
-        try:
+        async with mishaps.told():
             # One name for each turn, and one worker that is the first to say it.
             if await store.once("look after sessions", str(int(moment / EVERY)), 4 * EVERY):
                 await look_after(store, endings, now=moment)
-        except StoreError as error:
-            events.emit("session_sweep", "failed", reason=error.reason, detail=error.detail)
