@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from tests.interop import between, broker, jvm, nimbus
 from tests.interop.browser import Arrival, Page
@@ -98,7 +101,10 @@ async def here(acme, tmp_path_factory):
         "scopes": SCOPES,
         "resources": {LEDGER: {"name": "Ledger"}},
         "assertion_issuers": {"hr": hr},
-        "registration": {"policy": "open"},
+        "registration": {
+            "policy": "open",
+            "software_statement_issuers": {HR: {"jwks": str(folder / "hr.json")}},
+        },
     }
     async with between.serving(folder, acme, CLIENTS, **more) as serving:
         yield serving
@@ -302,3 +308,18 @@ async def test_a_registration_that_cannot_be_is_refused_with_its_error(sdk, here
     with pytest.raises(nimbus.Refused) as refused:
         await sdk.do("register", issuer=here.issuer, metadata={"redirect_uris": ["http://evil.example/app"]})
     assert (refused.value.error, refused.value.status) == ("invalid_redirect_uri", 400)
+
+
+@pytest.mark.standard("RFC 7591", "§2.3 what a software statement says wins, as the Nimbus SDK sends it")
+async def test_an_app_registers_with_somebodys_word_for_it(sdk, here):
+    header = {"alg": "RS256", "kid": HR_KEY.public["kid"]}
+    statement = {"iss": HR, "software_id": "4711", "client_name": "Payroll", "iat": int(time.time())}
+    signed = jwt.encode(header, statement, RSAKey.import_key(dict(HR_KEY.private)))
+    metadata = {"client_name": "Mine", "redirect_uris": [broker.APP], "token_endpoint_auth_method": "none"}
+    told = await sdk.do("register", issuer=here.issuer, metadata=metadata, software_statement=signed)
+    assert (told["client_name"], told["software_id"]) == ("Payroll", "4711")
+    assert told["software_statement"] == signed
+    forged = signed[:-8] + "AAAAAAAA"
+    with pytest.raises(nimbus.Refused) as refused:
+        await sdk.do("register", issuer=here.issuer, metadata=metadata, software_statement=forged)
+    assert (refused.value.error, refused.value.status) == ("invalid_software_statement", 400)
