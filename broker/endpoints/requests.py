@@ -83,8 +83,9 @@ async def push(request: web.Request) -> web.Response:
     kept = _without(params, client, await possession.pushed(request, client, params))
     _valid(services, kept, client, Came(pushing=True, signed=signed), request[about.CORRELATION])
     lives, reference = _life(services, client), services.fresh()
-    # Anybody may speak for a client that proves nothing, so where it comes from is counted too.
-    address = about.client_address(request) if client.is_public else ""
+    # Anybody may speak for a client that proves nothing, or register one more; so addresses are counted too.
+    anybody = client.is_public or client.registered_itself
+    address = about.client_address(request) if anybody else ""
     pushed = PushedRequest(params=kept, signed=signed)
     wait = await services.store.put_pushed(client.client_id, reference, pushed, lives, address=address)
     if wait:

@@ -8,7 +8,8 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
     ──────────────────────────────────  ──────  ───────────────────────────────  ─────────────────────────
     request:<hash of id, browser>       string  lifetimes.login                  waits for our own GET
     pushed:<hash of client, reference>  string  lifetimes.par, or when answered  waits for a browser
-    pushed-size:<hash of client, whose> string  lifetimes.par                    nobody fills the store
+    pushed-size:<hash of client, or     string  lifetimes.par                    nobody fills the store
+        address>
     login:<hash of state, browser,      string  lifetimes.login, or when taken   is at an upstream
         connector>
     consent-page:<hash of id, browser>  string  lifetimes.login, or when taken   waits for an answer

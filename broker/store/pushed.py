@@ -17,7 +17,7 @@ from broker.store.wire import Script
 MOST_BYTES = 32 * 1024 * 1024
 """What one client may push within the life of one request."""
 MOST_BYTES_OF_AN_ADDRESS = 1024 * 1024
-"""What may come from one address for a client that proves nothing."""
+"""What may come from one address for clients that prove nothing, or that nobody has looked at."""
 
 # KEYS: counter. ARGV: size, the most there may be, life in ms. Answers the ms to wait, or 0.
 _COUNT = Script("""
@@ -52,13 +52,14 @@ class PushedRoom(Room):
             reference: the secret part of its name.
             pushed: the request.
             ttl: for how many seconds.
-            address: where it came from, if whoever pushed it has proved nothing: then that is counted too.
+            address: where it came from, if anybody could have pushed it: then that is counted too.
         """
         name = self._pushed(client_id, reference)
         sealed = self._seal(name, pushed)
-        limits = [(address, MOST_BYTES_OF_AN_ADDRESS)] if address else []
-        for whose, most in (*limits, ("", MOST_BYTES)):
-            counter = self._name("pushed-size", fingerprint("pushed-size", client_id, whose))
+        # An address is counted for all such clients together: of those anybody may bring any number.
+        limits = [("address", address, MOST_BYTES_OF_AN_ADDRESS)] if address else []
+        for of, whose, most in (*limits, ("client", client_id, MOST_BYTES)):
+            counter = self._name("pushed-size", fingerprint("pushed-size", of, whose))
             (wait,) = await self._run(_COUNT, counter, len(sealed), most, milliseconds(ttl))
             if wait:
                 return float(wait) / 1000

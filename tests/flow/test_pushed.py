@@ -10,7 +10,7 @@ import pytest
 
 from broker.store import pushed
 from tests.flow.broker import CALLBACK, SECRET, Broker
-from tests.flow.signing import asked
+from tests.flow.signing import asked, give
 
 pytestmark = pytest.mark.standard("RFC 9126", "§2 a request is pushed, and named by a request_uri")
 PUBLIC = {
@@ -242,11 +242,17 @@ async def test_what_one_client_may_push_is_bounded(broker: Broker, monkeypatch) 
 @pytest.mark.row("PR-10")
 async def test_one_address_does_not_use_up_what_a_public_client_may_push(start, monkeypatch) -> None:
     monkeypatch.setattr(pushed, "MOST_BYTES_OF_AN_ADDRESS", 5_000)
-    broker = await start(clients={"open": PUBLIC})
+    broker = await start(clients={"open": PUBLIC, "other": PUBLIC})
+    give(broker, "trusted", origin="registered")
     async with broker.browser() as browser:
         form = asked("open", redirect_uri="https://spa.example/", scope="openid")
         statuses = [(await browser.post("/par", form, client=None))[0] for _ in range(30)]
         assert (statuses[0], statuses[-1]) == (201, 429)
+        # nor by one more client, of which anybody may bring any number
+        assert (await browser.post("/par", form | {"client_id": "other"}, client=None))[0] == 429
+        mine = asked("trusted", redirect_uri="https://trusted.example/cb")
+        assert (await browser.post("/par", mine, client="trusted"))[0] == 429
+        assert (await pushed_by(browser))[0] == 201
 
 
 @pytest.mark.row("PR-10")
