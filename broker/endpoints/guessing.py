@@ -73,11 +73,15 @@ async def _hashed(services: Services, secret: str, hashes: Sequence[str]) -> str
 
 
 def _limits(client_id: str, address: str) -> tuple[Limit, ...]:
-    where = (digest(client_id)[:_BUCKETS], address)
+    who = digest(client_id)[:_BUCKETS]
+    where = (who, address)
     return (
         Limit("secret", where, 20, _QUARTER),
         Limit("secret_hour", where, 50, _HOUR),
         Limit("secret_day", where, 120, _DAY),
+        Limit(
+            "secret_anywhere", (who,), 500, _HOUR
+        ),  # a guesser with many addresses; nobody right is counted
     )
 
 

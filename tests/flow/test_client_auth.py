@@ -520,6 +520,21 @@ async def test_guesses_from_elsewhere_are_no_wait_here(start, hashed) -> None:
 
 
 @pytest.mark.row("CA-07")
+@pytest.mark.row("DS-15")
+async def test_a_guesser_with_many_addresses_waits_too(start) -> None:
+    broker = await start(top={"trusted_proxies": {"networks": ["127.0.0.0/8"]}})
+    found = []
+    for n in range(51):
+        here = {"X-Forwarded-For": f"198.51.100.{n}"}
+        tries = (ask(broker, headers=basic("billing", f"guess {n} {m}") | here) for m in range(10))
+        found += [status for status, _, _ in await asyncio.gather(*tries)]
+    assert found == [401] * 500 + [429] * 10
+    new = {"X-Forwarded-For": "203.0.113.9"}
+    assert (await ask(broker, headers=basic("billing", "guess") | new))[0] == 429
+    assert (await ask(broker, headers=basic("billing", SECRET) | new))[0] == 200
+
+
+@pytest.mark.row("CA-07")
 @pytest.mark.row("DS-17")
 async def test_guessing_at_names_that_nobody_has_does_not_fill_the_store(start) -> None:
     broker = await start()
