@@ -43,6 +43,7 @@ from broker.upstreams import Upstreams, in_store
 # Which versions run here is nobody's business, and some answers the library gives without asking us.
 web_response.SERVER_SOFTWARE = "broker"  # type: ignore[attr-defined]
 
+_USUAL = frozenset({"authorization_code", "refresh_token"})
 _WAIT_FOR_STORE = 0.5
 """Seconds between two tries at the start."""
 
@@ -213,7 +214,8 @@ def _services(
         pages=_pages(config, base),
         events=events,
         endings=Endings(store, clients, config.lifetimes, now=around.now, events=events),
-        grant_types=frozenset({"authorization_code", "refresh_token"}) | config.offer.grant_types,
+        # Apps that registered while they could stay, whatever the policy is now.
+        grant_types=config.offer.grant_types | config.registration.allowed.grant_types | _USUAL,
         takes_strangers=bool(config.offer.strangers),
         base=base,
         mount=_mount(config),

@@ -75,11 +75,11 @@ async def _is_strangers(request: web.Request, origin: str) -> bool:
     No cookie of ours counts on these paths, so a script gets nothing there that it does not bring.
     """
     services = request.app[SERVICES]
-    if not services.takes_strangers or _ORIGIN.fullmatch(origin) is None:
+    if _ORIGIN.fullmatch(origin) is None:
         return False
     if _place(request) in _EVERYBODYS:
-        return True
-    try:
+        return services.takes_strangers
+    try:  # who came while they could stays, whatever the policy is now
         return await services.store.knows_origin(origin)
     except StoreUnavailable:  # what was asked has been answered already; only the script cannot read it
         return False

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from broker.config import StoreConfig
 from broker.jose import SigningKey, sign, sign_with_secret
-from tests.flow.broker import Broker, claims
+from tests.fakes.provider import FakeProvider
+from tests.flow.broker import Broker, claims, running_broker
 from tests.flow.conftest import Start
 from tests.flow.registering import (
     APP,
     INITIAL,
+    OPEN,
     STRANGER,
     Told,
     asked,
@@ -668,3 +674,59 @@ async def test_what_registers_in_one_workspace_is_nobody_in_another(start: Start
             name = told.body["client_id"]
             page = await browser.step("GET", f"{issuer}/authorize?client_id={name}&redirect_uri={STRANGER}")
             assert page.status == 400
+
+
+@pytest.mark.row("RG-01")
+async def test_who_came_while_they_could_stays_and_nobody_else_comes(
+    idp: FakeProvider, store_config: StoreConfig, tmp_path: Path
+) -> None:
+    async with running_broker(idp, store_config, tmp_path, top=OPEN) as broker:
+        told = await register(broker)
+    async with running_broker(idp, store_config, tmp_path) as broker, broker.browser() as browser:
+        assert (await register(broker)).status == 404
+        landed = await sign_in(browser, told)
+        assert (await redeem(browser, told, landed.code))[0] == 200
+        headers = {"Origin": "https://stranger.example", "Access-Control-Request-Method": "POST"}
+        answer = await browser.step("OPTIONS", f"{broker.issuer}/token", headers=headers)
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://stranger.example"
+        renamed = told.uri.rpartition("/")[2]
+        assert (await call("DELETE", f"{broker.issuer}/register/{renamed}", token=told.token)).status == 204
+        assert (await browser.authorize(**asked(told))).status == 400
+
+
+@pytest.mark.row("UP-03")
+@pytest.mark.standard("OpenID Core", "§8.1 a sector identifier names every redirect_uri")
+async def test_a_sector_is_only_whose_document_says_so(open_broker: Broker) -> None:
+    uris = [STRANGER, "https://other.example/cb"]
+    said: dict[str, Any] = {"/all": uris, "/one": uris[:1], "/object": {"uris": uris}}
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(said[request.path])
+
+    app = web.Application()
+    app.router.add_get("/{name}", answer)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    try:
+        at = f"http://127.0.0.1:{server.port}"
+        pairwise = {"subject_type": "pairwise", "redirect_uris": uris}
+        told = await register(open_broker, **pairwise)
+        assert told.body["error"] == "invalid_client_metadata"
+        for path in ("/one", "/object", "/nothing"):
+            told = await register(open_broker, **pairwise, sector_identifier_uri=at + path)
+            assert told.body["error"] == "invalid_client_metadata"
+        for inner in ("https://10.0.0.1/all", "https://169.254.169.254/all", "http://127.0.0.1:1/all"):
+            told = await register(open_broker, **pairwise, sector_identifier_uri=inner)
+            assert told.body["error"] == "invalid_client_metadata"
+        told = await register(open_broker, **pairwise, sector_identifier_uri=f"{at}/all")
+        assert (told.status, told.body["subject_type"]) == (201, "pairwise")
+        public = await register(open_broker)
+        async with open_broker.browser() as browser:
+            subjects = set()
+            for one in (told, public):
+                landed = await sign_in(browser, one)
+                _, tokens = await redeem(browser, one, landed.code)
+                subjects.add(claims(tokens["id_token"])["sub"])
+            assert len(subjects) == 2
+    finally:
+        await server.close()
