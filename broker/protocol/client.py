@@ -1,7 +1,7 @@
 """What the broker knows of a client app: the metadata of RFC 7591, typed.
 
 Owns `Client` and `ScopeRule`. A client app comes from the configuration, from its registration (RFC 7591)
-or from a document of its own (CIMD); who reads a `Client` need not know which, except for how far to trust it.
+or from a document of its own (CIMD); who reads a `Client` need not know which, but for how far to trust it.
 """
 
 from __future__ import annotations
