@@ -94,17 +94,26 @@ def missing() -> str | None:
     return keycloak.missing() or node.missing()
 
 
+MARKS = [
+    pytest.mark.interop,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("keycloak"),  # one Keycloak serves them all
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+]
+"""Of every module that tests a client app at both."""
+
+
 @contextlib.asynccontextmanager
 async def serving(
     folder: Path,
-    acme: keycloak.Keycloak,
+    acme: keycloak.Keycloak | None,
     clients: Mapping[str, Mapping[str, Any]],
     *,
     issuer: str | None = None,
     workspace: str | None = None,
     **more: Any,
 ) -> AsyncIterator[Between]:
-    """A broker with these clients while the block lasts.
+    """A broker with these clients while the block lasts; without Keycloak where nobody of it comes.
 
     ``issuer`` is where an app must know it beforehand; with ``workspace`` all of it is in that one.
     """
@@ -116,7 +125,7 @@ async def serving(
         "redirect_uris": [f"{issuer}/callback/engines"],
     }
     async with node.identity_provider(clients=[known], people=PANVA) as panva:
-        connectors = {
+        connectors: dict[str, dict[str, Any]] = {
             "engines": {
                 "type": "oidc",
                 "name": "Engines",
@@ -125,15 +134,18 @@ async def serving(
                 "client_secret": UPSTREAM_SECRET,
                 "get_user_info": True,
             },
-            "staff": {
+        }
+        upstreams = {"engines": panva}
+        if acme is not None:
+            upstreams["staff"] = acme.base_url
+            connectors["staff"] = {
                 "type": "keycloak",
                 "name": "Staff",
                 "base_url": acme.base_url,
                 "realm": acme.realm,
                 "client_id": acme.client_id,
                 "client_secret": acme.client_secret,
-            },
-        }
+            }
         if workspace:
             more["workspaces"] = {
                 workspace: {"connectors": connectors, "clients": clients, "scopes": broker.SCOPES}
@@ -141,7 +153,7 @@ async def serving(
             connectors, clients = {}, {}
         async with broker.serving(folder, host, connectors=connectors, clients=clients, **more) as served:
             there = dataclasses.replace(served, issuer=issuer)
-            yield Between(there, {"engines": panva, "staff": acme.base_url})
+            yield Between(there, upstreams)
 
 
 async def sign_in(

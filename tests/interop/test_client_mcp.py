@@ -27,10 +27,7 @@ SCOPE = "notes.read offline_access"
 SCOPES = {"notes.read": {"description": "Read your notes"}}
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(
         not PYTHON.exists(), reason="no environment for apps in Python (.ci/machine makes it)"
     ),

@@ -57,10 +57,7 @@ WORKSPACES = {
 """Nobody signs in there."""
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(jvm.missing() is not None, reason=str(jvm.missing())),
 ]
 

@@ -83,10 +83,7 @@ CLIENTS: dict[str, dict[str, Any]] = {
 }
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(jvm.missing() is not None, reason=str(jvm.missing())),
 ]
 

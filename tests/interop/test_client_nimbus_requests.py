@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
-from tests.interop import between, broker, jvm, nimbus
+from tests.interop import between, broker, jvm, nimbus, node
 from tests.interop.between import Person
 from tests.interop.browser import Arrival
 
@@ -104,18 +104,18 @@ EXPECTS: dict[str, dict[str, Any]] = {
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    pytest.mark.xdist_group("nimbus"),
+    pytest.mark.skipif(node.missing() is not None, reason=str(node.missing())),
     pytest.mark.skipif(jvm.missing() is not None, reason=str(jvm.missing())),
 ]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def here(acme, tmp_path_factory):
+async def here(tmp_path_factory):
     """A broker that knows these apps."""
     folder = tmp_path_factory.mktemp("nimbus-requests")
     more = {"authorization_details_types": DETAILS}
-    async with between.serving(folder, acme, CLIENTS, **more) as serving:
+    async with between.serving(folder, None, CLIENTS, **more) as serving:
         yield serving
 
 

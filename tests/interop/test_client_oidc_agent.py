@@ -20,10 +20,7 @@ AT = {person.connector: f"http://localhost:{free_port()}" for person in between.
 FINE = "Everything setup correctly!"
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(oidc_agent.missing() is not None, reason=str(oidc_agent.missing())),
 ]
 

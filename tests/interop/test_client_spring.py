@@ -16,10 +16,7 @@ from tests.interop.between import Person
 from tests.interop.browser import Browser, Page
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(jvm.missing() is not None, reason=str(jvm.missing())),
 ]
 SCOPES = {
