@@ -90,8 +90,13 @@ async def push(request: web.Request) -> web.Response:
     wait = await services.store.put_pushed(client.client_id, reference, pushed, lives, address=address)
     if wait:
         raise TooManyRequests(reason="pushed_too_much", wait=wait)
-    concerns = {"correlation_id": request[about.CORRELATION], **request[about.CONCERNS]}
-    services.events.emit("pushed", "ok", address=about.client_address(request), **concerns)
+    services.events.emit(
+        "pushed",
+        "ok",
+        address=about.client_address(request),
+        correlation_id=request[about.CORRELATION],
+        **request[about.CONCERNS],
+    )
     return http.json({"request_uri": URN + reference, "expires_in": lives}, status=201)
 
 
