@@ -122,6 +122,9 @@ def mtls_context(files: TlsConfig) -> ssl.SSLContext:
     # An app's own certificate is believed as it is, whether or not it looks like an authority's.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # No tickets: a handshake that is resumed looks at no certificate again, nor at what led up to it.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
     if files.client_ca is not None:
         try:
             context.load_verify_locations(files.client_ca)

@@ -136,7 +136,8 @@ def _handshake(tls: ssl.SSLObject) -> Certificate | None:
     der = tls.getpeercert(binary_form=True)
     if der is None:
         return None
-    chain: list[Any] = tls._sslobj.get_verified_chain()  # type: ignore[attr-defined]  # noqa: SLF001  (public in 3.13)
+    # A session that is resumed has the certificate and no chain: then it must come from an authority itself.
+    chain: list[Any] = tls._sslobj.get_verified_chain() or []  # type: ignore[attr-defined]  # noqa: SLF001  (public in 3.13)
     return Certificate.read(der, [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in chain[1:]])
 
 

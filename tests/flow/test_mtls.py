@@ -362,6 +362,33 @@ async def test_where_we_ask_for_certificates_ourselves_no_header_counts(start, t
     assert (await desk.send("/introspect", form, headers=spoof, show=LEAF))[0] == 200
 
 
+def resumed(desk: Desk, show: Holder, form: str) -> tuple[list[bytes], bool]:
+    """Two requests on two connections, the second of which goes on from the first as far as it may."""
+    context, port = desk.context(show), int(desk.url.rpartition(":")[2])
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # where a session is kept by the server too
+    head = f"POST /introspect HTTP/1.1\r\nHost: x\r\nContent-Length: {len(form)}\r\nConnection: close\r\n"
+    request = f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}".encode()
+    answers, session = [], None
+    for _ in range(2):
+        with (
+            socket.create_connection(("localhost", port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost", session=session) as opened,
+        ):
+            opened.sendall(request)
+            answers.append(opened.recv(4096).partition(b"\r\n")[0])
+            session, again = opened.session, bool(opened.session_reused)
+    return answers, again
+
+
+@pytest.mark.standard("RFC 8705", "§2 a certificate counts on a resumed connection as on a new one")
+async def test_a_connection_that_is_resumed_is_judged_like_a_new_one(desk: Desk) -> None:
+    ok, refused = b"HTTP/1.1 200 OK", b"HTTP/1.1 401 Unauthorized"
+    for client, show, line in (("named", LEAF, ok), ("own", OWN, ok), ("own", LIAR, refused)):
+        form = f"token=x&client_id={client}"
+        answers, _ = await asyncio.to_thread(resumed, desk, show, form)
+        assert answers == [line, line], client
+
+
 # ── what is spoken there ──────────────────────────────────────────────────────────────────────
 
 
