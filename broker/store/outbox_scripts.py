@@ -49,11 +49,11 @@ local most, found = tonumber(ARGV[4]), {KEYS[1]}
 if redis.call('EXISTS', KEYS[1]) == 0 then return found end
 local function give(entries)
   for _, entry in ipairs(entries) do
-    local id = entry[2] and entry[2][2]
+    local id = entry and entry[2] and entry[2][2]
     local notice = id and redis.call('HGET', KEYS[2], id)
     if notice then
       found[#found + 1], found[#found + 2], found[#found + 3] = entry[1], id, notice
-    else
+    elseif entry then
       redis.call('XACK', KEYS[1], 'workers', entry[1])
       redis.call('XDEL', KEYS[1], entry[1])
     end

@@ -38,7 +38,7 @@ return {KEYS[1], 1}
 _END = Script("""
 if (redis.call('HGET', KEYS[3], 'cookie') or '') ~= ARGV[2] then return {KEYS[1], 'changed'} end
 if (redis.call('PTTL', KEYS[1])) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], '1', 'PX', ARGV[1]) end
-return {KEYS[1], redis.call('DEL', KEYS[2]), unpack(redis.call('HGETALL', KEYS[3]))}
+return {KEYS[1], redis.call('DEL', KEYS[2]), redis.call('HGETALL', KEYS[3])}
 """)
 # KEYS: ended, listed. ARGV: the client app's field, the moment, how long it must be known at least.
 _JOIN = Script("""
@@ -161,7 +161,7 @@ class Sessions(Listing):
             answer = await self._run(_END, keys, str(milliseconds(remember_for)), seen)
             if answer == [b"changed"]:  # somebody signed in again meanwhile; that ends too
                 continue
-            removed, *fields = answer
+            removed, fields = answer
             return self._as_known(sid, fields, was_live=bool(removed)) if fields else None
 
     async def remember_end(self, sid: str, remember_for: float) -> None:

@@ -1,4 +1,4 @@
-"""An app on another site signs a person out in a real browser: by a form, with frames, and back to the app."""
+"""An app on another site signs a person out, in a real browser: by a form, by frames, and back to the app."""
 
 from __future__ import annotations
 
