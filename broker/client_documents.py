@@ -77,9 +77,14 @@ class DocumentClients:
         running = self._fetching.get(client_id)
         if running is None:
             running = self._fetching[client_id] = asyncio.create_task(self._found(client_id))
-            running.add_done_callback(lambda _done: self._fetching.pop(client_id, None))
+            running.add_done_callback(lambda done: self._done(client_id, done))
         # Shielded: whoever happened to begin it may go, those who wait with it do not.
         return await asyncio.shield(running)
+
+    def _done(self, client_id: str, done: asyncio.Task[Client | None]) -> None:
+        self._fetching.pop(client_id, None)
+        if not done.cancelled():
+            done.exception()  # whoever waited has heard it, and perhaps nobody did
 
     async def used(self, client: Client) -> None:
         """It got a token, so its document is kept for longer. Noted to the day."""

@@ -48,12 +48,12 @@ def question(
 ) -> Question:
     """What this person must be asked before ``client`` gets what it asked for."""
     names = in_question(asked, client, rules)
-    if "consent" in asked.prompt:
+    # Whose device it is only the person knows (RFC 8628 §5.4), however trusted the app on it is.
+    if "consent" in asked.prompt or asked.device is not None:
         return Question(to_ask=names, granted=(), always=True)
     if client.trusted:
-        # Whose device it is only the person knows (RFC 8628 §5.4), however trusted the app on it is.
-        return Question(to_ask=(), granted=names, always=asked.device is not None)
-    if asked.device is not None or client.registered_itself:
+        return Question(to_ask=(), granted=names)
+    if client.registered_itself:
         return Question(to_ask=names, granted=(), always=True)
     if client.is_public and redirects.cannot_be_proved(asked.reply_to.redirect_uri):
         return Question(to_ask=names, granted=(), always=True)

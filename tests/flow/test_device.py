@@ -236,9 +236,33 @@ async def test_a_trusted_app_and_a_remembered_consent_do_not_spare_the_question(
         for _ in range(2):
             await tv.ask()
             page = await to_confirm(browser, tv.user_code)
-            assert 'name="answer"' in page.body
+            assert 'name="scope" value="profile"' in page.body
             await answer(browser, page)
-            assert (await tv.poll())[0] == 200
+            status, tokens = await tv.poll()
+            assert (status, tokens["scope"]) == (200, "openid profile")
+
+
+async def test_who_is_somebody_else_signs_in_anew_and_the_device_waits(tv: Device) -> None:
+    await tv.ask()
+    async with tv.broker.browser() as browser:
+        page = await to_confirm(browser, tv.user_code)
+        assert "ada@people.example" in page.body.replace("<wbr>", "")
+        tv.broker.idp.person("bob", name="Bob", email="bob@people.example", email_verified=True)
+        page = await browser.go(page.link("/not-you"))
+        assert "bob@people.example" in page.body.replace("<wbr>", "")
+        assert (await tv.poll())[1]["error"] == "authorization_pending"
+        await answer(browser, page)
+        status, tokens = await tv.later()
+        assert status == 200
+        assert (await browser.userinfo(tokens["access_token"]))[1]["name"] == "Bob"
+
+
+async def test_what_is_unticked_the_device_does_not_get(tv: Device) -> None:
+    await tv.ask("openid profile email")
+    async with tv.broker.browser() as browser:
+        page = await to_confirm(browser, tv.user_code)
+        await browser.answer_consent(page, scopes=["profile"])
+        assert (await tv.poll())[1]["scope"] == "openid profile"
 
 
 @pytest.mark.row("DV-07")

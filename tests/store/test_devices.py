@@ -91,6 +91,13 @@ async def test_the_pace(store: Store) -> None:
     assert found.device == DEVICE
 
 
+@pytest.mark.row("DS-02")
+async def test_a_device_takes_little_room(store: Store) -> None:
+    device_id = await put(store)
+    names = (store._device(device_id), store._user_code("BCDFGHJK"))
+    assert sum([await store._wire.call("MEMORY", "USAGE", name) for name in names]) <= 2048
+
+
 async def test_both_records_end_by_themselves(store: Store) -> None:
     device_id = await put(store)
     assert 0 < await store._wire.call("PTTL", store._user_code("BCDFGHJK")) <= 600_000
