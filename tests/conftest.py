@@ -6,11 +6,16 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from broker.config.settings import StoreConfig
 from broker.connector import Secret
 from broker.store import Embedded, Store, open_store, start_embedded
+
+# How long one example takes says how busy the machine is; what hangs is ended by the run's own timeout.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
