@@ -31,6 +31,10 @@ from broker.services import SERVICES, Services
 
 CHAIN = "Client-Cert-Chain"
 ANCHORS: web.AppKey[Anchors] = web.AppKey("anchors", Anchors)
+_MOST_CHAINS = 1024
+_between: dict[bytes, tuple[bytes, ...]] = {}
+"""What led up to a certificate when it was shown: a session that is resumed (TLS 1.2) has it alone. They are only
+proposed, as the peer proposed them then; who issued what is looked at anew."""
 _AGAIN = 3600.0
 """Seconds after which the certificates that apps publish are looked at again."""
 _SHOWN: web.RequestKey[Certificate | None] = web.RequestKey("certificate", Certificate)
@@ -136,9 +140,14 @@ def _handshake(tls: ssl.SSLObject) -> Certificate | None:
     der = tls.getpeercert(binary_form=True)
     if der is None:
         return None
-    # A session that is resumed has the certificate and no chain: then it must come from an authority itself.
-    chain: list[Any] = tls._sslobj.get_verified_chain() or []  # type: ignore[attr-defined]  # noqa: SLF001  (public in 3.13)
-    return Certificate.read(der, [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in chain[1:]])
+    chain: list[Any] | None = tls._sslobj.get_verified_chain()  # type: ignore[attr-defined]  # noqa: SLF001  (public in 3.13)
+    if chain is None:
+        return Certificate.read(der, _between.get(der, ()))
+    between = tuple(ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in chain[1:])
+    _between[der] = between
+    if len(_between) > _MOST_CHAINS:
+        del _between[next(iter(_between))]
+    return Certificate.read(der, between)
 
 
 def _passed_on(said: Sequence[str], chain: Sequence[str]) -> Certificate | None:

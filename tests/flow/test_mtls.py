@@ -383,10 +383,16 @@ def resumed(desk: Desk, show: Holder, form: str) -> tuple[list[bytes], bool]:
 @pytest.mark.standard("RFC 8705", "§2 a certificate counts on a resumed connection as on a new one")
 async def test_a_connection_that_is_resumed_is_judged_like_a_new_one(desk: Desk) -> None:
     ok, refused = b"HTTP/1.1 200 OK", b"HTTP/1.1 401 Unauthorized"
-    for client, show, line in (("named", LEAF, ok), ("own", OWN, ok), ("own", LIAR, refused)):
-        form = f"token=x&client_id={client}"
-        answers, _ = await asyncio.to_thread(resumed, desk, show, form)
-        assert answers == [line, line], client
+    below = made("billing", made("between", ROOT, ca=True))
+    for client, show, line in (
+        ("named", LEAF, ok),
+        ("named", below, ok),
+        ("own", OWN, ok),
+        ("own", LIAR, refused),
+        ("named", made("billing", ISSUES), refused),
+    ):
+        answers, again = await asyncio.to_thread(resumed, desk, show, f"token=x&client_id={client}")
+        assert (answers, again) == ([line, line], True), client
 
 
 # ── what is spoken there ──────────────────────────────────────────────────────────────────────
