@@ -50,14 +50,23 @@ async def asserted(services: Services, client: Client, token: str) -> Asserted:
 
 
 async def used(services: Services, found: Asserted) -> None:
-    """Use it: of many who bring the same, one is first (RFC 7523 §3, 7).
+    """Use it: of many who bring the same one is first, whatever became of the store (RFC 7523 §3, 7).
 
     Raises:
         InvalidGrant: somebody was before.
     """
-    entry, assertion = found.entry, found.assertion
-    ttl = assertion.expires_at + assertion_grants.LEEWAY - services.now() + 1
-    if not entry.allow_reuse and not await services.store.once(entry.connector, assertion.once, ttl):
+    entry, assertion, now = found.entry, found.assertion, services.now()
+    if entry.allow_reuse:
+        return
+    first = await services.store.once_since(
+        entry.connector,
+        assertion.once,
+        assertion.expires_at + assertion_grants.LEEWAY - now + 1,
+        made_at=assertion.made_at,
+        now=now,
+        longest=entry.max_lifetime + assertion_grants.LEEWAY,
+    )
+    if not first:
         raise InvalidGrant(reason="assertion_replayed")
 
 

@@ -67,6 +67,8 @@ class Assertion:
     once: str
     """What may be used only once: its ``jti``, or itself."""
     expires_at: float
+    made_at: float | None
+    """When it says that it was made; None where it does not."""
 
 
 def addressed(issuer: str, token_endpoint: str, entry: AssertionIssuer) -> tuple[str, ...]:
@@ -90,7 +92,12 @@ def check(
     _refuse_unless(claims.get("iss") == entry.issuer, "assertion_iss_mismatch")
     _audience(claims, audiences)
     expires_at = _times(claims, entry, now)
-    return Assertion(subject=_subject(claims, entry), once=_once(token, claims), expires_at=expires_at)
+    return Assertion(
+        subject=_subject(claims, entry),
+        once=_once(token, claims),
+        expires_at=expires_at,
+        made_at=_instant(claims, "iat") if "iat" in claims else None,
+    )
 
 
 def _audience(claims: Mapping[str, Any], audiences: Sequence[str]) -> None:

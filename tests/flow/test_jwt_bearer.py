@@ -71,7 +71,8 @@ def assertion(
     now = int(time.time() + broker.clock.offset)
     said = {"iss": ISSUER, "sub": "pod-7", "aud": broker.issuer, "iat": now, "exp": now + 60, "jti": "one"}
     said |= changes
-    return sign(by, {name: value for name, value in said.items() if name != without}, typ=typ)
+    kept = {name: value for name, value in said.items() if name != without and value is not None}
+    return sign(by, kept, typ=typ)
 
 
 async def brought(
@@ -209,6 +210,19 @@ async def test_one_is_used_once_also_by_many_at_once(start_with) -> None:
         same_jti = assertion(broker, exp=int(time.time()) + 90)
         assert (await brought(browser, same_jti))[0] == 400
     assert "assertion_replayed" in broker.reasons()
+
+
+@pytest.mark.row("RD-11")
+async def test_an_emptied_store_lets_none_be_used_again(start_with) -> None:
+    broker = await start_with()
+    async with broker.browser() as browser:
+        before = assertion(broker, jti="before")
+        assert (await brought(browser, before))[0] == 200
+        await broker.services.store._wire.call("FLUSHDB")
+        assert (await brought(browser, before))[0] == 400
+        assert (await brought(browser, assertion(broker, jti="unused", iat=None)))[0] == 400
+        broker.clock.forward(2)
+        assert (await brought(browser, assertion(broker, jti="after")))[0] == 200
 
 
 async def test_a_refusal_for_another_reason_spends_none(start_with) -> None:
