@@ -335,3 +335,42 @@ async def test_a_later_token_never_shortens_the_life_of_its_grant(
     more = OpaqueAccess(handle=handle(store, "access", mine), token=access_token(mine))
     assert await store.add_access(more, 1)
     assert await wire.call("PTTL", name) > before - 5000
+
+
+# ── refresh tokens that stay ──────────────────────────────────────────────────────────────────
+
+
+async def keep(store: Store, presented: Handle, at: float = NOW) -> Rotation:
+    return await store.keep_refresh(presented, now=at, idle_until=at + 1000, ttl=5000)
+
+
+async def test_a_refresh_token_that_stays_is_answered_with_itself_by_all_who_ask(
+    store: Store, mine: Grant, refresh: Handle
+) -> None:
+    turns = await asyncio.gather(*(keep(store, refresh) for _ in range(50)))
+    assert {turn.turn for turn in turns} == {Turn.KEPT}
+    assert {turn.refresh_token for turn in turns} == {refresh.text}
+    assert not await revoked(store, mine)
+
+
+@pytest.mark.row("RT-01")
+async def test_one_from_before_it_stayed_ends_the_family(store: Store, mine: Grant, refresh: Handle) -> None:
+    fresh = handle(store, "refresh", mine)
+    await rotate(store, refresh, fresh)
+    assert (await keep(store, refresh)).turn is Turn.REUSED
+    assert (await keep(store, fresh)).turn is Turn.GONE
+    assert await revoked(store, mine)
+
+
+@pytest.mark.row("RT-06")
+@pytest.mark.row("RT-15")
+async def test_it_ends_when_idle_at_its_absolute_end_and_when_it_is_revoked(
+    store: Store, mine: Grant, refresh: Handle
+) -> None:
+    assert (await keep(store, refresh, NOW + 999)).turn is Turn.KEPT
+    assert (await keep(store, refresh, NOW + 1998)).turn is Turn.KEPT  # not idle: it was used
+    assert (await keep(store, refresh, NOW + 3000)).turn is Turn.GONE
+    assert (await keep(store, refresh, NOW + 1999)).turn is Turn.KEPT
+    assert (await keep(store, refresh, NOW + 5000)).turn is Turn.GONE
+    await store.revoke_grant(mine.id)
+    assert (await keep(store, refresh, NOW + 2000)) == Rotation(turn=Turn.GONE)
