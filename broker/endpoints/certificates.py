@@ -33,8 +33,8 @@ CHAIN = "Client-Cert-Chain"
 ANCHORS: web.AppKey[Anchors] = web.AppKey("anchors", Anchors)
 _MOST_CHAINS = 1024
 _between: dict[bytes, tuple[bytes, ...]] = {}
-"""What led up to a certificate when it was shown: a session that is resumed (TLS 1.2) has it alone. They are only
-proposed, as the peer proposed them then; who issued what is looked at anew."""
+"""What led up to a certificate when it was shown: a session that is resumed (TLS 1.2) has it alone. They are
+only proposed, as the peer proposed them then; who issued what is looked at anew."""
 _AGAIN = 3600.0
 """Seconds after which the certificates that apps publish are looked at again."""
 _SHOWN: web.RequestKey[Certificate | None] = web.RequestKey("certificate", Certificate)
