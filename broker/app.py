@@ -140,6 +140,7 @@ def _rounds(services: Services) -> AbstractAsyncContextManager[None]:
         store=services.store,
         clients=services.clients,
         keys=services.keys,
+        public_keys=services.public_keys,
         outbound=services.strangers,
         events=services.events,
         name=services.fresh_name(),

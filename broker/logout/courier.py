@@ -14,9 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from broker.client_keys import Keyholder, KeysUnavailable, PublicKeys
 from broker.clients import Clients
 from broker.connector import UpstreamError
 from broker.events import Events, noted
+from broker.jose import DEFAULT_ENCODING, JoseError
 from broker.keys import KeyRing
 from broker.logout.mishaps import Mishaps
 from broker.outbound import Outbound
@@ -54,6 +56,7 @@ class Courier:
     store: Store
     clients: Clients
     keys: KeyRing
+    public_keys: PublicKeys
     outbound: Outbound
     events: Events
     name: str
@@ -140,14 +143,16 @@ class Courier:
         """Tell the app; what went wrong, or nothing (Back-Channel §2.8)."""
         http = self.outbound.stranger(f"client {client.client_id}")
         try:
-            answer = await http.post(
-                client.backchannel_logout_uri or "", {"logout_token": self._token(client, notice)}
-            )
+            token = await self._token(client, notice)
+            answer = await http.post(client.backchannel_logout_uri or "", {"logout_token": token})
         except UpstreamError as error:
             return error.detail
+        except (JoseError, KeysUnavailable) as error:
+            return f"it cannot be encrypted to: {error.reason}"
         return "" if answer.status in _UNDERSTOOD else f"it answered {answer.status}"
 
-    def _token(self, client: Client, notice: Notice) -> str:
+    async def _token(self, client: Client, notice: Notice) -> str:
+        """Signed, and encrypted, as its ID Tokens are (§2.4)."""
         claims = logout.logout_token(
             issuer=self.issuer,
             client_id=client.client_id,
@@ -156,8 +161,12 @@ class Courier:
             jti=notice.id,
             now=int(self.now()),
         )
-        # §2.4: signed as its ID Tokens are.
-        return self.keys.sign(client.id_token_signed_response_alg, claims, typ=logout.LOGOUT_TOKEN_TYPE)
+        signed = self.keys.sign(client.id_token_signed_response_alg, claims, typ=logout.LOGOUT_TOKEN_TYPE)
+        alg, enc = client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc
+        if alg is None:
+            return signed
+        key = await self.public_keys.encryption(Keyholder.of(client), alg)
+        return key.seal(signed, enc=enc or DEFAULT_ENCODING)
 
     def _log(self, notice: Notice, outcome: str, reason: str, detail: str = "") -> None:
         self.events.emit(

@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from broker.jose import DecryptionKey
 from broker.logout import Courier, look_after
 from broker.store import Notice, Posted
 from tests.flow.broker import Broker, Browser, claims
 from tests.flow.client_app import ClientApp, header
+from tests.flow.test_encrypted_answers import EC
 from tests.flow.test_logout import BACK, decide, log_out, signed_in
 
 T = TypeVar("T")
@@ -363,6 +365,7 @@ async def test_what_a_worker_had_in_hand_that_died_is_delivered_by_another(
             store=services.store,
             clients=services.clients,
             keys=services.keys,
+            public_keys=services.public_keys,
             outbound=services.strangers,
             events=services.events,
             name="another worker",
@@ -396,6 +399,23 @@ async def test_pairwise_apps_hear_the_sub_that_they_know(start, app: ClientApp) 
     assert claims(told)["sub"] == claims(tokens["id_token"])["sub"]
     (held,) = broker.events("session_end")
     assert held["subject"] != claims(told)["sub"]  # which is nobody else's
+
+
+@pytest.mark.standard("OpenID Back-Channel Logout", "§2.4 encrypted where the ID Tokens are")
+async def test_where_id_tokens_are_encrypted_logout_tokens_are_too(start, app: ClientApp) -> None:
+    keys = {"keys": [{**EC.export_public(as_dict=True), "use": "enc"}]}
+    entry = listening(app, jwks=keys, id_token_encrypted_response_alg="ECDH-ES")
+    broker = await start(client=entry)
+    key = DecryptionKey.read(EC.export_private())
+    async with broker.browser() as browser:
+        tokens = await signed_in(browser)
+        hint = key.open(tokens["id_token"], alg="ECDH-ES", encodings=("A128CBC-HS256",))
+        await log_out(browser, id_token_hint=hint)
+        (told,) = await app.hears()
+    assert header(told)["alg"] == "ECDH-ES"
+    inner = key.open(told, alg="ECDH-ES", encodings=("A128CBC-HS256",))
+    said = await app.checked(inner, issuer=broker.issuer, client_id="billing")
+    assert said["sid"] == claims(hint)["sid"]
 
 
 @pytest.mark.standard("OpenID Front-Channel Logout", "§2 frames with iss and sid, §3 then back to the app")
