@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def files() -> Iterator[Path]:
     yield from sorted((ROOT / "broker" / "kit").glob("*.py"))
 
 
+@cache
 def marks() -> list[Mark]:
     """Every mark there is, each test once."""
     return sorted({mark for path in files() for mark in _of_file(path)})
