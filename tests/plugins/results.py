@@ -76,11 +76,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     noted = session.config.stash.get(_KEY, None)
     if noted is None or not noted.outcomes:
         return
-    counted = {word: list(noted.outcomes.values()).count(word) for word in _WORST}
     said: dict[str, Any] = {
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
-        "counted": {word: count for word, count in counted.items() if count},
         "tests": dict(sorted({**_before(), **noted.outcomes}.items())),
     }
     FILE.parent.mkdir(exist_ok=True)
