@@ -12,6 +12,9 @@ import pytest
 from broker.config.settings import StoreConfig
 from broker.connector import Secret
 from broker.store import Embedded, Store, open_store, start_embedded
+from tests.plugins.groups import pytest_collection_modifyitems
+
+__all__ = ["pytest_collection_modifyitems"]
 
 # How long one example takes says how busy the machine is; what hangs is ended by the run's own timeout.
 hypothesis.settings.register_profile("any machine", deadline=None)
