@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.interop import node
 from tests.interop.between import Person
 
@@ -50,6 +50,15 @@ async def serving(port: int, settings: Mapping[str, Any]) -> AsyncIterator[str]:
     app.router.add_get("/settings.json", told)
     async with TestServer(app, host="127.0.0.1", port=port):
         yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A real Chromium while the block lasts."""
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        await running.close()
 
 
 async def ready(page: Page) -> None:

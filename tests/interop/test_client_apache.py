@@ -16,10 +16,7 @@ from tests.interop.browser import Arrival, Page
 from tests.interop.processes import free_port
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(apache.missing() is not None, reason=str(apache.missing())),
 ]
 

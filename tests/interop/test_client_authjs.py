@@ -12,12 +12,7 @@ from tests.interop.between import Between, Person
 from tests.interop.browser import Browser, Page
 from tests.interop.processes import free_port
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
-]
+pytestmark = between.MARKS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

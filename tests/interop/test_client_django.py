@@ -19,10 +19,7 @@ PROGRAM = node.HERE / "apps" / "django_site.py"
 CALLBACKS = {"allauth": "/accounts/oidc/acme/login/callback/", "mozilla": "/accounts/callback/"}
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(not strangers.PYTHON.exists(), reason="no environment for apps in Python"),
 ]
 

@@ -1,4 +1,4 @@
-"""express-openid-connect at both upstreams: pushed requests, keys for secrets, and two ways to sign out."""
+"""express-openid-connect at both upstreams: pushed requests, a key, and every way to sign out."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ from tests.interop.processes import free_port
 
 KEYCLOAK = f"Keycloak {keycloak.VERSION}"
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
-]
+pytestmark = between.MARKS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -31,7 +26,7 @@ async def house(acme, tmp_path_factory):
     port = free_port()
     site = f"http://127.0.0.1:{port}"
     key = ECKey.generate_key("P-256")
-    app = {
+    client = {
         "client_name": "Parcels",
         "token_endpoint_auth_method": "private_key_jwt",
         "jwks_uri": f"{site}/jwks",
@@ -43,7 +38,7 @@ async def house(acme, tmp_path_factory):
         "trusted": True,
     }
     folder, issuer = tmp_path_factory.mktemp("express"), broker.address()
-    clients = {"parcels": app, "billing": broker.TRUSTED_APP}
+    clients = {"parcels": client, "billing": broker.TRUSTED_APP}
     told = await _told_of_logouts(acme, issuer)
     async with between.serving(folder, told, clients, issuer=issuer) as here:
         pem = key.as_pem(private=True).decode()

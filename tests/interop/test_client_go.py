@@ -18,10 +18,7 @@ PROGRAM = Path(__file__).parent / "apps" / "golang" / "build" / "app"
 SCOPE = "openid profile email staff offline_access"
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(not PROGRAM.exists(), reason="the program in Go is not built (.ci/machine does)"),
 ]
 

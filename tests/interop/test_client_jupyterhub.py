@@ -14,10 +14,7 @@ from tests.interop.browser import Browser, Page
 GRACE = dataclasses.replace(ADA, fields={"login": "grace", "password": "whatever it is"}, username="grace")
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(jupyterhub.missing() is not None, reason=str(jupyterhub.missing())),
 ]
 

@@ -9,12 +9,7 @@ from tests.interop import between, broker, node
 from tests.interop.between import Person
 from tests.interop.browser import Arrival
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
-]
+pytestmark = between.MARKS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

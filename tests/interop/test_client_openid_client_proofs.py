@@ -45,12 +45,7 @@ METADATA = {
     "sealed": {"id_token_signed_response_alg": "ES256", "userinfo_signed_response_alg": "ES256"},
 }
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
-]
+pytestmark = between.MARKS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Error, Page, async_playwright
+from playwright.async_api import Error, Page
 
-from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.interop import between, spa
 from tests.interop.between import ADA, Person
 from tests.interop.processes import free_port
@@ -19,11 +18,8 @@ from tests.interop.processes import free_port
 SCOPE = "openid profile email staff offline_access"
 
 pytestmark = [
-    pytest.mark.interop,
+    *between.MARKS,
     pytest.mark.browser,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
     pytest.mark.skipif(spa.missing() is not None, reason=str(spa.missing())),
 ]
 
@@ -60,10 +56,8 @@ async def house(acme, tmp_path_factory):
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def chromium():
     """One Chromium for all that is here."""
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with spa.chromium() as running:
         yield running
-        await running.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

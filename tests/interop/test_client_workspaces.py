@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
 
-from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.interop import between, broker, node, realm, spa
 from tests.interop.between import ADA, Person
 from tests.interop.browser import Arrival
@@ -19,10 +17,7 @@ from tests.interop.processes import free_port
 WORKSPACE = "subsidiary"
 
 pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("keycloak"),
-    pytest.mark.skipif(between.missing() is not None, reason=str(between.missing())),
+    *between.MARKS,
     pytest.mark.skipif(spa.missing() is not None, reason=str(spa.missing())),
 ]
 
@@ -57,10 +52,8 @@ async def house(acme, tmp_path_factory):
 @pytest_asyncio.fixture(loop_scope="session")
 async def page() -> AsyncIterator:
     """A page in a Chromium that has been nowhere."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield await chromium.new_page()
-        await chromium.close()
+    async with spa.chromium() as running:
+        yield await running.new_page()
 
 
 @between.AT_BOTH
