@@ -130,7 +130,8 @@ async def test_whoever_says_no_is_not_signed_in(demo: Demo, browser: Browser) ->
 
 async def test_signing_out_forgets_the_person_at_the_app(demo: Demo, browser: Browser) -> None:
     await allowed(browser, demo, "Ada Marlowe")
-    await browser.click("Sign out")
+    page = await browser.click("Sign out")
+    assert page.url == demo.url  # by way of the broker, which has ended its session
     assert (await browser.open(f"{demo.url}notes/")).url == demo.url
 
 
