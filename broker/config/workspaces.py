@@ -64,7 +64,7 @@ def trees(host: Node, environ: Mapping[str, str], report: Report) -> Iterator[tu
             continue
         own = _read(written, environ, report.within(path))
         if own is not None:
-            inherited = frozenset(_inherited(host, own))
+            inherited = frozenset(_inherited(own))
             yield name, _whole(host, own, name, report.within(path)), report.within(path, known=inherited)
 
 
@@ -78,7 +78,7 @@ def _read(written: Node, environ: Mapping[str, str], report: Report) -> Node | N
     return None
 
 
-def _inherited(host: Node, own: Node) -> Iterator[str]:
+def _inherited(own: Node) -> Iterator[str]:
     """The keys that are the host's for this workspace too."""
     yield from _ALWAYS
     for key in _UNLESS_SAID:
@@ -94,7 +94,7 @@ def _whole(host: Node, own: Node, name: str, report: Report) -> Node:
             report.add(node.key_place, (key,), "this is said once, for the host and all its workspaces")
         else:
             keys[key] = node
-    for key in _inherited(host, own):
+    for key in _inherited(own):
         said = host.child(key)
         if said is not None:
             keys[key] = said
