@@ -19,6 +19,7 @@ from broker.protocol.errors import InvalidRequest, InvalidToken
 from broker.protocol.flow import Grant
 from broker.protocol.tokens import AccessToken
 from broker.services import Services
+from broker.store import GrantState
 
 _HEADER = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE | re.ASCII)
 _MAX = 16384
@@ -64,6 +65,23 @@ async def resolve(
     Raises:
         InvalidToken: anything is wrong with either.
     """
+    token, state = await find(services, text)
+    if services.now() >= token.expires_at:
+        raise InvalidToken(reason="token_expired")
+    holder = await _holder(services, token, state.grant)
+    grant = await may_be_used(services, state, refusal=InvalidToken, holder=seen_by or holder)
+    kept = tuple(name for name in token.scopes if name in grant.scopes)
+    if holder is not None:
+        kept = scopes.still_assigned(kept, holder, services.scopes)
+    return replace(token, scopes=kept), grant
+
+
+async def find(services: Services, text: str) -> tuple[AccessToken, GrantState]:
+    """The token and the grant it came from, whether or not they are good now.
+
+    Raises:
+        InvalidToken: it is none of ours, or was revoked.
+    """
     if "." in text:
         token = _signed(services, text)
         state = await services.store.read_grant(token.grant_id, jti=token.jti)
@@ -77,14 +95,7 @@ async def resolve(
         token = state.access
     if state is None or state.jti_revoked:
         raise InvalidToken(reason="token_revoked")
-    if services.now() >= token.expires_at:
-        raise InvalidToken(reason="token_expired")
-    holder = await _holder(services, token, state.grant)
-    grant = await may_be_used(services, state, refusal=InvalidToken, holder=seen_by or holder)
-    kept = tuple(name for name in token.scopes if name in grant.scopes)
-    if holder is not None:
-        kept = scopes.still_assigned(kept, holder, services.scopes)
-    return replace(token, scopes=kept), grant
+    return token, state
 
 
 async def _holder(services: Services, token: AccessToken, grant: Grant) -> Client | None:

@@ -157,6 +157,18 @@ def granted(
     return tuple(left)
 
 
+def ends(subject: Subject, actor_ends: float, *, now: float) -> float:
+    """When whatever comes of these tokens ends at the latest.
+
+    Raises:
+        InvalidRequest: nothing would be left of it, as of an assertion that clocks disagree about.
+    """
+    last = min(subject.expires_at, actor_ends)
+    if last - int(now) < 1:
+        raise unacceptable("subject_token_expired")
+    return last
+
+
 def _within(name: str, policy: ExchangePolicy, rules: Mapping[str, ScopeRule]) -> bool:
     rule = scopes.rule_for(name, rules)
     return policy.scopes is None or (rule is not None and rule.name in policy.scopes)

@@ -461,3 +461,23 @@ async def test_an_issuer_that_does_not_name_the_client_is_none_of_its(broker: Br
             browser, assertion(broker), client="second", kind="jwt", audience=LEDGER
         )
     assert (status, answer["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.row("TX-10")
+@pytest.mark.parametrize("ends", [-5, 0.5])
+async def test_an_assertion_that_has_ended_gives_no_token_and_is_not_used_up(broker: Broker, ends) -> None:
+    """It is still taken for a moment where clocks differ; nothing that comes of it could live."""
+    async with broker.browser() as browser:
+        token = assertion(broker, exp=time.time() + broker.clock.offset + ends)
+        status, answer = await exchanged(browser, token, kind="jwt", audience=API)
+        assert (status, answer["error"]) == (400, "invalid_request"), answer
+    assert "subject_token_expired" in broker.reasons()
+
+
+@pytest.mark.row("TX-05")
+@pytest.mark.standard("RFC 8693", "§4.4 a may_act that nobody can read allows nobody")
+@pytest.mark.parametrize("said", [["gateway"], "gateway", None, 1])
+async def test_a_may_act_that_names_nobody_lets_nobody_act(broker: Broker, said: Any) -> None:
+    async with broker.browser() as browser:
+        status, answer = await exchanged(browser, assertion(broker, may_act=said), kind="jwt", audience=API)
+    assert (status, answer["error"]) == (400, "invalid_request")

@@ -239,6 +239,23 @@ async def test_nobody_revokes_what_was_given_to_another(broker: Broker) -> None:
         assert (await browser.refresh(tokens["refresh_token"]))[0] == 200
 
 
+@pytest.mark.row("RS-10")
+@pytest.mark.standard("RFC 7009", "§2.2 200 says that it is revoked, for good")
+@pytest.mark.parametrize("form", ["jwt", "opaque"])
+async def test_what_is_given_back_while_it_is_of_no_use_stays_revoked(start, form: str) -> None:
+    broker = await start(client={"access_token_format": form})
+    async with broker.browser() as browser:
+        token = (await tokens_of(browser))["access_token"]
+        routes = broker.services.config.routing.routes
+        before = routes.all
+        object.__setattr__(routes, "all", type(before)(()))
+        assert (await browser.userinfo(token))[0] == 401
+        assert (await browser.post("/revoke", {"token": token}))[0] == 200
+        object.__setattr__(routes, "all", before)
+        assert (await browser.userinfo(token))[0] == 401
+        assert broker.events("revocation")[-1]["outcome"] == "ok"
+
+
 @pytest.mark.row("RS-13")
 @pytest.mark.row("RT-15")
 async def test_a_revocation_wins_over_refreshes_that_race_with_it(broker: Broker) -> None:

@@ -58,7 +58,7 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     scopes = exchange.granted(asked, brought.subject, client, allowed, services.scopes)
     given = _Given(
         scopes=resources.cut(scopes, asked.targets, services.rules.resources, services.scopes),
-        no_later=min(brought.subject.expires_at, actor_ends),
+        no_later=exchange.ends(brought.subject, actor_ends, now=services.now()),
         exchanged=Exchanged(
             actor=exchange.acting(brought.subject, actor, client, allowed),
             as_jwt=asked.issued_type == exchange.JWT,
@@ -124,10 +124,11 @@ async def _by_id_token(services: Services, client: Client, text: str) -> tuple[S
 
 def _of_others(found: Asserted, client: Client) -> _Brought:
     may_act = found.claims.get("may_act")
+    readable = "may_act" not in found.claims or isinstance(may_act, dict)
     subject = Subject(
         client_ids=(client.client_id,),  # its issuer's entry names the client
         actor=exchange.actor_of(found.claims, found.entry.issuer),
-        may_act=may_act if isinstance(may_act, dict) else None,
+        may_act=may_act if readable else {},  # what cannot be read allows nobody
         expires_at=found.assertion.expires_at,
     )
     return _Brought(subject=subject, of=found)
