@@ -27,6 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdent
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
+    Policy,
     PolicyBuilder,
     Store,
     VerificationError,
@@ -145,6 +146,7 @@ class Authorities:
         # it: an authority of one's own seldom says what its keys are for.
         ee = ExtensionPolicy.permit_all()
         ca = ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
+        ca = ca.may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _signs_certificates)
         self._builder = PolicyBuilder().extension_policies(ca_policy=ca, ee_policy=ee)
 
     @classmethod
@@ -254,6 +256,12 @@ def _parse(der: bytes) -> x509.Certificate:
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise CertificateError("certificate_malformed", type(error).__name__) from error
     return parsed
+
+
+def _signs_certificates(_policy: Policy, _issuer: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    """RFC 5280 §6.1.4 (n): where an issuer says what its key is for, that is among it."""
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("the key of an issuer may not sign certificates")
 
 
 def _is_for_clients(leaf: x509.Certificate) -> bool:

@@ -72,8 +72,9 @@ def made(
     days: tuple[int, int] = (-1, 300),
     subject: x509.Name | None = None,
     alternatives: list[x509.GeneralName] | None = None,
+    may_issue: bool | None = None,
 ) -> Holder:
-    """A fresh certificate, by ``by`` or by itself."""
+    """A fresh certificate, by ``by`` or by itself; ``may_issue`` is what it says of the use of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = subject or name((NameOID.COMMON_NAME, common), (NameOID.ORGANIZATION_NAME, "Acme"))
     now = dt.datetime.now(dt.UTC)
@@ -90,6 +91,11 @@ def made(
     if not ca:
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    if may_issue is not None:
+        unused = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+        uses = dict.fromkeys((*unused, "crl_sign", "encipher_only", "decipher_only"), False)
+        usage_of_key = x509.KeyUsage(digital_signature=True, key_cert_sign=may_issue, **uses)
+        builder = builder.add_extension(usage_of_key, critical=True)
     if alternatives is not None:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     signed = builder.sign(by.key if by else key, hashes.SHA256())

@@ -152,9 +152,9 @@ def _handshake(tls: ssl.SSLObject) -> Certificate | None:
 
 def _passed_on(said: Sequence[str], chain: Sequence[str]) -> Certificate | None:
     """What a proxy that is believed passes on; what it shows us itself is its own, and no client's."""
-    found = [text for text in said if text]
-    if not found:
-        return None
-    if len(found) > 1:
+    # Of two, be it that one is empty, one may be what a stranger sent and the proxy did not take away.
+    if len(said) > 1:
         raise CertificateError("two_certificate_headers")
-    return Certificate.read(from_header(found[0]), chain_from_header(", ".join(chain)))
+    if not said or not said[0]:
+        return None
+    return Certificate.read(from_header(said[0]), chain_from_header(", ".join(chain)))

@@ -331,6 +331,9 @@ async def test_what_the_proxy_let_through_is_judged_all_the_same(start, tmp_path
     for wrong in (OWN_TOO, LEAF):
         assert await passed_on(desk, "own", (HEADER, wrong.header)) == 401
     assert await passed_on(desk, "named", (HEADER, LEAF.header), (HEADER, LEAF.header)) == 401
+    # A proxy that adds its own, empty where nobody showed any, to what a stranger sent.
+    assert await passed_on(desk, "named", (HEADER, LEAF.header), (HEADER, "")) == 401
+    assert await passed_on(desk, "own", (HEADER, ""), (HEADER, OWN.header)) == 401
     for rubbish in ("x", "(null)", ":AAAA:", "", "%00"):
         assert await passed_on(desk, "named", (HEADER, rubbish)) == 401
 

@@ -239,7 +239,7 @@ async def test_nobody_revokes_what_was_given_to_another(broker: Broker) -> None:
         assert (await browser.refresh(tokens["refresh_token"]))[0] == 200
 
 
-@pytest.mark.row("RS-10")
+@pytest.mark.row("RS-07")
 @pytest.mark.standard("RFC 7009", "§2.2 200 says that it is revoked, for good")
 @pytest.mark.parametrize("form", ["jwt", "opaque"])
 async def test_what_is_given_back_while_it_is_of_no_use_stays_revoked(start, form: str) -> None:

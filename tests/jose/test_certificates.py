@@ -110,6 +110,18 @@ def test_what_nobody_issued_or_somebody_else_is_not_believed():
     assert not read(LEAF).is_issued_by(Authorities([]), NOW)
 
 
+@pytest.mark.row("DP-11")
+@pytest.mark.standard("RFC 5280", "§6.1.4 (n) a key that may not sign certificates has issued none")
+def test_a_key_that_may_not_sign_certificates_has_issued_none():
+    for may_issue in (True, False):
+        by_way_of = made("between", ROOT, ca=True, may_issue=may_issue)
+        assert read(made("billing", by_way_of)).is_issued_by(TRUSTED, NOW) is may_issue
+        root = made("root", ca=True, may_issue=may_issue)
+        anchored = Authorities([root.certificate])
+        assert read(made("billing", root)).is_issued_by(anchored, NOW) is may_issue
+    assert read(made("billing", ROOT, may_issue=False)).is_issued_by(TRUSTED, NOW)
+
+
 def test_it_is_good_between_its_dates():
     assert read(SELF).is_valid(NOW)
     assert not read(SELF).is_valid(NOW + YEAR)
