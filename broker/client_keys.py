@@ -2,8 +2,8 @@
 
 Owns `Keyholder` and `PublicKeys`. RFC 7517 §5; RFC 7591 §2 (``jwks``, ``jwks_uri``); OpenID Connect Core
 §10.1.1 and §10.2.1 (rotation). What a client names is fetched through the guard of `broker.outbound`,
-is kept as long as a document is, and is asked for anew only when a token names a key that is not in it, at
-most once a minute. The keys of one are never tried for another (RFC 8725 §3.10).
+is kept as long as a document is, and is asked for anew only when a key is wanted that is not in it, at most
+once a minute. The keys of one are never tried for another (RFC 8725 §3.10).
 """
 
 from __future__ import annotations
@@ -89,6 +89,15 @@ class PublicKeys:
             KeysUnavailable: its keys cannot be had now.
         """
         document = await self._document(holder)
+        try:
+            return self._encryption(holder, alg, document)
+        except JoseError:
+            if holder.jwks_uri is None:
+                raise
+        # Perhaps published since (Core §10.2.1); at most once a minute, as for one that signs.
+        return self._encryption(holder, alg, await self._document(holder, newer=True))
+
+    def _encryption(self, holder: Keyholder, alg: str, document: Mapping[str, Any]) -> EncryptionKey:
         found: EncryptionKey = self._kept(
             (holder.name, alg), document, lambda: EncryptionKey.from_jwks(document, alg)
         )

@@ -174,6 +174,26 @@ async def test_after_a_key_could_not_be_had_the_same_code_is_still_good(start_wi
         assert (await browser.token(landed.code))[0] == 200
 
 
+@pytest.mark.standard("OpenID Core", "§10.2.1 keys that are encrypted to are looked for anew")
+async def test_a_key_that_an_app_publishes_later_is_found_and_looked_for_once_a_minute(
+    start_with, keys
+) -> None:
+    steady = Clock()
+    broker = await start_with(id_token_encrypted_response_alg="RSA-OAEP-256", clock=steady)
+    keys.document = public(EC)  # as before it wanted anything encrypted
+    async with broker.browser() as browser:
+        landed = await browser.login()
+        for _ in range(5):
+            assert (await browser.token(landed.code))[0] == 500
+        asked = keys.asked
+        assert asked <= 2
+        keys.document = public(EC, RSA)
+        assert (await browser.token(landed.code))[0] == 500
+        steady.forward(61)
+        assert (await browser.token(landed.code))[0] == 200
+        assert keys.asked == asked + 1
+
+
 @pytest.mark.row("CA-15")
 @pytest.mark.parametrize("uri", ["https://169.254.169.254/jwks", "https://10.0.0.1/jwks"])
 async def test_a_clients_keys_are_fetched_by_way_of_the_guard(start_with, uri) -> None:
