@@ -56,15 +56,16 @@ async def used(services: Services, found: Asserted) -> None:
         InvalidGrant: somebody was before.
     """
     entry, assertion, now = found.entry, found.assertion, services.now()
+    leeway, made_at = assertion_grants.LEEWAY, found.assertion.made_at
     if entry.allow_reuse:
         return
     first = await services.store.once_since(
         entry.connector,
         assertion.once,
-        assertion.expires_at + assertion_grants.LEEWAY - now + 1,
-        made_at=assertion.made_at,
+        assertion.expires_at + 2 * leeway - now,  # another host's clock may be behind ours
+        made_at=None if made_at is None else made_at - leeway,
         now=now,
-        longest=entry.max_lifetime + assertion_grants.LEEWAY,
+        longest=entry.max_lifetime + 2 * leeway,
     )
     if not first:
         raise InvalidGrant(reason="assertion_replayed")

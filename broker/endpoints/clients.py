@@ -93,12 +93,12 @@ async def _by_assertion(request: web.Request, presented: Credentials) -> Client:
     )
     # Whatever endpoint it is shown at, and however many show it at once (RFC 7523 §3, rule 7).
     name = f"{len(client.client_id)} {client.client_id} {use.jti}"
-    ttl = use.until - services.now() + 1
+    ttl = use.until - services.now() + assertions.AHEAD  # another host's clock may be behind ours
     if not await services.store.once_since(
         "client assertion",
         name,
         ttl,
-        made_at=use.made_at,
+        made_at=None if use.made_at is None else use.made_at - assertions.AHEAD,  # by our clock, perhaps
         now=services.now(),
         longest=assertions.LONGEST + assertions.AHEAD,
     ):

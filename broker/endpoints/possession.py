@@ -161,7 +161,7 @@ async def _proof(
         access_token=access_token,
     )
     _nonce(request, use.nonce, f"{scope} {client_id}", needed=nonce)
-    ttl = use.until - services.now() + 1
+    ttl = use.until - services.now() + dpop.AHEAD  # another host's clock may be behind ours
     if not await services.store.once("dpop proof", f"{proof.jkt} {use.jti}", ttl):
         raise InvalidDpopProof(reason="proof_replayed")
     return proof

@@ -202,8 +202,33 @@ async def test_an_emptied_store_lets_nothing_be_used_again(start) -> None:
         await store._wire.call("DEL", name)
     assert await by_assertion(broker, before) == 401
     assert await by_assertion(broker, unused) == 401  # it does not say that it is younger
-    broker.clock.forward(2)
+    broker.clock.forward(12)
     assert await by_assertion(broker, assertion(broker)) == 200
+
+
+@pytest.mark.row("CA-10")
+async def test_an_emptied_store_lets_nothing_of_a_clock_before_ours_be_used_again(start) -> None:
+    broker = await start(clients={"signer": SIGNS})
+    ahead = assertion(broker, iat=int(broker.clock()) + 8)
+    assert await by_assertion(broker, ahead) == 200
+    store = broker.services.store
+    for name in await store._wire.call("KEYS", f"{store._prefix}*once*"):
+        await store._wire.call("DEL", name)
+    assert await by_assertion(broker, ahead) == 401
+
+
+@pytest.mark.row("CA-10")
+async def test_what_was_used_is_remembered_until_a_slower_clock_has_forgotten_it(start) -> None:
+    broker = await start(clients={"signer": SIGNS})
+    assert await by_assertion(broker, assertion(broker, exp=int(broker.clock()) + 2)) == 200
+    assert await longest_once(broker) > 8_000
+
+
+async def longest_once(broker: Broker) -> int:
+    """For how many milliseconds what was used is remembered: another host may be seconds behind us."""
+    store = broker.services.store
+    names = await store._wire.call("KEYS", f"{store._prefix}*once:*")
+    return max([int(await store._wire.call("PTTL", name)) for name in names])
 
 
 @pytest.mark.row("CA-11")

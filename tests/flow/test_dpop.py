@@ -203,6 +203,18 @@ async def test_of_many_who_send_one_proof_one_is_served(broker: Broker) -> None:
     assert "proof_replayed" in broker.reasons()
 
 
+@pytest.mark.row("DP-06")
+async def test_a_proof_is_remembered_until_a_slower_clock_has_forgotten_it(broker: Broker) -> None:
+    prover = Prover(broker)
+    async with broker.browser() as browser:
+        text = (await tokens(broker, browser, prover))["access_token"]
+        proof = prover.proof("/userinfo", "GET", token=text, iat=int(broker.clock()) - 55)
+        assert (await send(broker, "/userinfo", token=text, proof=proof, method="GET"))[0] == 200
+    store = broker.services.store
+    names = await store._wire.call("KEYS", f"{store._prefix}*once:*")
+    assert min([int(await store._wire.call("PTTL", name)) for name in names]) > 8_000
+
+
 # ── what the code and the refresh token are bound to ──────────────────────────────────────────
 
 
