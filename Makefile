@@ -20,7 +20,7 @@ PACKAGES := $(wildcard tests/*/package-lock.json)
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.runtime ## start a demo provider, the broker and a demo app, and print one URL
+demo: .venv/.runtime ## start a demo provider, the broker, two demo apps and an API, and print one URL
 	@exec $(BIN)/broker demo
 
 test: machine $(PACKAGES:%/package-lock.json=%/node_modules/.installed) ## run every test

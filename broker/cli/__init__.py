@@ -23,7 +23,7 @@ from broker.cli.operator import OperatorError
 __all__ = ["COMMANDS", "OperatorError", "run"]
 
 COMMANDS: Mapping[str, str] = {
-    "demo": "start a demo provider, the broker and a demo app, and print one URL",
+    "demo": "start a demo provider, the broker, two demo apps and an API, and print one URL",
     "init": "write a commented broker.yaml, a claims map and a first client app",
     "serve": "serve",
     "check": "tell everything that is wrong with a configuration",

@@ -11,6 +11,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
@@ -216,6 +217,54 @@ def test_every_file_that_is_linked_exists() -> None:
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         for target in re.findall(r"\]\(([^)#]+)", path.read_text("utf-8")):
             assert "://" in target or (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def _anchors(path: Path) -> set[str]:
+    """What a heading of a document can be linked by."""
+    heads = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_every_heading_that_is_linked_exists() -> None:
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text("utf-8")):
+            assert anchor in _anchors((path.parent / target) if target else path), (
+                f"{path}: {target}#{anchor}"
+            )
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#]+)", (ROOT / "README.md").read_text("utf-8")))
+    pages = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")}
+    assert pages - linked == set()
+
+
+def test_the_readme_denies_nothing_that_the_broker_offers() -> None:
+    denied = (
+        (ROOT / "README.md").read_text("utf-8").partition("does not do these yet:")[2].partition("\n\n")[0]
+    )
+    assert denied
+    offered = (ROOT / "CHANGELOG.md").read_text("utf-8").partition("## [0.1.0]")[0]
+    for name in re.findall(r"\b(?:[A-Z]{3,}|DPoP|[a-z]+_[a-z_]+|[a-z]+-channel)\b", denied):
+        assert name not in offered, name
+
+
+def test_the_rooms_of_the_house_are_those_that_are_described() -> None:
+    told = (ROOT / "docs/architecture.md").read_text("utf-8").partition("## The floors")[2]
+    rows = [row.split("|")[2] for row in told.splitlines() if row.startswith("| ") and "`" in row]
+    rooms = {name.rstrip("/") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    there = {f"broker/{path.name}" for path in (ROOT / "broker").iterdir() if (path / "__init__.py").exists()}
+    there |= {f"broker/{path.name}" for path in (ROOT / "broker").glob("[!_]*.py")}
+    assert rooms == there | {"connectors"}
+
+
+def test_what_the_picture_of_a_login_names_is_there() -> None:
+    picture = (ROOT / "docs/architecture.md").read_text("utf-8").split("```")[1]
+    named = re.findall(r"\b((?:endpoints|protocol)(?:\.\w+)+)", picture)
+    assert len(named) > 8
+    for name in named:
+        module, _, last = f"broker.{name}".rpartition(".")
+        assert hasattr(import_module(module), last) or find_spec(f"broker.{name}"), name
 
 
 def test_what_toml_is_shown_is_toml() -> None:
