@@ -18,7 +18,8 @@ from broker.store import Registered, Store
 
 PREFIX: Final = "broker.app."
 """Begins the name of every app that registered itself; no operator's does (`broker.config.clients.OWN`)."""
-_A_DAY = 86400
+_A_DAY, _OFTEN = 86400, 24
+"""How often at least it is noted within ``idle`` that an app is in use."""
 
 
 class RegisteredClients:
@@ -52,12 +53,12 @@ class RegisteredClients:
         )
 
     async def used(self, client: Client) -> None:
-        """It got a token: it is no app that nobody uses, and lives on. Noted to the day."""
+        """It got a token: it is no app that nobody uses, and lives on. Noted to the day, or oftener."""
         if client.origin != "registered":
             return
-        now = self._now()
+        now, noted_for = self._now(), min(_A_DAY, self._config.idle / _OFTEN)
         found = await self._store.read_client(client.client_id)
-        if found is None or (found.used_at is not None and now - found.used_at < _A_DAY):
+        if found is None or (found.used_at is not None and now - found.used_at < noted_for):
             return
 
         def noted(before: Registered) -> Registered:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from broker.config.written_logout import LogoutEntry
 from broker.protocol.client import Client
-from broker.protocol.uris import check_redirect_uri
+from broker.protocol.uris import check_redirect_uri, origin_of
 
 _KEYS = tuple(LogoutEntry.model_fields)
 _URIS = ("backchannel_logout_uri", "frontchannel_logout_uri", "initiate_login_uri")
@@ -43,10 +42,5 @@ def check(client: Client, wrong: Wrong) -> None:
 def _front_channel(client: Client, wrong: Wrong) -> None:
     """Front-Channel §2: scheme, host and port are those of a redirect_uri."""
     uri = client.frontchannel_logout_uri
-    if uri is not None and _origin(uri) not in {_origin(one) for one in client.redirect_uris}:
+    if uri is not None and origin_of(uri) not in {origin_of(one) for one in client.redirect_uris}:
         wrong("frontchannel_logout_uri", "must be on the scheme, host and port of one of its redirect_uris")
-
-
-def _origin(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    return parts.scheme, parts.netloc

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from broker.endpoints import about, http, software_statements
-from broker.endpoints.attempts import network_of
+from broker.endpoints.attempts import network_of, site_of
 from broker.endpoints.sectors import lists_its_redirects
 from broker.protocol import metadata, registration
 from broker.protocol.client import secret_digest
@@ -36,6 +36,10 @@ ONE = f"{metadata.REGISTER}/{{client_id}}"
 _COUNTED = "@register"
 """Among the counters of connectors; no connector has this id."""
 _HOUR = 3600
+_NETWORKS = 10
+"""How much more a site may register than one network, of which it has 65 536."""
+_CHANGES = 30
+"""Changes of one registration in an hour: each may have us call somebody."""
 _CREATED, _NO_CONTENT = 201, 204
 _AS_LONG = 60
 """Seconds after which it is worth trying again where there are as many apps as there may be."""
@@ -99,30 +103,34 @@ async def change(request: web.Request) -> web.Response:
     """PUT /register/{client_id} (RFC 7592 §2.2): all of it is said anew, and what is left out is gone."""
     client, token = await _opened(request)
     services = request.app[SERVICES]
-    config, now = services.config.registration, services.now()
+    await _not_too_often(services, client)
     document = await http.read_json(request)
     _is_itself(client, document)
     read = await _read(services, document, client.attested)
-    secret = _another_secret(services, client, read.metadata)
-    ends = registration.ends_grants(client.metadata, read.metadata)
+    # The time of what follows: what was read may have been waited for, and grants given meanwhile.
+    spare, now = _secret_for(services, read.metadata), services.now()
 
     def changed(before: Registered) -> Registered:
+        # Held against what it replaces, which another change may have written since this one was read.
+        ends = registration.ends_grants(before.metadata, read.metadata)
         return replace(
             before,
             metadata=dict(read.metadata),
             attested=dict(read.attested),
             lookalike=_lookalike(services, read.metadata),
             grants_since=now if ends else before.grants_since,
-            **_kept_of(secret, before, read.metadata),
+            **_kept_of(spare, before, read.metadata),
         )
 
+    config = services.config.registration
     ttl = config.unused if client.used_at is None else config.idle
     written = await services.store.change_client(client.client_id, changed, now=now, ttl=ttl)
     if written is None:
         raise InvalidToken(reason="registration_gone")
     await services.registered.remember_origins(written, ttl)
     _log(request, written, "changed")
-    return http.json(_told(services, written, token, secret))
+    is_new = spare is not None and (written.secret_digest, written.secret) == (spare.digest, spare.plain)
+    return http.json(_told(services, written, token, spare if is_new else None))
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -140,10 +148,20 @@ async def _not_too_many(request: web.Request) -> None:
     services, told = request.app[SERVICES], about.client_address(request)
     if not told:
         return
-    limit = Limit("registered", (network_of(told),), services.config.registration.per_address, _HOUR)
-    wait, _ = await services.store.spend_attempt(_COUNTED, [limit])
+    most, site = services.config.registration.per_address, site_of(told)
+    limits = [Limit("registered", (network_of(told),), most, _HOUR)]
+    if site is not None:
+        limits.append(Limit("registered_site", (site,), _NETWORKS * most, _HOUR))
+    wait, _ = await services.store.spend_attempt(_COUNTED, limits)
     if wait:
         raise TooManyRequests(reason="too_many_registrations", wait=wait)
+
+
+async def _not_too_often(services: Services, client: Registered) -> None:
+    limit = Limit("changed", (client.client_id,), _CHANGES, _HOUR)
+    wait, _ = await services.store.spend_attempt(_COUNTED, [limit])
+    if wait:
+        raise TooManyRequests(reason="too_many_changes", wait=wait)
 
 
 def _may_register(request: web.Request) -> None:
@@ -245,20 +263,14 @@ def _secret_for(services: Services, found: registration.Metadata) -> _Secret | N
     return _Secret(text=text, digest=secret_digest(text), plain=None)
 
 
-def _another_secret(services: Services, client: Registered, found: registration.Metadata) -> _Secret | None:
-    """A new secret where the old one does not go with how the app proves itself from now on."""
-    fits = (
-        client.secret if found["token_endpoint_auth_method"] == "client_secret_jwt" else client.secret_digest
-    )
-    return None if fits is not None else _secret_for(services, found)
-
-
-def _kept_of(secret: _Secret | None, before: Registered, found: registration.Metadata) -> dict[str, Any]:
-    if secret is not None:
-        return {"secret_digest": secret.digest, "secret": secret.plain}
-    if registration.needs_secret(found):
+def _kept_of(spare: _Secret | None, before: Registered, found: registration.Metadata) -> dict[str, Any]:
+    """What is kept of its secret: another one only where it has none that goes with how it proves itself."""
+    if spare is None:
+        return {"secret_digest": None, "secret": None}
+    by_signing = found["token_endpoint_auth_method"] == "client_secret_jwt"
+    if (before.secret if by_signing else before.secret_digest) is not None:
         return {"secret_digest": before.secret_digest, "secret": before.secret}
-    return {"secret_digest": None, "secret": None}
+    return {"secret_digest": spare.digest, "secret": spare.plain}
 
 
 def _lookalike(services: Services, found: registration.Metadata) -> str:

@@ -3,7 +3,8 @@
 A link to the app from where it did not begin: the account page, a bookmark, a portal. Only the app can
 begin a login whose answer it will believe, so the browser is sent to its registered ``initiate_login_uri``
 with our issuer. Nothing else of the request is passed on: where the app lands the person, and as whom, is
-not for a link to say.
+not for a link to say. An app that no operator has looked at is led to only for who uses it: else anybody
+could have a link of ours lead people wherever they like.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import http
+from broker.endpoints import flow, http
 from broker.protocol.client import Client
 from broker.protocol.errors import Shown
 from broker.services import SERVICES, Services
@@ -25,9 +26,20 @@ async def handle(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     client = await services.clients.find(http.read_query(request).get("client_id") or "")
     uri = client.initiate_login_uri if client is not None and client.enabled else None
-    if uri is None:
+    if client is None or uri is None:
         raise Shown("not_found", status=404, detail="no such client app, or it begins no sign-in")
+    if client.registered_itself and not await _is_used(request, client):
+        raise Shown("not_found", status=404, detail="nobody here uses this app, which registered itself")
     return http.see_other(f"{uri}{'&' if '?' in uri else '?'}{urlencode({'iss': services.issuer})}")
+
+
+async def _is_used(request: web.Request, client: Client) -> bool:
+    """Whether whoever is signed in here has allowed the app something."""
+    session = await flow.current_session(request)
+    if session is None:
+        return False
+    services, subject = request.app[SERVICES], session.context.subject
+    return await flow.remembered_consent(services, subject, client.client_id) is not None
 
 
 def link(services: Services, client: Client | None) -> str | None:

@@ -19,6 +19,10 @@ from broker.protocol.uris import check_stranger_page
 LONGEST_URL: Final = 500
 LARGEST: Final = 5 * 1024
 """Bytes of a document (§6.6)."""
+LONGEST_HOST: Final = 64
+"""One that is longer could not be shown whole beside a name."""
+_SHOWN: Final = 80
+"""Characters of a name that a page shows (`broker.pages.safety.NAME_LIMIT`)."""
 _SECRETS: Final = ("client_secret", "client_secret_expires_at")
 
 
@@ -31,6 +35,8 @@ def is_url(client_id: str) -> bool:
     except ValueError:
         return False
     path = urlsplit(client_id).path
+    if len(host_of(client_id)) > LONGEST_HOST:
+        return False
     segments = [unquote(segment) for segment in path.split("/")]
     return path.startswith("/") and not {".", ".."} & set(segments)
 
@@ -52,6 +58,7 @@ def read(client_id: str, document: Mapping[str, Any], allowed: Allowed) -> Metad
         raise InvalidClientMetadata("A document has no secret.", reason="document_with_secret")
     usual = {"token_endpoint_auth_method": "none"}
     found = dict(registration.read({**usual, **document}, allowed))
-    # A name is what it says of itself; the host behind it is not.
-    found["client_name"] = f"{found['client_name']} ({host_of(client_id)})"
+    # A name is what it says of itself; the host behind it is not, and is never cut off.
+    host = f" ({host_of(client_id)})"
+    found["client_name"] = found["client_name"][: _SHOWN - len(host)].rstrip() + host
     return found

@@ -16,19 +16,19 @@ from types import MappingProxyType
 from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
-from broker.protocol.client import AuthMethod, Client, GrantType, Origin, SigningAlg
+from broker.protocol.algorithms import BY_SECRET
+from broker.protocol.client import DEVICE_CODE, AuthMethod, Client, GrantType, Origin, SigningAlg
 from broker.protocol.errors import InvalidRedirectUri
 from broker.protocol.metadata_values import (
     CERTIFICATE_NAMES,
     ENCRYPTED,
     LOCALISED,
     OURS_TO_SIGN,
-    SECRET_SIGNATURES,
     VALUES,
     wrong,
 )
 from broker.protocol.scopes import SCOPE_TOKEN
-from broker.protocol.uris import ApplicationType, check_stranger_redirect_uri, is_loopback
+from broker.protocol.uris import ApplicationType, check_stranger_redirect_uri, is_loopback, origin_of
 
 Metadata = Mapping[str, Any]
 """What is registered, by the names of RFC 7591; complete, and as it is told back."""
@@ -88,6 +88,7 @@ def read(document: Metadata, allowed: Allowed) -> Metadata:
     _certificate_agrees(found)
     _algorithms_agree(found, allowed)
     _subjects_agree(found)
+    _frames_agree(found)
     return MappingProxyType(found)
 
 
@@ -280,7 +281,7 @@ def _algorithms_agree(found: dict[str, Any], allowed: Allowed) -> None:
         if name in found and found[name] not in allowed.signing_algs:
             raise wrong(name, "is not one that is offered")
     method, alg = found["token_endpoint_auth_method"], found.get("token_endpoint_auth_signing_alg")
-    if alg is not None and (alg in SECRET_SIGNATURES) != (method == "client_secret_jwt"):
+    if alg is not None and (alg in BY_SECRET) != (method == "client_secret_jwt"):
         raise wrong("token_endpoint_auth_signing_alg", f"does not go with {method}")
     for what in ENCRYPTED:
         key, content = f"{what}_encrypted_response_alg", f"{what}_encrypted_response_enc"
@@ -296,6 +297,16 @@ def _subjects_agree(found: Metadata) -> None:
     """Core §8.1: subjects of its own hang on one host, or on a document that names them all."""
     if found["subject_type"] != "pairwise":
         return
+    # Only an answer at a redirect_uri shows whose that is; a device is answered wherever it asks from.
+    if DEVICE_CODE in found["grant_types"]:
+        raise wrong("subject_type", "pairwise is not for an app that devices sign in to")
     hosts = {urlsplit(uri).hostname for uri in found.get("redirect_uris", ())}
     if "sector_identifier_uri" not in found and len(hosts) > 1:
         raise wrong("sector_identifier_uri", "is needed where redirect_uris have several hosts")
+
+
+def _frames_agree(found: Metadata) -> None:
+    """Front-Channel Logout 1.0 §2: the page in the frame is where the app is answered."""
+    uri = found.get("frontchannel_logout_uri")
+    if uri is not None and origin_of(uri) not in map(origin_of, found.get("redirect_uris", ())):
+        raise wrong("frontchannel_logout_uri", "must have the scheme, host and port of a redirect_uri")

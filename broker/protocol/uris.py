@@ -110,6 +110,12 @@ def check_redirect_uri(text: str, application_type: ApplicationType) -> None:
         raise ValueError("must not hold a user name or password")
 
 
+def origin_of(text: str) -> tuple[str, str]:
+    """The scheme, and the host with its port, of a URI that was checked."""
+    parts = urlsplit(text)
+    return parts.scheme, parts.netloc
+
+
 def is_loopback(text: str) -> bool:
     """Whether an http URI stays on the machine of the browser (RFC 8252 §7.3)."""
     parts = urlsplit(text)
