@@ -90,6 +90,13 @@ def test_hardly_a_sentence_was_left_in_english(tag):
 
 
 @pytest.mark.parametrize("tag", TRANSLATED)
+def test_another_device_is_never_called_this_one(tag):
+    found = catalogue(tag)
+    here, there = found["This device"].string, found["Sign out there"].string
+    assert here.casefold() not in there.casefold()
+
+
+@pytest.mark.parametrize("tag", TRANSLATED)
 def test_the_compiled_catalogue_is_that_of_the_sentences(tag):
     with (LOCALE / tag / "LC_MESSAGES" / "pages.mo").open("rb") as stream:
         compiled = read_mo(stream)
