@@ -13,7 +13,7 @@ from aiohttp import web
 
 from broker.endpoints import http
 from broker.endpoints.standing import may_be_used
-from broker.protocol import handles, policy, scopes
+from broker.protocol import handles, policy, scopes, tokens
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, InvalidToken
 from broker.protocol.flow import Grant
@@ -93,6 +93,8 @@ async def find(services: Services, text: str) -> tuple[AccessToken, GrantState]:
         if state is None or state.access is None:
             raise InvalidToken(reason="token_unknown")
         token = state.access
+        if len(tokens.lineage(token.jti)) > 1:  # what it was exchanged for may have been given back
+            state = await services.store.read_grant(handle.grant_id, jti=token.jti)
     if state is None or state.jti_revoked:
         raise InvalidToken(reason="token_revoked")
     return token, state

@@ -98,16 +98,18 @@ async def _revoke_refresh(services: Services, client: Client, text: str) -> bool
 
 
 async def _revoke_access(services: Services, client: Client, text: str) -> bool:
-    """An access token goes alone; what it stands on may be amiss now and be right again before its end."""
+    """An access token goes with what was exchanged for it, and leaves its grant.
+
+    What it stands on may be amiss just now, and be right again before its end.
+    """
     try:
         token, state = await bearer.find(services, text)
     except InvalidToken:
         return False
     if token.holder(state.grant) != client.client_id:
         return False
-    opaque = handles.parse("access", text, services.store.handle_keys)
-    if opaque is not None:
-        return await services.store.revoke_access(opaque)
-    return await services.store.revoke_jti(
+    revoked = await services.store.revoke_jti(
         state.grant.id, token.jti, expires_at=token.expires_at, now=services.now()
     )
+    opaque = handles.parse("access", text, services.store.handle_keys)
+    return revoked if opaque is None else await services.store.revoke_access(opaque)

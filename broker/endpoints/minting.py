@@ -42,6 +42,8 @@ class Exchanged:
 
     actor: Mapping[str, Any] | None = None
     """Who acts for the subject, as the ``act`` claim says it."""
+    of: str = ""
+    """The ``jti`` of the token that it was exchanged for, with which it ends; empty where that has none."""
     as_jwt: bool = False
     """Whether a JWT was asked for, whatever the client's entry says."""
 
@@ -101,7 +103,7 @@ def access_token(
     named = urlsafe_b64encode(services.chance(_JTI_BYTES)).decode()
     token = tokens.AccessToken(
         grant_id=grant.id,
-        jti=f"{grant.id}.{named}",
+        jti=f"{(exchanged.of if exchanged is not None else '') or grant.id}.{named}",
         scopes=indicators.understood(scopes, targets, services.rules.resources, services.scopes),
         audience=tokens.audience(client, services.issuer, targets),
         issued_at=now,

@@ -16,6 +16,7 @@ from broker.protocol.client import Client, ScopeRule
 from broker.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
 from broker.protocol.exchanging import ExchangePolicy, Kind
 from broker.protocol.params import Params
+from broker.protocol.tokens import lineage
 
 _TYPE: Final = "urn:ietf:params:oauth:token-type:"
 ACCESS_TOKEN: Final = _TYPE + "access_token"
@@ -27,6 +28,8 @@ _KINDS: Final[Mapping[str, Kind]] = {
 }
 _MAX_TARGETS: Final = 10
 _MAX_FOREIGN: Final = 20
+_LONGEST_LINEAGE: Final = 16
+"""Tokens that one may have come of, by one exchange after another."""
 UPSTREAM: Final = "connector:"
 """Before the id of a connector in ``audience``: what is asked for is the upstream's own access token."""
 
@@ -58,6 +61,8 @@ class Subject:
     actor: Mapping[str, Any] | None = None
     """Its ``act``."""
     may_act: Mapping[str, Any] | None = None
+    jti: str = ""
+    """The name that it is revoked by; empty for what cannot be revoked alone."""
     expires_at: float
     """Whatever comes of it ends no later."""
 
@@ -131,6 +136,8 @@ def may_exchange(subject: Subject, client: Client, policy: ExchangePolicy) -> No
     Raises:
         InvalidRequest: it is somebody else's (§2.2.2).
     """
+    if len(lineage(subject.jti)) > _LONGEST_LINEAGE:
+        raise unacceptable("exchanged_too_often")
     theirs = {client.client_id, *policy.clients}.intersection(subject.client_ids)
     meant_for_it = not set(policy.own_audiences).isdisjoint(subject.audiences)
     if not theirs and not meant_for_it:

@@ -59,6 +59,15 @@ class AccessToken:
         return (self.audience,) if isinstance(self.audience, str) else self.audience
 
 
+def lineage(jti: str) -> tuple[str, ...]:
+    """The names that an access token ends with: its own, and those of whatever it was exchanged for.
+
+    A name goes on from that of the token before it, and the first of all from the grant's.
+    """
+    parts = jti.split(".")
+    return tuple(".".join(parts[:length]) for length in range(2, len(parts))) + (jti,)
+
+
 def at_hash(access_token: str, alg: SigningAlg) -> str:
     """The left half of the token's hash, by the ID Token's algorithm (Core §3.1.3.6)."""
     return half_hash(access_token, HASHES[alg])

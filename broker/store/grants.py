@@ -10,7 +10,7 @@ by a script that looks and acts in one step:
     before           digest of the one before it, with the sealed successor and when its grace ends
     idle_until, absolute_until
     at:<digest>      an opaque access token:  end, then the sealed record
-    jti:<jti>        a JWT access token that was revoked:  its end
+    jti:<jti>        an access token that was revoked, with all that was exchanged for it:  its end
 
 The spent mark lives as long as the tokens, so a second use of a code is known for what it is and ends them
 (RFC 6749 §4.1.2, §10.4; RFC 9700 §2.2.2, §4.14). Instants are seconds outside and milliseconds inside.
@@ -24,7 +24,7 @@ from typing import Any
 
 from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
-from broker.protocol.tokens import AccessToken
+from broker.protocol.tokens import AccessToken, lineage
 from broker.store import grant_scripts as scripts
 from broker.store.errors import alarm
 from broker.store.records import Room, milliseconds
@@ -136,12 +136,12 @@ class Grants(Room):
         """A grant and its marks; with ``jti`` or ``access`` also those of that access token."""
         name = self._grant(grant_id)
         at = f"at:{access.digest if access else ''}"
-        answer: Any = await self._wire.call(
-            "HMGET", name, "grant", "spent", "revoked", "refresh", f"jti:{jti or ''}", at
-        )
-        if not isinstance(answer, list) or len(answer) != 6:  # noqa: PLR2004 - as many as were asked for
+        names = [f"jti:{one}" for one in lineage(jti or "")]
+        fields = ["grant", "spent", "revoked", "refresh", at, *names]
+        answer: Any = await self._wire.call("HMGET", name, *fields)
+        if not isinstance(answer, list) or len(answer) != len(fields):
             raise alarm("wrong_answer", f"the answer for {name} is not that of a grant")
-        sealed, spent, revoked, refresh, jti_revoked, token = answer
+        sealed, spent, revoked, refresh, token, *jtis_revoked = answer
         grant = self._open(f"{name}\0grant", Grant, sealed)
         if grant is None:
             return None
@@ -149,7 +149,7 @@ class Grants(Room):
             grant=grant,
             spent=spent is not None,
             revoked=revoked is not None,
-            jti_revoked=jti_revoked is not None,
+            jti_revoked=any(one is not None for one in jtis_revoked),
             refresh=refresh.decode() if refresh is not None else None,
             access=self._open(f"{name}\0{at}", AccessToken, token and token.partition(b":")[2]),
         )
@@ -247,7 +247,7 @@ class Grants(Room):
         return bool(found)
 
     async def revoke_jti(self, grant_id: str, jti: str, *, expires_at: float, now: float) -> bool:
-        """End one JWT access token; whether its grant was there."""
+        """End one access token, and whatever was exchanged for it; whether its grant was there."""
         (found,) = await self._run(
             scripts.REVOKE_JTI, self._grant(grant_id), f"jti:{jti}", _ms(expires_at), _ms(now)
         )

@@ -32,10 +32,13 @@ def gateway(name: str = "Gateway", **policy: Any) -> dict[str, Any]:
 def start_with(start, tmp_path):
     """A broker with an app, gateways and APIs; ``policy`` is the gateway's."""
 
-    async def started(top: dict[str, Any] | None = None, **policy: Any) -> Broker:
+    async def started(
+        top: dict[str, Any] | None = None, first: dict[str, Any] | None = None, **policy: Any
+    ) -> Broker:
         keys = written_jwks(tmp_path, KEY)
         workloads = {"issuer": WORKLOADS, "jwks": keys, "clients": ["gateway"]}
         app = {"scope": ASKED + " offline_access account.*", "audience": GATEWAY, "connectors": ["staff"]}
+        app |= first or {}
         kinds = {"subject_tokens": ["access_token", "id_token", "jwt"]}
         return await start(
             top={"scopes": SCOPES, "assertion_issuers": {"workloads": workloads}} | (top or {}),
@@ -377,6 +380,38 @@ async def test_it_ends_with_the_grant_of_the_token_that_was_brought(broker: Brok
         await browser.post("/revoke", {"token": tokens["refresh_token"]})
         assert await introspected(browser, answer["access_token"], "reports") == {"active": False}
         assert await introspected(browser, chained["access_token"], "ledger") == {"active": False}
+
+
+@pytest.mark.row("TX-10")
+@pytest.mark.parametrize("client", ["gateway", "opaque"])
+@pytest.mark.parametrize("form", ["jwt", "opaque"])
+async def test_it_ends_with_the_token_that_was_brought(start_with, client: str, form: str) -> None:
+    broker = await start_with(first={"access_token_format": form})
+    async with broker.browser() as browser:
+        first = (await tokens_of(browser))["access_token"]
+        other = (await tokens_of(browser))["access_token"]
+        _, answer = await exchanged(browser, first, client=client, audience=API)
+        _, beside = await exchanged(browser, other, client=client, audience=API)
+        _, chained = await exchanged(browser, answer["access_token"], client="second", audience=LEDGER)
+        await browser.post("/revoke", {"token": first})
+        assert await introspected(browser, answer["access_token"], "reports") == {"active": False}
+        assert await introspected(browser, chained["access_token"], "ledger") == {"active": False}
+        assert (await introspected(browser, beside["access_token"], "reports"))["active"] is True
+
+
+async def test_a_token_is_not_handed_on_for_ever(start) -> None:
+    """What one is made of is looked at whenever it is used."""
+    again = {"token_exchange": {"audiences": [API]}, "grant_types": ["authorization_code", EXCHANGE]}
+    broker = await start(client=again)
+    async with broker.browser() as browser:
+        token = (await tokens_of(browser, "openid email"))["access_token"]
+        statuses = []
+        for _ in range(20):
+            status, answer = await exchanged(browser, token, client="billing", audience=API)
+            statuses.append(status)
+            token = answer.get("access_token", token)
+    assert statuses == [200] * 16 + [400] * 4
+    assert "exchanged_too_often" in broker.reasons()
 
 
 async def test_its_holder_may_give_it_back_and_nobody_else(broker: Broker) -> None:

@@ -1,7 +1,7 @@
 """token-exchange: somebody's token becomes another, for another place. RFC 8693 §2.
 
-What comes of a token of ours is one more token of the same grant: it ends with the grant, whoever holds
-it, and no later than the token that was brought. Of somebody else's assertion comes a grant of its own.
+What comes of a token of ours is one more token of the same grant, whoever holds it: it ends with the grant,
+and with the token that was brought. Of somebody else's assertion comes a grant of its own.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
         no_later=exchange.ends(brought.subject, actor_ends, now=services.now()),
         exchanged=Exchanged(
             actor=exchange.acting(brought.subject, actor, client, allowed),
+            of=brought.subject.jti,
             as_jwt=asked.issued_type == exchange.JWT,
         ),
         cnf=await possession.proved(request, client),
@@ -101,6 +102,7 @@ async def _by_access_token(services: Services, client: Client, text: str) -> tup
         audiences=token.audiences,
         scopes=token.scopes,
         actor=token.actor,
+        jti=token.jti,
         expires_at=token.expires_at,
     )
     return subject, grant
