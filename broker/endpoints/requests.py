@@ -63,6 +63,7 @@ async def read(request: web.Request, params: Params) -> AuthorizeRequest:
             params, came = await _pushed(services, client, reference.removeprefix(URN))
         elif params.get("request") is not None:
             with _heard_where_registered(services, params, client):
+                _one_of_both(reference)
                 params = await _opened(services, params, client)
             came = Came(signed=True)
     return authorize.validate(params, client, services.rules, request[about.CORRELATION], came=came)
@@ -131,6 +132,12 @@ async def _pushed(services: Services, client: Client, reference: str) -> tuple[P
         # Unknown, expired, answered or another client's: one page for all, and no redirect_uri to trust.
         raise Shown("login_expired", detail="the request_uri is not good for this client")
     return kept.params, Came(pushed=reference, signed=kept.signed)
+
+
+def _one_of_both(reference: str) -> None:
+    """RFC 9101 §5: a request comes by value or by reference, never by both."""
+    if reference:
+        raise InvalidRequest("request and request_uri do not go together.", reason="request_twice")
 
 
 async def _opened(services: Services, params: Params, client: Client) -> Params:

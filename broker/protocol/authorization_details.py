@@ -8,6 +8,7 @@ never remembered: who pays once has not allowed every payment.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,8 +26,12 @@ _MAX_DETAILS = 20
 _MAX_TEXT = 500
 """Characters of one value: more than that nobody reads before agreeing to it."""
 _MAX_DEPTH = 8
-# Nothing that changes how the words around it are read: controls, and marks of direction (CS-14).
-_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# Nothing that changes how the words around it are read, or cannot be seen: controls, marks of direction,
+# fillers and tags (CS-14).
+_UNREADABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
+)
 _PLACE = re.compile(r"\{([A-Za-z0-9_.-]+)\}")
 _CUTS = frozenset({"actions", "locations", "datatypes", "privileges"})
 """Lists of RFC 9396 §2.2 that a token may be given less of."""
@@ -95,7 +100,7 @@ def narrowed(granted: Sequence[Detail], asked: Sequence[Detail]) -> tuple[Detail
     Raises:
         InvalidAuthorizationDetails: more is asked than was granted.
     """
-    if any(not any(_is_part_of(one, whole) for whole in granted) for one in asked):
+    if not _each_has_its_own(asked, granted):
         raise _wrong("more is asked than was granted", "widened")
     return tuple(asked or granted)
 
@@ -111,14 +116,18 @@ def still_allowed(
 def in_words(detail: Detail, types: Mapping[str, DetailType]) -> InWords:
     """What the consent page says of one detail."""
     kind = types.get(detail[TYPE])
-    leaves = dict(_leaves({name: value for name, value in detail.items() if name != TYPE}))
+    leaves = tuple(_leaves({name: value for name, value in detail.items() if name != TYPE}))
     if kind is None:
-        return InWords(title=str(detail[TYPE]), sentence="", facts=tuple(leaves.items()))
-    told = {name for name in _PLACE.findall(kind.display) if name in leaves}
+        return InWords(title=str(detail[TYPE]), sentence="", facts=leaves)
+    # A dot may be part of a name, so two values may be called the same: none of them is hidden by another.
+    often = Counter(name for name, _ in leaves)
+    alone = {name: value for name, value in leaves if often[name] == 1}
+    told = set(places(kind.display))
     # A sentence with a hole in it says nothing: then the fields speak for themselves.
-    whole = told == set(_PLACE.findall(kind.display))
-    sentence = _PLACE.sub(lambda found: leaves[found[1]], kind.display) if whole else ""
-    rest = tuple((name, value) for name, value in leaves.items() if not whole or name not in told)
+    if not told <= alone.keys():
+        return InWords(title=kind.description, sentence="", facts=leaves)
+    sentence = _PLACE.sub(lambda found: alone[found[1]], kind.display)
+    rest = tuple((name, value) for name, value in leaves if name not in told)
     return InWords(title=kind.description, sentence=sentence, facts=rest)
 
 
@@ -199,6 +208,26 @@ def _is_a(value: object, kind: Kind) -> bool:
     return isinstance(value, kinds[kind])
 
 
+def _each_has_its_own(asked: Sequence[Detail], granted: Sequence[Detail]) -> bool:
+    """Whether each that is asked is part of one that was granted, and of one that no other is part of.
+
+    Who allowed one payment has not allowed the same one twice.
+    """
+    holders: dict[int, int] = {}
+
+    def finds(one: int, tried: set[int]) -> bool:
+        for place, whole in enumerate(granted):
+            if place in tried or not _is_part_of(asked[one], whole):
+                continue
+            tried.add(place)
+            if place not in holders or finds(holders[place], tried):  # whose place it was may have another
+                holders[place] = one
+                return True
+        return False
+
+    return all(finds(one, set()) for one in range(len(asked)))
+
+
 def _is_part_of(asked: Detail, whole: Detail) -> bool:
     """Whether ``asked`` is ``whole``, or less of one of the lists that may be cut."""
     if asked.keys() != whole.keys():
@@ -217,8 +246,11 @@ def _all_in(some: Collection[object], whole: Collection[object]) -> bool:
 
 
 def _leaves(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every value with its path, as text."""
-    if isinstance(value, Mapping):
+    """Every value with its path, as text; what is empty is said too."""
+    if isinstance(value, Mapping) and not value:
+        if path:
+            yield path, ""
+    elif isinstance(value, Mapping):
         for name, below in value.items():
             yield from _leaves(below, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list | tuple) and any(isinstance(one, Mapping | list) for one in value):

@@ -208,7 +208,7 @@ def _response_type_is_code(params: Params) -> None:
 def _response_mode_is_known(params: Params) -> None:
     mode = params.get("response_mode")
     if mode is not None and not _mode_fits(mode, params.get("redirect_uri") or ""):
-        raise InvalidRequest("response_mode must be query, or form_post on the web.", reason="response_mode")
+        raise InvalidRequest("response_mode is not one that can be had here.", reason="response_mode")
 
 
 def _mode_fits(mode: str | None, redirect_uri: str) -> bool:

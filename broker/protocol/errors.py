@@ -14,7 +14,11 @@ Each speaks to two listeners: ``description`` may leave the house, ``detail`` go
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
+
+_UNTELLABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+"""What an ``error_description`` cannot hold (RFC 6749 Appendix A.8)."""
 
 
 class ProtocolError(Exception):
@@ -67,7 +71,8 @@ class OAuthError(ProtocolError):
 
     def __init__(self, description: str = "", *, reason: str = "", detail: str = "") -> None:
         super().__init__(description or self.said or self.error)
-        self.description = description or self.said
+        # A name that an operator or an app wrote may stand in it.
+        self.description = _UNTELLABLE.sub("?", description or self.said)
         self.reason = reason or self.error
         self.detail = detail
 

@@ -176,3 +176,21 @@ async def test_a_signed_request_cannot_be_hidden_in_a_pushed_one(signs: Broker) 
         url = browser.authorize_url(request_uri=told["request_uri"], request=text)
         page = await browser.go(url)  # what stands beside the request_uri does not count
         assert (await browser.answer_consent(page)).params["state"] == "state-of-the-client"
+
+
+@pytest.mark.standard("RFC 9101", "§5 request and request_uri do not go together")
+async def test_a_request_that_comes_by_value_and_by_reference_is_refused(signs: Broker) -> None:
+    async with signs.browser() as browser:
+        text, reference = request_object(signs, asked()), "https://other.example/request"
+        landed = await authorize(browser, text, request_uri=reference, redirect_uri=CALLBACK, state="s")
+        assert landed.url.startswith(CALLBACK)
+        assert (landed.params["error"], landed.params["state"]) == ("invalid_request", "s")
+
+
+@pytest.mark.standard("RFC 6749", "Appendix A.8 the characters of an error_description")
+async def test_a_name_that_an_app_made_up_is_told_in_the_characters_of_a_description(signs: Broker) -> None:
+    async with signs.browser() as browser:
+        text = request_object(signs, asked(größe=[1]))
+        landed = await authorize(browser, text, redirect_uri=CALLBACK)
+        assert landed.params["error"] == "invalid_request_object"
+        assert landed.params["error_description"].isascii()

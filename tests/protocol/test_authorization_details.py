@@ -152,3 +152,55 @@ def test_a_sentence_with_a_hole_is_not_said_and_every_field_speaks_for_itself():
 def test_a_value_is_never_read_as_a_place_in_the_sentence():
     said = authorization_details.in_words(GOOD | {"creditor": "{amount.value}"}, TYPES)
     assert said.sentence == "Pay 123.50 EUR to {amount.value}"
+
+
+@pytest.mark.row("CS-14")
+@pytest.mark.parametrize(
+    ("anything", "shown"),
+    [
+        ({"x.y": "one", "x": {"y": "other"}}, ("one", "other")),
+        ({"x": {"y": "other"}, "x.y": "one"}, ("one", "other")),
+        ({"list": [{"a": "one"}], "list.1.a": "other"}, ("one", "other")),
+        ({"": {"b": "one"}, "b": "other"}, ("one", "other")),
+        ({"unlimited": {}}, ("unlimited",)),
+        ({"unlimited": []}, ("unlimited",)),
+        ({"steps": ["one", [], [{}]]}, ("steps.1", "steps.2", "steps.3")),
+    ],
+)
+def test_nothing_that_is_granted_is_hidden_by_a_name_like_anothers_or_by_being_empty(anything, shown):
+    said = "\n".join(authorization_details.in_words(GOOD | {"anything": anything}, TYPES).lines)
+    assert all(one in said for one in shown)
+
+
+def test_a_sentence_does_not_choose_between_two_values_of_one_name():
+    free = DetailType(
+        name="payment",
+        description="Pay",
+        display="Pay {anything.to}",
+        fields={"anything": PAYMENT.fields["anything"]},
+    )
+    detail = {"type": "payment", "anything": {"to": "one"}, "anything.to": "other"}
+    said = authorization_details.in_words(detail, {"payment": free})
+    assert said.sentence == ""
+    assert {value for _, value in said.facts} == {"one", "other"}
+
+
+@pytest.mark.row("CS-14")
+@pytest.mark.parametrize(
+    "character", ["\u061c", "\u115f", "\u3164", "\u034f", "\u00ad", "\U000e0041", "\ufff9"]
+)
+def test_a_character_that_cannot_be_seen_is_refused_in_values_and_in_names(character):
+    for change in ({"creditor": f"a{character}b"}, {"anything": {f"a{character}": 1}}):
+        with pytest.raises(InvalidAuthorizationDetails):
+            read(GOOD | change)
+
+
+@pytest.mark.row("RT-05")
+def test_one_detail_that_was_granted_is_not_handed_out_as_several():
+    for asked in ((GOOD, GOOD), (GOOD, GOOD | {"actions": ["status"]})):
+        with pytest.raises(InvalidAuthorizationDetails):
+            authorization_details.narrowed((GOOD,), asked)
+    fewer = GOOD | {"actions": ["status"]}
+    assert authorization_details.narrowed((GOOD, GOOD), (fewer, GOOD)) == (fewer, GOOD)
+    # whichever of them is less, each has one of its own
+    assert authorization_details.narrowed((GOOD, fewer), (fewer, fewer)) == (fewer, fewer)

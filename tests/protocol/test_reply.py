@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from broker.protocol.errors import (
     AccessDenied,
+    InvalidRequest,
     InvalidScope,
     OAuthError,
     ServerError,
@@ -115,3 +116,9 @@ def test_an_error_keeps_its_detail_to_itself():
     error = OAuthError("The words.", reason="why", detail="secret detail")
     assert error.body() == {"error": "server_error", "error_description": "The words."}
     assert "secret detail" not in str(error) + repr(error)
+
+
+@pytest.mark.standard("RFC 6749", "Appendix A.8 the characters of an error_description")
+def test_a_description_has_only_characters_that_it_may_have():
+    told = InvalidRequest('a "name" of größe\\\n is wrong').body()["error_description"]
+    assert told == "a ?name? of gr??e?? is wrong"
