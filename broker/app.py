@@ -28,7 +28,7 @@ from broker.endpoints import account, certificates, cors, discovery, flow
 from broker.endpoints.cookies import Jar
 from broker.endpoints.http import MAX_FORM
 from broker.endpoints.middleware import gate
-from broker.endpoints.routes import ROUTES
+from broker.endpoints.routes import HOSTS_OWN, ROUTES
 from broker.events import Events, LogHandler
 from broker.keys import KeyRing
 from broker.logout import Courier, Endings, rounds
@@ -84,6 +84,7 @@ async def build(config: Config, *, around: Surroundings | None = None) -> web.Ap
         # RFC 8414 §3.1: the well-known path stands before that of the issuer; Discovery §4 has it behind.
         for path, handler in discovery.of_an_issuer_with_a_path(app):
             host.router.add_get(path + _mount(one), handler)
+            host.router.add_options(path + _mount(one), handler)
         host.add_subapp(_mount(one), app)
     return host
 
@@ -94,7 +95,7 @@ def _mount(config: Config) -> str:
 
 def _issuer(config: Config, around: Surroundings, anchors: Anchors) -> web.Application:
     app = web.Application(middlewares=[gate], client_max_size=MAX_FORM)
-    app.add_routes(ROUTES)
+    app.add_routes(route for route in ROUTES if not config.workspace or route.path not in HOSTS_OWN)
     app[flow.JAR] = Jar.of(config.issuer, config.workspace)
     app[certificates.ANCHORS] = anchors
     app[cors.ORIGINS] = cors.origins(config.clients_by_id.values())
@@ -104,7 +105,7 @@ def _issuer(config: Config, around: Surroundings, anchors: Anchors) -> web.Appli
 
 def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(app: web.Application) -> AsyncIterator[None]:
-        events = Events(now=around.now, write=around.log)
+        events = Events(now=around.now, write=around.log, workspace=config.workspace)
         async with AsyncExitStack() as stack:
             if not config.workspace:  # what libraries log is said once for all issuers
                 handler = LogHandler(events)

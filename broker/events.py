@@ -44,8 +44,8 @@ LEFT_ALONE = Gauge(
 )
 NOTICES = Gauge(
     "broker_outbox_notices",
-    "What client apps are still to be told: waiting, to be tried again later, or dead.",
-    ["state"],
+    "What client apps are still to be told: waiting, to be tried again later, or dead; of which workspace.",
+    ["state", "workspace"],
     multiprocess_mode="mostrecent",
 )
 SECONDS = Histogram(
@@ -88,11 +88,18 @@ def plain(text: str) -> str:
 class Events:
     """Writes events; ``write`` gets one line at a time, ``now`` gives seconds since the epoch.
 
+    Each line of a workspace's says ``workspace``; those of the host and the process have none.
     Every value that becomes a label of a metric is one of few: names of ours, and of connectors that exist.
     """
 
-    def __init__(self, *, now: Callable[[], float], write: Callable[[bytes], object] | None = None) -> None:
-        self._now = now
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float],
+        write: Callable[[bytes], object] | None = None,
+        workspace: str = "",
+    ) -> None:
+        self._now, self._workspace = now, workspace
         self._write = write or _standard_error
 
     def emit(
@@ -113,6 +120,8 @@ class Events:
             "event": event,
             "outcome": outcome,
         }
+        if self._workspace:
+            line["workspace"] = self._workspace
         if reason:
             line["reason"] = plain(reason)
         if correlation_id:
@@ -128,11 +137,10 @@ class Events:
         outcome, reason = ("failed", "left_alone") if opened else ("ok", "asked_again")
         self.emit("upstream", outcome, reason=reason, connector=connector, detail=why)
 
-
-def noted(**counts: int) -> None:
-    """How many notices to client apps there are, by what became of them so far."""
-    for state, count in counts.items():
-        NOTICES.labels(state).set(count)
+    def noted(self, **counts: int) -> None:
+        """How many notices to client apps there are, by what became of them so far."""
+        for state, count in counts.items():
+            NOTICES.labels(state, self._workspace).set(count)
 
 
 def _label(connector: str) -> str:

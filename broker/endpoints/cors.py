@@ -14,7 +14,7 @@ from aiohttp import web
 from broker.endpoints import about
 from broker.protocol import metadata, registration
 from broker.protocol.client import Client
-from broker.services import SERVICES
+from broker.services import SERVICES, Services
 from broker.store import StoreUnavailable
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]{1,260}")
@@ -50,34 +50,40 @@ def _place(request: web.Request) -> str:
     return metadata.REGISTER if path.startswith(f"{metadata.REGISTER}/") else path
 
 
-async def preflight(request: web.Request) -> web.Response:
+async def preflight(request: web.Request, app: web.Application | None = None) -> web.Response:
     """The answer to an OPTIONS request."""
     response = web.Response(status=204)
-    if await allow(request, response):
+    if await allow(request, response, app):
         response.headers.update(_PREFLIGHT)
     return response
 
 
-async def allow(request: web.Request, response: web.StreamResponse) -> bool:
-    """Let the app's script read this answer, when its origin is one of ours to know."""
+async def allow(
+    request: web.Request, response: web.StreamResponse, app: web.Application | None = None
+) -> bool:
+    """Let the app's script read this answer, when its origin is one of ours to know.
+
+    ``app`` is the issuer that the answer tells everybody of, where it is not the one that was called.
+    """
     response.headers.add("Vary", "Origin")
     origin = request.headers.get("Origin", "")
-    if origin not in request.app[ORIGINS] and not await _is_strangers(request, origin):
+    for_all = app is not None or _place(request) in _EVERYBODYS
+    issuer = app or request.app
+    if origin not in issuer[ORIGINS] and not await _is_strangers(issuer[SERVICES], origin, for_all=for_all):
         return False
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, DPoP-Nonce"
     return True
 
 
-async def _is_strangers(request: web.Request, origin: str) -> bool:
+async def _is_strangers(services: Services, origin: str, *, for_all: bool) -> bool:
     """Whether a script of an app that came without an operator may call from there.
 
     No cookie of ours counts on these paths, so a script gets nothing there that it does not bring.
     """
-    services = request.app[SERVICES]
     if _ORIGIN.fullmatch(origin) is None:
         return False
-    if _place(request) in _EVERYBODYS:
+    if for_all:
         return services.takes_strangers
     try:  # who came while they could stays, whatever the policy is now
         return await services.store.knows_origin(origin)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import msgspec
 from aiohttp import web
 
+from broker.endpoints import cors
 from broker.keys import CACHED
 from broker.protocol import metadata
 from broker.services import SERVICES, Services
@@ -30,13 +31,23 @@ def documents(services: Services) -> Documents:
 
 
 def of_an_issuer_with_a_path(app: web.Application) -> Iterator[tuple[str, Handler]]:
-    """The well-known paths that stand before that of an issuer, and what answers there (RFC 8414 §3.1)."""
+    """The well-known paths that stand before that of an issuer, and what answers there (RFC 8414 §3.1).
 
-    async def openid(_request: web.Request) -> web.Response:
-        return _document(app[DOCUMENTS][0])
+    The request comes to the host; whose scripts may read the answer is the issuer's to say.
+    """
 
-    async def oauth(_request: web.Request) -> web.Response:
-        return _document(app[DOCUMENTS][1])
+    async def shared(request: web.Request, which: int) -> web.Response:
+        if request.method == "OPTIONS":
+            return await cors.preflight(request, app)
+        response = _document(app[DOCUMENTS][which])
+        await cors.allow(request, response, app)
+        return response
+
+    async def openid(request: web.Request) -> web.Response:
+        return await shared(request, 0)
+
+    async def oauth(request: web.Request) -> web.Response:
+        return await shared(request, 1)
 
     yield metadata.OPENID_CONFIGURATION, openid  # RFC 8414 §5
     yield metadata.OAUTH_METADATA, oauth

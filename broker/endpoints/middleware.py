@@ -98,6 +98,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 def _is_program(request: web.Request) -> bool:
     path = about.path(request)
+    # That of a workspace has the workspace's path behind it (RFC 8414 §3.1).
+    if path.startswith((f"{metadata.OPENID_CONFIGURATION}/", f"{metadata.OAUTH_METADATA}/")):
+        return True
     return path in _FOR_PROGRAMS or _API.match(path) is not None or register.is_here(request)
 
 

@@ -90,3 +90,6 @@ ROUTES = (
     web.get(health.READYZ, health.readyz),
     web.get(health.METRICS, health.metrics),
 )
+
+HOSTS_OWN = frozenset({health.METRICS})
+"""What tells of the whole process, so no workspace has it."""

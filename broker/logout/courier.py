@@ -3,8 +3,8 @@
 Owns `Courier`: one for each issuer in each worker. Back-Channel Logout 1.0 §2.5 and §2.7: a logout token is
 signed anew for each attempt, since it lives two minutes, and keeps its ``jti``, so that an app knows it for
 the same. What an app answers is nothing but whether it has understood; a redirect is never followed. An app
-that does not answer keeps nobody else waiting: of its notices only a few are on their way at once, and
-while it rests the others are put off unasked.
+that does not answer, or takes its time, keeps nobody else waiting: of its notices only a few are on their
+way at once, the others are put off, and what is on its way to it is waited for by nobody.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from broker.client_keys import Keyholder, KeysUnavailable, PublicKeys
 from broker.clients import Clients
 from broker.connector import UpstreamError
-from broker.events import Events, noted
+from broker.events import Events
 from broker.jose import DEFAULT_ENCODING, JoseError
 from broker.keys import KeyRing
 from broker.logout.mishaps import Mishaps
@@ -25,7 +25,7 @@ from broker.outbound import Outbound
 from broker.protocol import logout
 from broker.protocol.client import Client
 from broker.protocol.subject import for_client
-from broker.store import InHand, Notice, Store
+from broker.store import InHand, Notice, Store, StoreError
 
 PAUSES = (5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 """Seconds until the next attempt, after each that failed; after the last it is given up."""
@@ -33,6 +33,8 @@ REST = 5.0
 """Seconds for which an app that did not answer is not asked."""
 AT_ONCE, OF_ONE = 64, 4
 """Notices that one worker has in hand, and of those to one app on their way."""
+_TURN = 2.0
+"""Seconds that a notice stays in hand until it is its turn at its app; then it is put off."""
 LOST_AFTER = 120.0
 """Seconds after which a worker that has not said what became of a notice is taken for dead."""
 _LOOKS = 1.0
@@ -45,6 +47,8 @@ class _App:
     """What this worker knows of one app's manners."""
 
     rests_until: float = 0.0
+    busy_until: float = 0.0
+    in_hand: int = 0
     at_a_time: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OF_ONE))
 
 
@@ -67,35 +71,66 @@ class Courier:
     lost_after: float = LOST_AFTER
     """Seconds after which what another worker has in hand is taken from it."""
     _apps: dict[str, _App] = field(default_factory=dict)
+    _in_hand: set[asyncio.Task[None]] = field(default_factory=set)
     _leaving: bool = False
 
     async def run(self) -> None:
         """Deliver until told to leave; what is in hand when it is cancelled goes to another worker."""
         mishaps = Mishaps(self.events, "outbox")
-        while not self._leaving:
-            taken = 0
-            async with mishaps.told():
-                taken = await self.deliver()
-            if taken < AT_ONCE:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.news.wait(), _LOOKS)
-                self.news.clear()
+        try:
+            while not self._leaving:
+                free, taken = AT_ONCE - len(self._in_hand), 0
+                async with mishaps.told():
+                    taken = await self._begin(free)
+                await self._pause(full=taken == free)
+                async with mishaps.told():
+                    await self._finish()
+            if self._in_hand:
+                await asyncio.wait(self._in_hand)
+        finally:
+            for task in self._in_hand:
+                task.cancel()
+            await asyncio.gather(*self._in_hand, return_exceptions=True)
 
     async def deliver(self) -> int:
-        """Deliver what is due now; how many notices that were."""
-        now, patience = self.now(), self.lost_after
-        taken = await self.store.take_notices(self.name, now=now, lost_after=patience, most=AT_ONCE)
+        """Deliver what is due now, and wait for it; how many notices that were."""
+        taken = await self._begin(AT_ONCE)
         if taken:
-            # Whatever goes wrong with one, the others are told; what was not settled is so by another, later.
-            outcomes = await asyncio.gather(*(self._settle(one) for one in taken), return_exceptions=True)
-            await self._count()
-            rested = [name for name, app in self._apps.items() if app.rests_until <= self.now()]
-            for name in rested:
-                del self._apps[name]
-            for outcome in outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
+            await asyncio.wait(self._in_hand)
+            await self._finish()
+        return taken
+
+    async def _begin(self, most: int) -> int:
+        """Take what is due now, and begin to deliver it; how many notices that are."""
+        now, patience = self.now(), self.lost_after
+        taken = await self.store.take_notices(self.name, now=now, lost_after=patience, most=most)
+        self._in_hand |= {asyncio.create_task(self._deal_with(one)) for one in taken}
         return len(taken)
+
+    async def _pause(self, *, full: bool) -> None:
+        """Until there is a hand free, or something new."""
+        if len(self._in_hand) >= AT_ONCE:
+            await asyncio.wait(self._in_hand, return_when=asyncio.FIRST_COMPLETED)
+        elif not full:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.news.wait(), _LOOKS)
+            self.news.clear()
+
+    async def _finish(self) -> None:
+        """Let go of what has been dealt with.
+
+        Whatever went wrong with one, the others are told; what was not settled is so by another, later.
+        """
+        done = {task for task in self._in_hand if task.done()}
+        self._in_hand -= done
+        if not done:
+            return
+        await self._count()
+        for name, app in list(self._apps.items()):
+            if not app.in_hand and max(app.rests_until, app.busy_until) <= self.now():
+                del self._apps[name]
+        for task in done:
+            task.result()
 
     def stop(self) -> None:
         """Take nothing any more; what is in hand may still be delivered."""
@@ -108,7 +143,17 @@ class Courier:
 
     async def _count(self) -> None:
         counts = await self.store.count_notices()
-        noted(waiting=counts.waiting, later=counts.later, dead=counts.dead)
+        self.events.noted(waiting=counts.waiting, later=counts.later, dead=counts.dead)
+
+    async def _deal_with(self, one: InHand) -> None:
+        """Deliver one; an error of our own is a failure like any other, so that it ends some day."""
+        try:
+            await self._settle(one)
+        except StoreError:  # nothing may be concluded: it stays in hand
+            raise
+        except Exception as error:
+            await self._failed(one, f"an error of our own: {type(error).__name__}")
+            raise
 
     async def _settle(self, one: InHand) -> None:
         """Deliver one, and say in the outbox what became of it."""
@@ -122,16 +167,38 @@ class Courier:
             self._log(notice, "refused", "client_gone")
             return
         app = self._apps.setdefault(notice.client_id, _App())
-        async with app.at_a_time:
-            rests = app.rests_until - self.now()
-            problem = "it does not answer" if rests > 0 else await self._told(client, notice)
-            if problem and rests <= 0:
-                app.rests_until = self.now() + REST
-        if not problem:
-            await self.store.notice_delivered(one)
-            self._log(notice, "ok", notice.why)
+        app.in_hand += 1
+        try:
+            problem = await self._in_turn(app, client, notice)
+        except TimeoutError:
+            app.busy_until = until = self.now() + REST
+            await self.store.put_notice_off(one, until=until, now=self.now())
             return
-        await self._failed(one, problem)
+        finally:
+            app.in_hand -= 1
+        if problem:
+            await self._failed(one, problem)
+            return
+        await self.store.notice_delivered(one)
+        self._log(notice, "ok", notice.why)
+
+    async def _in_turn(self, app: _App, client: Client, notice: Notice) -> str:
+        """Tell the app when it is this notice's turn; what went wrong, or nothing.
+
+        Raises:
+            TimeoutError: the app has others to answer still.
+        """
+        async with asyncio.timeout(0 if app.busy_until > self.now() else _TURN):
+            await app.at_a_time.acquire()
+        try:
+            if app.rests_until > self.now():
+                return "it does not answer"
+            problem = await self._told(client, notice)
+            if problem:
+                app.rests_until = self.now() + REST
+            return problem
+        finally:
+            app.at_a_time.release()
 
     async def _failed(self, one: InHand, problem: str) -> None:
         now, attempts = self.now(), one.notice.attempts
