@@ -27,7 +27,7 @@ from broker.upstreams.passwords import Hashing, matches
 
 _QUARTER, _HOUR, _DAY = 900, 3600, 86_400
 _REMEMBERED: Final = 30 * _DAY
-"""For how long a chosen secret that was right needs not be hashed again."""
+"""For how long after its last use a chosen secret that was right needs not be hashed again."""
 _BUCKETS: Final = 3
 """Hex digits of what a ``client_id`` is counted as: names that nobody has must not fill the store."""
 _HASHING: Final = Hashing()
@@ -44,7 +44,7 @@ async def is_one_of(request: web.Request, presented: Credentials, hashes: Sequen
     who = f"client:{digest(presented.client_id)[:_BUCKETS]}"
     mark = _mark(services, presented)
     for kept in hashes:
-        if await services.store.is_known(who, kept, mark):
+        if await services.store.stays_known(who, kept, mark, _REMEMBERED):
             return True
     limits = _limits(presented.client_id, network_of(about.client_address(request)))
     wait, _ = await services.store.spend_attempt(who, limits)

@@ -65,7 +65,7 @@ def lineage(jti: str) -> tuple[str, ...]:
     A name goes on from that of the token before it, and the first of all from the grant's.
     """
     parts = jti.split(".")
-    return tuple(".".join(parts[:length]) for length in range(2, len(parts))) + (jti,)
+    return (*(".".join(parts[:length]) for length in range(2, len(parts))), jti)
 
 
 def at_hash(access_token: str, alg: SigningAlg) -> str:

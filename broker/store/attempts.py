@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from broker.store.records import Room, fingerprint, milliseconds
 from broker.store.wire import Script
@@ -73,6 +74,14 @@ class Attempts(Room):
     async def is_known(self, connector: str, who: str, place: str) -> bool:
         """Whether they have signed in from there lately."""
         return bool(await self._wire.call("EXISTS", self._known(connector, who, place)))
+
+    async def stays_known(self, connector: str, who: str, place: str, ttl: float) -> bool:
+        """The same; if so they stay known for at least half of ``ttl``, and not every look is a write."""
+        name, longest = self._known(connector, who, place), milliseconds(ttl)
+        left: Any = await self._wire.call("PTTL", name)
+        if 0 <= left < longest // 2:
+            await self._wire.call("PEXPIRE", name, longest)
+        return bool(left >= 0)
 
     def _counter(self, connector: str, limit: Limit) -> str:
         hashed = fingerprint("attempts", limit.name, *limit.of)

@@ -490,6 +490,19 @@ async def test_a_chosen_secret_is_kept_as_its_hash_and_hashed_once(start, hashed
     assert not [secret for secret in (CHOSEN, hashed) if secret in repr(broker.services.config)]
 
 
+@pytest.mark.row("CA-07")
+@pytest.mark.row("DS-15")
+async def test_a_chosen_secret_that_is_in_use_stays_known(start, hashed) -> None:
+    """Else guessers, who use up what strangers have, would lock its client out a month later."""
+    broker = await start(clients={"chosen": {"client_secret": hashed}})
+    store = broker.services.store
+    assert (await ask(broker, headers=basic("chosen", CHOSEN)))[0] == 200
+    (known,) = await store._wire.call("KEYS", f"{store._prefix}known:*")
+    await store._wire.call("PEXPIRE", known, 60_000)
+    assert (await ask(broker, headers=basic("chosen", CHOSEN)))[0] == 200
+    assert await store._wire.call("PTTL", known) > 20 * 86_400_000
+
+
 @pytest.mark.row("CA-18")
 async def test_two_secrets_are_good_while_one_replaces_the_other(start, hashed) -> None:
     broker = await start(
