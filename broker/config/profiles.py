@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from broker.config.tree import Node
+from broker.protocol.algorithms import FAPI
 from broker.protocol.client import Client, SigningAlg
 
-ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519")
-"""FAPI 2.0 Security Profile §5.4.1: by what anything may be signed."""
 METHODS = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
 _DEFAULT: SigningAlg = "ES256"
 _OURS = (
@@ -46,8 +45,8 @@ def check(client: Client, node: Node, wrong: Wrong) -> None:
         if getattr(client, key):
             wrong(key, why)
     for key in (*_OURS, *_THEIRS):
-        if node.child(key) is not None and getattr(client, key) not in (None, *ALGORITHMS):
-            wrong(key, f"the profile allows {', '.join(ALGORITHMS)}")
+        if node.child(key) is not None and getattr(client, key) not in (None, *FAPI):
+            wrong(key, f"the profile allows {', '.join(FAPI)}")
     _proves_itself(client, node, wrong)
 
 

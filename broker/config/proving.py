@@ -13,6 +13,7 @@ from typing import Any, Final
 from broker.config.written_client import ClientEntry
 from broker.jose import ASYMMETRIC, HMAC, SHORTEST, KeySet
 from broker.protocol.client import secret_digest
+from broker.protocol.public_jwks import PRIVATE
 from broker.protocol.uris import check_redirect_uri
 
 METHOD = "token_endpoint_auth_method"
@@ -39,7 +40,6 @@ _SAME = (
     "dpop_nonce",
 )
 _AGREEING = ("X25519", "X448")
-_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 
 Wrong = Callable[[str, str], None]
 Knows = Callable[..., bool]
@@ -138,7 +138,7 @@ def _jwks(jwks: dict[str, Any], wrong: Wrong) -> None:
     if not isinstance(listed, list) or not listed or not all(isinstance(key, dict) for key in listed):
         wrong("jwks", "expected a JWK set: {keys: [{kty: …}, …]}")
         return
-    if any(name in key for key in listed for name in _PRIVATE):
+    if any(PRIVATE & key.keys() for key in listed):
         wrong("jwks", "holds a private key or a secret; only the app itself may have that")
     for key in listed:
         # A key for encryption is read by whoever encrypts to it; what says nothing may be for both.

@@ -6,20 +6,18 @@ explanations in `broker schema` and in the reference page. RFC 7523, RFC 8693.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from broker.config.words import LocalPath, SpaceSeparated, Switch, Written
 from broker.config.written_connector import ClaimsSource
 from broker.connector import Duration
+from broker.protocol.algorithms import ByKey
 from broker.protocol.exchanging import Kind
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 ClaimName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-AssertionAlg = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"
-]
 
 
 class AssertionIssuerEntry(Written):
@@ -31,7 +29,7 @@ class AssertionIssuerEntry(Written):
     """A file with its public keys, a JWK set. One of `jwks` and `jwks_uri` is needed."""
     jwks_uri: Text | None = None
     """Where its public keys are, fetched as `outbound` allows."""
-    algorithms: tuple[AssertionAlg, ...] = Field(
+    algorithms: tuple[ByKey, ...] = Field(
         default=("RS256", "PS256", "ES256", "EdDSA", "Ed25519"), min_length=1
     )
     """What its assertions may be signed with."""

@@ -13,24 +13,10 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from broker import strictjson
 from broker.config.words import Switch, Written
+from broker.protocol.algorithms import ByKey, BySecret
 from broker.protocol.client import AuthMethod
 
-AssertionAlg = Literal[
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-    "Ed25519",
-    "HS256",
-    "HS384",
-    "HS512",
-]
+AssertionAlg = Literal[ByKey, BySecret]
 
 
 def _key_set(value: Any, info: ValidationInfo) -> Any:

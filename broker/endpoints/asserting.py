@@ -19,6 +19,7 @@ from broker.protocol.assertion_grants import Assertion, AssertionIssuer
 from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied, InvalidGrant, TemporarilyUnavailable
 from broker.protocol.flow import AuthenticationContext
+from broker.protocol.instants import LEEWAY
 from broker.services import Services
 
 _LONGEST = 16_384
@@ -56,7 +57,7 @@ async def used(services: Services, found: Asserted) -> None:
         InvalidGrant: somebody was before.
     """
     entry, assertion, now = found.entry, found.assertion, services.now()
-    leeway, made_at = assertion_grants.LEEWAY, found.assertion.made_at
+    leeway, made_at = LEEWAY, found.assertion.made_at
     if entry.allow_reuse:
         return
     first = await services.store.once_since(

@@ -16,10 +16,10 @@ from typing import Final
 from aiohttp import web
 
 from broker.client_keys import Keyholder, KeysUnavailable
-from broker.config import profiles
 from broker.endpoints import about, addresses, certificates, guessing
 from broker.jose import ASYMMETRIC, HMAC, JoseError, read_with_secret, unverified
 from broker.protocol import assertions, metadata
+from broker.protocol.algorithms import FAPI
 from broker.protocol.client import Client
 from broker.protocol.client_auth import (
     BY_CERTIFICATE,
@@ -30,6 +30,7 @@ from broker.protocol.client_auth import (
     present,
 )
 from broker.protocol.errors import InvalidClient, TemporarilyUnavailable
+from broker.protocol.instants import LEEWAY
 from broker.protocol.params import Params
 from broker.services import SERVICES, Services
 
@@ -93,14 +94,14 @@ async def _by_assertion(request: web.Request, presented: Credentials) -> Client:
     )
     # Whatever endpoint it is shown at, and however many show it at once (RFC 7523 §3, rule 7).
     name = f"{len(client.client_id)} {client.client_id} {use.jti}"
-    ttl = use.until - services.now() + assertions.AHEAD  # another host's clock may be behind ours
+    ttl = use.until - services.now() + LEEWAY  # another host's clock may be behind ours
     if not await services.store.once_since(
         "client assertion",
         name,
         ttl,
-        made_at=None if use.made_at is None else use.made_at - assertions.AHEAD,  # by our clock, perhaps
+        made_at=None if use.made_at is None else use.made_at - LEEWAY,  # by our clock, perhaps
         now=services.now(),
-        longest=assertions.LONGEST + assertions.AHEAD,
+        longest=assertions.LONGEST + LEEWAY,
     ):
         raise InvalidClient(reason="assertion_replayed")
     return client
@@ -130,7 +131,7 @@ async def _signed(services: Services, client: Client, assertion: str) -> Mapping
     by_secret = client.token_endpoint_auth_method == "client_secret_jwt"
     algorithms = frozenset(HMAC) if by_secret else ASYMMETRIC
     if client.profile is not None:
-        algorithms &= frozenset(profiles.ALGORITHMS)  # FAPI 2.0 §5.4.1
+        algorithms &= frozenset(FAPI)  # FAPI 2.0 §5.4.1
     if client.token_endpoint_auth_signing_alg is not None:
         algorithms &= {client.token_endpoint_auth_signing_alg}
     if by_secret:

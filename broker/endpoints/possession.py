@@ -28,6 +28,7 @@ from broker.protocol.errors import (
     OAuthError,
     UseDpopNonce,
 )
+from broker.protocol.instants import LEEWAY
 from broker.protocol.params import Params
 from broker.protocol.tokens import AccessToken
 from broker.services import SERVICES
@@ -161,7 +162,7 @@ async def _proof(
         access_token=access_token,
     )
     _nonce(request, use.nonce, f"{scope} {client_id}", needed=nonce)
-    ttl = use.until - services.now() + dpop.AHEAD  # another host's clock may be behind ours
+    ttl = use.until - services.now() + LEEWAY  # another host's clock may be behind ours
     if not await services.store.once("dpop proof", f"{proof.jkt} {use.jti}", ttl):
         raise InvalidDpopProof(reason="proof_replayed")
     return proof

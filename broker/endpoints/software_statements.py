@@ -12,10 +12,10 @@ from typing import Any, Final
 from broker.client_keys import Keyholder, KeysUnavailable
 from broker.jose import ABSENT, ASYMMETRIC, JoseError, unverified
 from broker.protocol.errors import InvalidSoftwareStatement, TemporarilyUnavailable
+from broker.protocol.instants import LEEWAY, is_instant
 from broker.services import Services
 
 _TYPES: Final = frozenset({ABSENT, "jwt", "software-statement+jwt"})
-_LEEWAY: Final = 10
 _LONGEST: Final = 16 * 1024
 _OF_THE_TOKEN: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "software_statement"})
 """What is said of the statement itself, and not of the app."""
@@ -48,11 +48,11 @@ async def attested(services: Services, statement: object) -> Mapping[str, Any]:
 def _is_good_now(claims: Mapping[str, Any], issuer: str, now: float) -> None:
     """RFC 7519 §4.1.3 to §4.1.6, as far as the statement says anything of it."""
     for name in ("exp", "nbf", "iat"):
-        if name in claims and (isinstance(claims[name], bool) or not isinstance(claims[name], int | float)):
+        if name in claims and not is_instant(claims[name]):
             raise InvalidSoftwareStatement(reason="statement_malformed", detail=name)
-    if claims.get("exp", now + 1) + _LEEWAY <= now:
+    if claims.get("exp", now + 1) + LEEWAY <= now:
         raise InvalidSoftwareStatement(reason="statement_expired")
-    if max(claims.get("nbf", 0), claims.get("iat", 0)) - _LEEWAY > now:
+    if max(claims.get("nbf", 0), claims.get("iat", 0)) - LEEWAY > now:
         raise InvalidSoftwareStatement(reason="statement_of_the_future")
     audience = claims.get("aud", issuer)
     if issuer not in (audience if isinstance(audience, list) else [audience]):

@@ -15,6 +15,7 @@ from broker.connector import LoggedOut
 from broker.endpoints import about, http
 from broker.protocol import logout, subject
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown, TemporarilyUnavailable
+from broker.protocol.instants import LEEWAY
 from broker.services import SERVICES, Services
 
 BACK_CHANNEL = "/connectors/{connector}/backchannel-logout"
@@ -46,7 +47,7 @@ async def back_channel(request: web.Request) -> web.Response:
         connector, said.issuer, sid=said.sid, subject=said.subject, ours=ours, why=WHY
     )
     # Last: should we die before, the upstream says it again, and is heard.
-    await services.store.once(_FAMILY, named, logout.OLDEST + 2 * logout.LEEWAY)
+    await services.store.once(_FAMILY, named, logout.OLDEST + 2 * LEEWAY)
     _tell_log(services, request, connector, len(ended))
     return web.Response(status=200, headers=http.NO_STORE)
 

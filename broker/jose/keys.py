@@ -46,8 +46,6 @@ _MEMBERS: Mapping[str, tuple[type[RSAKey | ECKey | OKPKey], tuple[str, ...]]] = 
     "OKP": (OKPKey, ("crv", "x")),
 }
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
-PRIVATE = frozenset({*_PRIVATE, "oth", "k"})
-"""Members that no public key has (RFC 7518 §6)."""
 _GENERATE: Mapping[str, Mapping[str, Any]] = {
     "RS256": {"kty": "RSA", "size": 2048},
     "PS256": {"kty": "RSA", "size": 2048},
@@ -142,7 +140,7 @@ class SigningKey:
         kind, names = _MEMBERS[members["kty"]]
         kept = {name: members[name] for name in ("kty", *names, *_PRIVATE) if name in members}
         try:
-            if kind is RSAKey and not _sound_rsa(members["n"], members["e"]):
+            if kind is RSAKey and not is_sound_rsa(members["n"], members["e"]):
                 raise JoseError("weak_key", "an RSA key has 2048 to 8192 bits")
             key = kind.import_key(kept)
             _ALGORITHMS[alg].sign(b"proof", key)  # loads it now: an RSA key takes 36 ms at its first use
@@ -270,7 +268,7 @@ def read_key(entry: object) -> VerificationKey | None:
     if len(public) != len(names):
         return None
     try:
-        if kind is RSAKey and not _sound_rsa(public["n"], public["e"]):
+        if kind is RSAKey and not is_sound_rsa(public["n"], public["e"]):
             return None
         key = kind.import_key({"kty": entry["kty"], **public})  # whatever was private stays behind
     except (ValueError, TypeError, LibraryError):
@@ -315,8 +313,16 @@ def thumbprint_of(public_key: Any) -> str:
     return name
 
 
-def _sound_rsa(modulus: str, exponent: str) -> bool:
-    """At least 2048 bits (RFC 7518 §3.3), and no more work than a verification should be."""
+def is_sound_rsa(modulus: str, exponent: str) -> bool:
+    """Whether the members ``n`` and ``e`` of a JWK are those of a key to be used.
+
+    Raises:
+        ValueError: they are not base64url.
+    """
     size = int.from_bytes(b64decode(modulus.encode()), "big").bit_length()
-    public = int.from_bytes(b64decode(exponent.encode()), "big")
-    return 2048 <= size <= 8192 and 3 <= public < 1 << 33 and public % 2 == 1  # noqa: PLR2004
+    return is_fit_rsa(size, int.from_bytes(b64decode(exponent.encode()), "big"))
+
+
+def is_fit_rsa(bits: int, exponent: int) -> bool:
+    """At least 2048 bits (RFC 7518 §3.3), and no more work for us than a public key should be."""
+    return 2048 <= bits <= 8192 and 3 <= exponent < 1 << 33 and exponent % 2 == 1  # noqa: PLR2004

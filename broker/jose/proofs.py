@@ -17,7 +17,6 @@ from broker import strictjson
 from broker.jose.compact import check_header, read_json, take_apart
 from broker.jose.keys import (
     ASYMMETRIC,
-    PRIVATE,
     JoseError,
     VerificationKey,
     b64decode,
@@ -25,6 +24,7 @@ from broker.jose.keys import (
     thumbprint,
 )
 from broker.protocol.dpop import ALGORITHMS
+from broker.protocol.public_jwks import PRIVATE
 
 MAX_PROOF = 8 * 1024
 """Characters. One with an RSA key of 4096 bits has some 1700."""

@@ -14,15 +14,13 @@ from typing import Any, Final
 
 from broker.mapping import ClaimsMap
 from broker.protocol.errors import InvalidGrant
+from broker.protocol.instants import LEEWAY, is_instant
 
-LEEWAY: Final = 10.0
-"""Seconds that two clocks may differ."""
 TYPES: Final = frozenset({"", "jwt", "authorization-grant+jwt"})
 """What ``typ`` may say: an access token, a logout token or a proof says what it is, and is no grant."""
 PREFIX: Final = "assertion:"
 """Before the name of an issuer where a person's connector is said: no connector has a colon in its id."""
 
-_NOT_SECONDS = 1e11
 _LONGEST = 255
 
 
@@ -119,9 +117,8 @@ def _times(claims: Mapping[str, Any], entry: AssertionIssuer, now: float) -> flo
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> float:
-    """A NumericDate: a JSON number of seconds, and neither a boolean nor milliseconds (RFC 7519 §2)."""
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _NOT_SECONDS:
+    if not is_instant(value):
         raise InvalidGrant(reason=f"assertion_{name}_malformed")
     return float(value)
 

@@ -11,16 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.protocol.errors import InvalidClient
+from broker.protocol.instants import LEEWAY, is_instant
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
-"""What it may be signed by, with a key of the app's own; and by these two names of an Edwards key."""
-EDWARDS: Final = ("EdDSA", "Ed25519")
-BY_SECRET: Final = ("HS256", "HS384", "HS512")
 TYPES: Final = frozenset({"", "jwt", "client-authentication+jwt"})
 """The ``typ`` it may say: its own, the usual one, or none, as most apps do (RFC 7523bis §4)."""
-AHEAD: Final = 10
-"""Seconds that the app's clock may be before ours: FAPI 2.0 wants 10 accepted and 60 refused."""
 LONGEST: Final = 3600
 """Seconds that one may live at most: so long its name is remembered."""
 _LONGEST_JTI = 512
@@ -69,17 +64,17 @@ def _times(claims: Mapping[str, Any], now: float) -> float:
     exp, iat, nbf = (_instant(claims, name) for name in ("exp", "iat", "nbf"))
     if exp is None or now >= exp:
         raise InvalidClient(reason="assertion_expired")
-    if exp > now + LONGEST + AHEAD or (iat is not None and iat <= now - LONGEST):
+    if exp > now + LONGEST + LEEWAY or (iat is not None and iat <= now - LONGEST):
         raise InvalidClient(reason="assertion_lives_too_long")
-    if any(begun is not None and begun > now + AHEAD for begun in (iat, nbf)):
+    if any(begun is not None and begun > now + LEEWAY for begun in (iat, nbf)):
         raise InvalidClient(reason="assertion_from_the_future")
     return exp
 
 
-def _instant(claims: Mapping[str, Any], name: str) -> int | None:
-    value = claims.get(name)
-    if value is None and name not in claims:
+def _instant(claims: Mapping[str, Any], name: str) -> float | None:
+    if name not in claims:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 53:
+    value = claims[name]
+    if not is_instant(value):
         raise InvalidClient(reason="assertion_time")
     return value

@@ -16,14 +16,14 @@ from hashlib import blake2b, sha256
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from broker.protocol.algorithms import FAPI
 from broker.protocol.errors import InvalidDpopProof, InvalidRequest
+from broker.protocol.instants import LEEWAY, is_instant
 
-ALGORITHMS: Final = ("ES256", "PS256", "EdDSA", "Ed25519")
+ALGORITHMS: Final = FAPI
 """What a proof may be signed by: as FAPI 2.0 Security Profile §5.4.1 has it, for everybody."""
 LIVES: Final = 60
 """Seconds after its ``iat`` for which a proof is good."""
-AHEAD: Final = 10
-"""Seconds that the app's clock may be before ours."""
 THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 """A SHA-256 in base64url: ``dpop_jkt``, ``jkt`` and ``x5t#S256``."""
 _LONGEST_JTI = 512
@@ -89,9 +89,7 @@ def named_key(text: str | None) -> str | None:
 
 def _until(iat: object, now: float) -> float:
     """When a proof of this ``iat`` ends, if it was made just now."""
-    if isinstance(iat, bool) or not isinstance(iat, int | float) or not 0 <= iat < 1 << 53:
-        raise InvalidDpopProof(reason="proof_iat")
-    if not now - LIVES < iat <= now + AHEAD:
+    if not is_instant(iat) or not now - LIVES < iat <= now + LEEWAY:
         raise InvalidDpopProof(reason="proof_iat")
     return iat + LIVES
 

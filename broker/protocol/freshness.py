@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-LEEWAY = 10
-"""Seconds that two clocks may differ."""
+from broker.protocol.instants import LEEWAY
 
 
 class Stale(Exception):

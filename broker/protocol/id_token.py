@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Any
 
-LEEWAY = 10.0
-"""Seconds that two clocks may differ."""
+from broker.protocol.instants import LEEWAY, is_instant
+
 OLDEST = 600.0
 """Seconds since ``iat``: what comes fresh from the token endpoint is not older (Core §3.1.3.7, 10)."""
-_NOT_SECONDS = 1e11
-"""An instant beyond this is in milliseconds, or nonsense."""
 _LONGEST_SUBJECT = 255
 
 HASHES = {
@@ -162,7 +160,7 @@ def instant(claims: Mapping[str, Any], name: str) -> float:
         IdTokenRefused: it is none, or not there.
     """
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _NOT_SECONDS:
+    if not is_instant(value):
         raise IdTokenRefused(f"{name}_malformed", f"{name} {_seen(value)}")
     return value
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from broker.protocol.client import Client
 from broker.protocol.id_token import IdTokenRefused, IssuerRule, check_audience, check_issuer, instant
+from broker.protocol.instants import LEEWAY
 from broker.protocol.params import Params
 
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
@@ -21,7 +22,8 @@ EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 LOGOUT_TOKEN_TYPE: Final = "logout+jwt"
 LOGOUT_TOKEN_LIFE: Final = 120
 """Seconds; the standard wants two minutes at most (§2.4)."""
-LEEWAY, OLDEST = 10.0, 600.0
+OLDEST = 600.0
+"""Seconds that the clock of an upstream that repeats itself may take."""
 LONGEST_STATE: Final = 2048
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from broker.protocol import assertions, dpop, request_object
+from broker.protocol import algorithms, dpop, request_object
 from broker.protocol.client import (
     DEVICE_CODE,
     AuthMethod,
@@ -153,8 +153,8 @@ def _client_authentication(offer: Offer) -> dict[str, Any]:
     """RFC 8414 §2: by which methods, and by which algorithms where one signs."""
     known = _ALWAYS | offer.auth_methods
     methods = [one for one in _AUTH_METHODS if one in known]
-    by_key = [*assertions.ALGORITHMS, *assertions.EDWARDS] if "private_key_jwt" in known else []
-    by_secret = list(assertions.BY_SECRET) if "client_secret_jwt" in known else []
+    by_key = list(algorithms.BY_KEY) if "private_key_jwt" in known else []
+    by_secret = list(algorithms.BY_SECRET) if "client_secret_jwt" in known else []
     said: dict[str, Any] = {}
     for endpoint in ("token", "introspection", "revocation"):
         # RFC 7662 §2.1: whoever introspects proves who they are.

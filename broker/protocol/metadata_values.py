@@ -11,27 +11,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from broker.protocol import public_jwks
+from broker.protocol import public_jwks, request_object
+from broker.protocol.algorithms import BY_KEY, BY_SECRET
+from broker.protocol.client import EncryptionAlg, EncryptionEnc, SigningAlg
 from broker.protocol.errors import InvalidClientMetadata
-from broker.protocol.uris import LOOPBACK_HOSTS, check_redirect_uri, check_stranger_page, is_loopback
+from broker.protocol.uris import check_redirect_uri, check_stranger_page, is_loopback
 
 LONGEST_NAME: Final = 100
 _LONGEST_TEXT, _MOST_TEXTS = 1000, 20
 _MOST_SECONDS = 10 * 366 * 86_400
-
-SIGNATURES: Final = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
-)
-SECRET_SIGNATURES: Final = frozenset({"HS256", "HS384", "HS512"})
-WRAPPINGS: Final = frozenset(
-    {"RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW"}
-)
-"""No RSA1_5 (RFC 8725 §3.2), and nothing that hangs on a shared secret."""
-ENCODINGS: Final = frozenset(
-    {"A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512", "A128GCM", "A192GCM", "A256GCM"}
-)
 
 Reader = Callable[[str, Any], Any]
 
@@ -117,7 +107,7 @@ def _landing(name: str, value: Any) -> list[str]:
     return found
 
 
-def _one_of(allowed: frozenset[str]) -> Reader:
+def _one_of(*allowed: str) -> Reader:
     def read(name: str, value: Any) -> str:
         if not isinstance(value, str) or value not in allowed:
             raise wrong(name, "is not one that is offered")
@@ -133,7 +123,8 @@ def _jwks(_name: str, value: Any) -> Mapping[str, Any]:
     return dict(value)
 
 
-_SIGNED, _WRAPPED, _ENCODED = _one_of(SIGNATURES), _one_of(WRAPPINGS), _one_of(ENCODINGS)
+_SIGNED, _WRAPPED = _one_of(*get_args(SigningAlg)), _one_of(*get_args(EncryptionAlg))
+_ENCODED = _one_of(*get_args(EncryptionEnc))
 
 VALUES: Final[Mapping[str, Reader]] = MappingProxyType(
     {
@@ -145,11 +136,11 @@ VALUES: Final[Mapping[str, Reader]] = MappingProxyType(
         "contacts": texts,
         "software_id": _text,
         "software_version": _text,
-        "application_type": _one_of(frozenset({"web", "native"})),
+        "application_type": _one_of("web", "native"),
         "post_logout_redirect_uris": _landing,
         "jwks": _jwks,
         "jwks_uri": _document,
-        "token_endpoint_auth_signing_alg": _one_of(SIGNATURES | SECRET_SIGNATURES),
+        "token_endpoint_auth_signing_alg": _one_of(*BY_KEY, *BY_SECRET),
         "tls_client_auth_subject_dn": _text,
         "tls_client_auth_san_dns": _text,
         "tls_client_auth_san_uri": _text,
@@ -159,7 +150,7 @@ VALUES: Final[Mapping[str, Reader]] = MappingProxyType(
         "dpop_bound_access_tokens": _flag,
         "require_pushed_authorization_requests": _flag,
         "require_signed_request_object": _flag,
-        "request_object_signing_alg": _SIGNED,
+        "request_object_signing_alg": _one_of(*request_object.ALGORITHMS),
         "authorization_signed_response_alg": _SIGNED,
         "authorization_encrypted_response_alg": _WRAPPED,
         "authorization_encrypted_response_enc": _ENCODED,
@@ -172,7 +163,7 @@ VALUES: Final[Mapping[str, Reader]] = MappingProxyType(
         "introspection_signed_response_alg": _SIGNED,
         "introspection_encrypted_response_alg": _WRAPPED,
         "introspection_encrypted_response_enc": _ENCODED,
-        "subject_type": _one_of(frozenset({"public", "pairwise"})),
+        "subject_type": _one_of("public", "pairwise"),
         "sector_identifier_uri": _document,
         "default_max_age": _seconds,
         "require_auth_time": _flag,
@@ -194,4 +185,3 @@ OURS_TO_SIGN: Final = (
 )
 ENCRYPTED: Final = ("id_token", "userinfo", "authorization", "introspection")
 CERTIFICATE_NAMES: Final = tuple(name for name in VALUES if name.startswith("tls_client_auth_"))
-LOOPBACK: Final = LOOPBACK_HOSTS

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 _MOST_KEYS = 20
 _LONGEST_NAME = 200
-_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""Members that no public key has (RFC 7518 §6)."""
 _CURVES = {"EC": frozenset({"P-256", "P-384", "P-521"}), "OKP": frozenset({"Ed25519", "X25519"})}
 _LEAST_RSA, _MOST_RSA = 2048, 8192
 _PUBLIC_OF = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
@@ -35,7 +36,7 @@ def objection(jwks: object) -> str | None:
 def _of_key(key: object) -> str | None:
     if not isinstance(key, Mapping):
         return "a key in jwks is no object"
-    if _PRIVATE & key.keys():
+    if PRIVATE & key.keys():
         return "jwks holds a private or secret key, which nobody may be sent"
     kind = key.get("kty")
     if kind not in _PUBLIC_OF:

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
-from broker.protocol.client import Client
+from broker.protocol.algorithms import FAPI
+from broker.protocol.client import Client, SigningAlg
 from broker.protocol.errors import InvalidRequestObject
+from broker.protocol.instants import LEEWAY, is_instant
 from broker.protocol.params import Params
 
 TYP = "oauth-authz-req+jwt"
 TYPES = frozenset({TYP, "jwt", ""})
 """What ``typ`` may say, lower case; most libraries say nothing, or that it is a JWT."""
-ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
-FAPI_ALGORITHMS = ("PS256", "ES256", "EdDSA", "Ed25519")
-FUTURE = 10.0
-"""Seconds that the client's clock may be ahead of ours (FAPI 2.0 Security Profile §5.3.2.1)."""
+ALGORITHMS: tuple[str, ...] = get_args(SigningAlg)
 _LONGEST = 3600.0
 """Under a profile: seconds from ``nbf`` to ``exp``, and from ``nbf`` to now."""
-_NOT_SECONDS = 1e11
 # Of the token, not of the request (RFC 9101 §4).
 _OF_THE_TOKEN = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 _NESTED = ("request", "request_uri")
@@ -33,7 +31,7 @@ _JSON = frozenset({"claims", "authorization_details"})
 
 def algorithms(client: Client) -> tuple[str, ...]:
     """By what this client may sign its requests. ``none`` is never among them (RFC 9101 §10.1)."""
-    able = FAPI_ALGORITHMS if client.profile is not None else ALGORITHMS
+    able = FAPI if client.profile is not None else ALGORITHMS
     only = client.request_object_signing_alg
     return tuple(alg for alg in able if only in (None, alg))
 
@@ -85,9 +83,9 @@ def _for_us(claims: Mapping[str, Any], issuer: str) -> None:
 
 def _in_time(claims: Mapping[str, Any], *, now: float) -> None:
     expires, not_before, issued = (_instant(claims, name) for name in ("exp", "nbf", "iat"))
-    if expires is not None and now >= expires + FUTURE:
+    if expires is not None and now >= expires + LEEWAY:
         raise _refuse("has expired", "expired")
-    if any(begins is not None and begins > now + FUTURE for begins in (not_before, issued)):
+    if any(begins is not None and begins > now + LEEWAY for begins in (not_before, issued)):
         raise _refuse("is not valid yet", "not_yet")
 
 
@@ -104,7 +102,7 @@ def _instant(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _NOT_SECONDS:
+    if not is_instant(value):
         raise _refuse(f"has a malformed {name}", "times_malformed")
     return float(value)
 

@@ -85,7 +85,7 @@ async def test_a_bound_token_is_no_bearer_token(broker: Broker) -> None:
         assert (status, body["error"]) == (401, "invalid_token")
         challenge = headers["WWW-Authenticate"]
         assert challenge.startswith('DPoP error="invalid_token"')
-        assert 'algs="ES256 PS256 EdDSA Ed25519"' in challenge
+        assert 'algs="PS256 ES256 EdDSA Ed25519"' in challenge
     status, body, _ = await send(broker, "/userinfo", {"access_token": text}, client=None)
     assert (status, body["error"]) == (401, "invalid_token")
     status, body, headers = await send(broker, "/userinfo", token=text, method="GET")
@@ -388,4 +388,4 @@ async def test_an_app_in_a_browser_may_send_proofs_and_read_nonces(broker: Broke
 async def test_a_request_without_any_token_is_told_both_ways_to_bring_one(broker: Broker) -> None:
     status, body, headers = await send(broker, "/userinfo", client=None, method="GET")
     assert (status, body) == (401, {})
-    assert headers["WWW-Authenticate"] == 'Bearer, DPoP algs="ES256 PS256 EdDSA Ed25519"'
+    assert headers["WWW-Authenticate"] == 'Bearer, DPoP algs="PS256 ES256 EdDSA Ed25519"'

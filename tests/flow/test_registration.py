@@ -334,6 +334,14 @@ async def test_keys_that_are_none_to_trust_are_refused(open_broker: Broker, said
         {"token_endpoint_auth_signing_alg": "HS256"},
         {"id_token_encrypted_response_alg": "RSA1_5", "jwks": {"keys": [EC]}},
         {"id_token_encrypted_response_alg": "dir", "jwks": {"keys": [EC]}},
+        # Names that are good JOSE and not among ours: nothing could be encrypted, or read, by them later.
+        {"id_token_encrypted_response_alg": "ECDH-ES+A192KW", "jwks": {"keys": [EC]}},
+        {
+            "id_token_encrypted_response_alg": "ECDH-ES",
+            "id_token_encrypted_response_enc": "A192GCM",
+            "jwks": {"keys": [EC]},
+        },
+        {"request_object_signing_alg": "ES384"},
         {"scope": "*"},
         {"scope": "openid account.*"},
         {"scope": "no.such.scope"},

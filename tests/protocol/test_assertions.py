@@ -2,8 +2,9 @@
 
 import pytest
 
-from broker.protocol.assertions import AHEAD, LONGEST, check
+from broker.protocol.assertions import LONGEST, check
 from broker.protocol.errors import InvalidClient
+from broker.protocol.instants import LEEWAY
 
 NOW = 1_800_000_000
 ISSUER = "https://login.example/t/acme"
@@ -81,8 +82,8 @@ def test_only_the_endpoint_that_the_entry_allows_is_taken_beside_it_and_never_a_
 @pytest.mark.parametrize("member", ["iat", "nbf"])
 def test_a_clock_a_little_before_ours_is_forgiven_and_a_minute_is_not(member):
     assert judged(**{member: NOW + 8})
-    assert judged(**{member: NOW + AHEAD})
-    assert refusal(**{member: NOW + AHEAD + 1}) == "assertion_from_the_future"
+    assert judged(**{member: NOW + LEEWAY})
+    assert refusal(**{member: NOW + LEEWAY + 1}) == "assertion_from_the_future"
     assert refusal(**{member: NOW + 61}) == "assertion_from_the_future"
 
 
@@ -93,7 +94,7 @@ def test_it_ends_and_does_not_live_for_too_long():
     assert refusal(exp=NOW) == "assertion_expired"
     assert refusal(exp=NOW - 3600) == "assertion_expired"
     assert judged(exp=NOW + LONGEST)
-    assert refusal(exp=NOW + LONGEST + AHEAD + 1) == "assertion_lives_too_long"
+    assert refusal(exp=NOW + LONGEST + LEEWAY + 1) == "assertion_lives_too_long"
     assert refusal(exp=NOW + 10 * 365 * 86400) == "assertion_lives_too_long"
     assert refusal(iat=NOW - LONGEST) == "assertion_lives_too_long"
     assert judged(iat=NOW - LONGEST + 1)
@@ -102,10 +103,20 @@ def test_it_ends_and_does_not_live_for_too_long():
 @pytest.mark.row("CA-11")
 @pytest.mark.parametrize("member", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize(
-    "value", [str(NOW + 5), NOW + 5.5, True, None, [NOW + 5], {}, -1, 1 << 53, 1e400, float("nan")], ids=str
+    "value",
+    [str(NOW + 5), True, None, [NOW + 5], {}, 1 << 53, 1000 * NOW, 1e400, float("nan")],
+    ids=str,
 )
-def test_an_instant_is_a_whole_number_of_seconds(member, value):
+def test_an_instant_is_a_number_of_seconds(member, value):
     assert refusal(**{member: value}) == "assertion_time"
+
+
+@pytest.mark.standard("RFC 7519", "§2 a NumericDate may have a fraction")
+def test_a_fraction_of_a_second_is_as_good_as_a_whole_one():
+    used = judged(exp=NOW + 60.5, iat=NOW - 0.25, nbf=NOW - 0.25)
+    assert (used.until, used.made_at) == (NOW + 60.5, NOW - 0.25)
+    assert refusal(exp=NOW - 0.25) == "assertion_expired"
+    assert refusal(iat=NOW + LEEWAY + 0.25) == "assertion_from_the_future"
 
 
 @pytest.mark.row("CA-10")

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.protocol.freshness import LEEWAY, Stale, resolve_auth_time
+from broker.protocol.freshness import Stale, resolve_auth_time
+from broker.protocol.instants import LEEWAY
 
 BEGAN, NOW = 1_800_000_000.7, 1_800_000_030.2
 START = int(BEGAN)

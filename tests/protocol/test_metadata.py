@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from broker.jose import ASYMMETRIC, ENCODINGS, WRAPPINGS
-from broker.protocol import assertions, request_object
+from broker.protocol import algorithms, request_object
 from broker.protocol.client import AuthMethod, Client, GrantType, SigningAlg
+from broker.protocol.errors import InvalidClientMetadata
 from broker.protocol.flow import Prompt
 from broker.protocol.metadata import Offer, oauth_document, openid_document
+from broker.protocol.metadata_values import VALUES
 from broker.protocol.params import Params
 from broker.protocol.reply import ResponseMode
 from tests.protocol.samples import ISSUER, SCOPES, ask, client, pairs, refused, rules, validated
@@ -118,29 +120,29 @@ def test_grant_types_and_client_authentication_are_those_a_client_can_register()
 
 @pytest.mark.standard("RFC 8414", "§2 token_endpoint_auth_signing_alg_values_supported where a method signs")
 @pytest.mark.parametrize(
-    ("method", "algorithms"),
+    ("method", "signed"),
     [
-        ("private_key_jwt", {*assertions.ALGORITHMS, *assertions.EDWARDS}),
+        ("private_key_jwt", set(algorithms.BY_KEY)),
         ("client_secret_jwt", {"HS256", "HS384", "HS512"}),
         ("tls_client_auth", None),
         ("none", None),
     ],
 )
-def test_a_method_and_its_algorithms_are_said_where_an_app_has_it(method, algorithms):
+def test_a_method_and_its_algorithms_are_said_where_an_app_has_it(method, signed):
     usual = {"client_secret_basic", "client_secret_post", "none"}
     said = oauth_document(offer(client(token_endpoint_auth_method=method)))
     for endpoint in ("token", "revocation", "introspection"):
         methods = set(said[f"{endpoint}_endpoint_auth_methods_supported"])
         assert methods == (usual | {method}) - ({"none"} if endpoint == "introspection" else set())
         found = said.get(f"{endpoint}_endpoint_auth_signing_alg_values_supported")
-        assert (None if found is None else set(found)) == algorithms
-    assert {*assertions.ALGORITHMS, *assertions.EDWARDS} == ASYMMETRIC
+        assert (None if found is None else set(found)) == signed
+    assert set(algorithms.BY_KEY) == ASYMMETRIC
 
 
 @pytest.mark.standard("RFC 9449", "§5.1 dpop_signing_alg_values_supported")
 @pytest.mark.standard("RFC 8705", "§3.3 and §5 metadata of certificate-bound tokens, and of a second address")
 def test_where_and_how_a_key_is_proved_is_said():
-    assert OAUTH["dpop_signing_alg_values_supported"] == ["ES256", "PS256", "EdDSA", "Ed25519"]
+    assert OAUTH["dpop_signing_alg_values_supported"] == ["PS256", "ES256", "EdDSA", "Ed25519"]
     assert not {"tls_client_certificate_bound_access_tokens", "mtls_endpoint_aliases"} & OPENID.keys()
     there = replace(offer(client()), certificates=True, mtls_url="https://mtls.example/base")
     said = openid_document(there)
@@ -232,3 +234,33 @@ def test_how_answers_are_encrypted_is_how_they_can_be():
 def test_what_one_client_has_its_answers_signed_with_is_said(kind):
     said = openid_document(offer(client(**{f"{kind}_signed_response_alg": "EdDSA"})))
     assert said[f"{kind}_signing_alg_values_supported"] == ["EdDSA", "RS256"]
+
+
+JOSE = (
+    *(f"{family}{bits}" for family in ("HS", "RS", "PS", "ES") for bits in (256, 384, 512)),
+    *("none", "EdDSA", "Ed25519", "ES256K", "dir", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "RSA-OAEP-512"),
+    *("A128KW", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A192KW", "ECDH-ES+A256KW", "PBES2-HS256+A128KW"),
+    *(f"A{bits}{kind}" for bits in (128, 192, 256) for kind in ("GCM", "CBC", "GCMKW")),
+    *("A128CBC-HS256", "A192CBC-HS384", "A256CBC-HS512"),
+)
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ("request_object_signing_alg", "request_object_signing_alg_values_supported"),
+        *(
+            (f"{what}_encrypted_response_{half}", f"{what}_encryption_{half}_values_supported")
+            for what in ("id_token", "userinfo", "authorization", "introspection")
+            for half in ("alg", "enc")
+        ),
+    ],
+)
+def test_an_app_can_register_the_algorithms_that_are_said_and_no_others(member, said):
+    def is_taken(name):
+        try:
+            return VALUES[member](member, name) == name
+        except InvalidClientMetadata:
+            return False
+
+    assert {name for name in JOSE if is_taken(name)} == set(OPENID[said])
