@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from broker.endpoints.asking import upstream_token
 from broker.protocol import exchange
+from broker.protocol.client import Client
 from broker.protocol.errors import InvalidGrant, InvalidTarget
 from broker.protocol.flow import Grant
 from broker.services import Services
 
 
-async def answer(services: Services, grant: object, connector: str) -> dict[str, object]:
-    """The answer to a client that asks for the token of ``connector``.
+async def answer(services: Services, client: Client, grant: object, connector: str) -> dict[str, object]:
+    """The answer to ``client``, which asks for the token of ``connector``.
 
     Raises:
         InvalidTarget: nobody signed in there, or nothing is given of it.
@@ -32,7 +33,7 @@ async def answer(services: Services, grant: object, connector: str) -> dict[str,
     services.events.emit(
         "upstream_token",
         "ok",
-        client_id=grant.client_id,
+        client_id=client.client_id,  # who has it now, whosever login it was
         connector=connector,
         subject=grant.context.subject,
         grant_id=grant.id,

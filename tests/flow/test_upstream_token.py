@@ -19,12 +19,14 @@ THEIRS = "connector:staff"
 def start_with(start):
     """A broker whose connector gives its token, and whose app may have it."""
 
-    async def started(connector: dict[str, Any] | None = None, **policy: Any) -> Broker:
+    async def started(
+        connector: dict[str, Any] | None = None, second: dict[str, Any] | None = None, **policy: Any
+    ) -> Broker:
         grants = ["authorization_code", "refresh_token", EXCHANGE]
         broker = await start(
             connector=GIVES if connector is None else connector,
             client={"grant_types": grants} | MAY | policy,
-            trusted={"grant_types": grants, "token_exchange": {"clients": ["billing"]}},
+            trusted={"grant_types": grants, "token_exchange": {"clients": ["billing"]}} | (second or {}),
         )
         broker.idp.now = broker.clock
         return broker
@@ -119,6 +121,17 @@ async def test_another_app_that_may_exchange_may_not_have_it_by_that(start_with)
         tokens = await tokens_of(browser)
         status, answer = await theirs(browser, tokens["access_token"], client="trusted")
     assert (status, answer["error"]) == (400, "invalid_target")
+
+
+async def test_the_log_names_the_app_that_got_it_and_whose_login_it_was(start_with) -> None:
+    may = {"token_exchange": {"clients": ["billing"], "upstream_token": True}}
+    broker = await start_with(second=may)
+    async with broker.browser() as browser:
+        tokens = await tokens_of(browser)
+        assert (await theirs(browser, tokens["access_token"], client="trusted"))[0] == 200
+    (event,) = broker.events("upstream_token")
+    assert event["client_id"] == "trusted"
+    assert event["grant_id"] == claims(tokens["access_token"])["jti"].partition(".")[0]
 
 
 @pytest.mark.row("TX-02")

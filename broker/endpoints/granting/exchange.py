@@ -53,7 +53,7 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     exchange.may_exchange(brought.subject, client, allowed)
     await pairwise.is_of_its_sector(services, client)
     if asked.upstream is not None:
-        return await upstream_tokens.answer(services, brought.of, asked.upstream)
+        return await upstream_tokens.answer(services, client, brought.of, asked.upstream)
     actor, actor_ends = await _actor(services, client, asked)
     scopes = exchange.granted(asked, brought.subject, client, allowed, services.scopes)
     given = _Given(
