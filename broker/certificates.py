@@ -23,6 +23,7 @@ from urllib.parse import unquote
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 from cryptography.x509.verification import (
     Criticality,
@@ -33,7 +34,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from broker.jose import JoseError, thumbprint, thumbprint_of
+from broker.jose import JoseError, is_fit_rsa, thumbprint, thumbprint_of
 from broker.protocol.client import Client
 
 MAX_DER = 16 * 1024
@@ -86,8 +87,11 @@ class Certificate:
             CertificateError: one of them is none.
         """
         thumbprint = urlsafe_b64encode(sha256(der).digest()).rstrip(b"=").decode()
-        between = tuple(_parse(one) for one in chain[:_LONGEST_CHAIN])
-        return cls(thumbprint, der, _parse(der), between)
+        # A way up has each name once. Of authorities that issue each other, every way would be gone.
+        between: dict[x509.Name, x509.Certificate] = {}
+        for one in map(_parse, chain[:_LONGEST_CHAIN]):
+            between.setdefault(one.subject, one)
+        return cls(thumbprint, der, _parse(der), tuple(between.values()))
 
     def is_valid(self, now: float) -> bool:
         """Whether now is between its two dates."""
@@ -251,10 +255,14 @@ def _parse(der: bytes) -> x509.Certificate:
         raise CertificateError("certificate_too_large")
     try:
         parsed = x509.load_der_x509_certificate(der)
-        parsed.extensions  # noqa: B018  (reads them now: one that is malformed is found here)
-        parsed.public_key()
+        _ = parsed.extensions, parsed.subject, parsed.issuer  # read now: what is malformed is found here
+        key = parsed.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise CertificateError("certificate_malformed", type(error).__name__) from error
+    if isinstance(key, RSAPublicKey) and not is_fit_rsa(key.key_size, key.public_numbers().e):
+        raise CertificateError(
+            "certificate_key_unfit", "an RSA key has 2048 to 8192 bits, and a small exponent"
+        )
     return parsed
 
 

@@ -14,6 +14,7 @@ from broker.jose.keys import (
     SigningKey,
     UnknownKid,
     VerificationKey,
+    is_fit_rsa,
     thumbprint,
     thumbprint_of,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "SigningKey",
     "UnknownKid",
     "VerificationKey",
+    "is_fit_rsa",
     "read",
     "read_proof",
     "read_with_secret",

@@ -17,7 +17,7 @@ from jwcrypto.jwe import JWE  # type: ignore[import-untyped]
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 
 from broker.jose.encrypted import ECDH_WRAPPING, ENCODINGS, RSA_WRAPPING
-from broker.jose.keys import MAX_KEYS, JoseError, b64decode
+from broker.jose.keys import MAX_KEYS, JoseError, is_sound_rsa
 
 WRAPPINGS: Final = (*RSA_WRAPPING, *ECDH_WRAPPING)
 """Every way in which a content key may be given to a client app."""
@@ -27,7 +27,6 @@ DEFAULT_ENCODING: Final = "A128CBC-HS256"
 _CURVES = frozenset({"P-256", "P-384", "P-521", "X25519"})
 _MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 _WRAPS = frozenset({"wrapKey", "encrypt", "deriveKey", "deriveBits"})
-_LEAST_RSA, _MOST_RSA = 2048, 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,10 +90,8 @@ def _lets(entry: Mapping[str, Any], alg: str) -> bool:
 def _read(entry: Mapping[str, Any]) -> JWK | None:
     """The public key of an entry; None where it is not a sound one (RFC 7517 §5 lets us go on)."""
     try:
-        if entry["kty"] == "RSA":
-            size = int.from_bytes(b64decode(entry["n"].encode()), "big").bit_length()
-            if not _LEAST_RSA <= size <= _MOST_RSA:
-                return None
+        if entry["kty"] == "RSA" and not is_sound_rsa(entry["n"], entry["e"]):
+            return None
         members = {name: entry[name] for name in _MEMBERS[entry["kty"]]}
         jwk = JWK(kty=entry["kty"], **members)
         jwk.get_op_key("wrapKey")  # loads it: a point off its curve is none

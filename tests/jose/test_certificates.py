@@ -1,6 +1,8 @@
 """Client certificates: read in every spelling, judged by their authority, compared by one registered name."""
 
 import datetime as dt
+import math
+import time
 from base64 import b64encode
 from ipaddress import ip_address
 from urllib.parse import quote
@@ -8,6 +10,8 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +24,7 @@ from broker.certificates import (
     from_header,
     read_dn,
 )
-from tests.certificates import EVERY_NAME, Holder, made, name
+from tests.certificates import DAY, EVERY_NAME, Holder, made, name
 from tests.protocol.samples import client
 
 ROOT, OTHER_ROOT = made("root", ca=True), made("root", ca=True)
@@ -243,3 +247,57 @@ def test_an_extension_that_nobody_knows_spoils_nothing():
         .sign(SELF.key, hashes.SHA256())
     )
     assert read(Holder(built, SELF.key)).is_among({"keys": [SELF.jwk(x5c=False)]})
+
+
+# ── what it may cost ──────────────────────────────────────────────────────────────────────────────
+
+CHEAP = 0.1
+"""Seconds of CPU: twenty times what it takes, and a sixth of what the dearest took."""
+
+
+def issuers_of_each_other(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> list[bytes]:
+    """A leaf, and eight authorities of one name and key: each way from one to another is good."""
+    one = name((NameOID.COMMON_NAME, "maze"))
+    builder = x509.CertificateBuilder().issuer_name(one).not_valid_before(dt.datetime.now(dt.UTC) - DAY)
+    builder = builder.not_valid_after(dt.datetime.now(dt.UTC) + DAY)
+    leaf = builder.subject_name(name((NameOID.COMMON_NAME, "leaf"))).public_key(SELF.key.public_key())
+    authority = builder.subject_name(one).public_key(key.public_key())
+    authority = authority.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    made_so = [leaf, *[authority] * 8]
+    signed = (each.serial_number(x509.random_serial_number()).sign(key, hashes.SHA256()) for each in made_so)
+    return [each.public_bytes(Encoding.DER) for each in signed]
+
+
+def with_a_large_exponent(bits: int) -> rsa.RSAPrivateKey:
+    """A key whose public half costs what a private one does."""
+    usual = rsa.generate_private_key(65537, bits).private_numbers()
+    p, q, phi = usual.p, usual.q, (usual.p - 1) * (usual.q - 1)
+    e = next(e for e in range((1 << (bits - 2)) + 1, 1 << bits, 2) if math.gcd(e, phi) == 1)
+    d = pow(e, -1, phi)
+    parts = (rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q))
+    numbers = rsa.RSAPrivateNumbers(p, q, d, *parts, rsa.RSAPublicNumbers(e, p * q))
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+@pytest.mark.row("DS-13")
+def test_authorities_that_issue_each_other_are_no_maze_to_go_through():
+    leaf, *between = issuers_of_each_other(ec.generate_private_key(ec.SECP521R1()))
+    shown = Certificate.read(leaf, between)
+    began = time.thread_time()
+    assert not shown.is_issued_by(TRUSTED, NOW)
+    assert time.thread_time() - began < CHEAP / 4
+
+
+@pytest.mark.row("DS-13")
+def test_a_key_that_only_costs_whoever_verifies_with_it_is_no_key():
+    leaf, *between = issuers_of_each_other(with_a_large_exponent(3072))
+    began = time.thread_time()
+    with pytest.raises(CertificateError):
+        Certificate.read(leaf, between).is_issued_by(TRUSTED, NOW)
+    assert time.thread_time() - began < CHEAP
+
+
+def test_names_that_are_no_text_are_told():
+    malformed = SELF.der.replace(b"billing", b"bill\xff\xfe\xfd")
+    with pytest.raises(CertificateError):
+        Certificate.read(malformed).is_of(client(tls_client_auth_subject_dn="CN=billing"))

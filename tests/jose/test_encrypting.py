@@ -5,11 +5,14 @@ from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
 from broker.jose import ENCODINGS, WRAPPINGS, DecryptionKey, EncryptionKey, JoseError
+from broker.jose.keys import b64encode
 
 INNER = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
 RSA = JWK.generate(kty="RSA", size=2048, kid="theirs")
 EC = JWK.generate(kty="EC", crv="P-256", kid="curve")
 X = JWK.generate(kty="OKP", crv="X25519", kid="x")
+DEAR = b64encode(b"\x7f" + bytes(254) + b"\x01").decode()
+"""An exponent that makes every encryption as much work as a signature."""
 WAYS = [
     *((RSA, alg) for alg in WRAPPINGS if alg.startswith("RSA")),
     *((key, alg) for key in (EC, X) for alg in WRAPPINGS if alg.startswith("ECDH")),
@@ -56,6 +59,7 @@ def test_a_key_that_is_made_for_it_comes_before_one_that_merely_could():
     "entry",
     [
         public(RSA, use="sig"),
+        public(RSA, e=DEAR),
         public(RSA, alg="RS256"),
         public(RSA, key_ops=["verify"]),
         public(JWK.generate(kty="RSA", size=1024)),
@@ -65,7 +69,7 @@ def test_a_key_that_is_made_for_it_comes_before_one_that_merely_could():
         {"kty": "RSA", "n": 5, "e": "AQAB"},
         "rubbish",
     ],
-    ids=["signs", "other alg", "other use", "small", "curve", "secret", "no e", "no text", "no key"],
+    ids=["signs", "dear", "other alg", "other use", "small", "curve", "secret", "no e", "no text", "no key"],
 )
 def test_a_key_that_is_not_for_this_is_left_alone(entry):
     assert refused("RSA-OAEP-256", entry) == "no_encryption_key"
