@@ -18,10 +18,11 @@ from urllib.parse import urlsplit
 
 from aiohttp import web, web_response
 
-from broker.certificates import Anchors, Authorities
-from broker.client_documents import DocumentClients
-from broker.client_keys import PublicKeys
 from broker.clients import Clients
+from broker.clients.certificates import Anchors, Authorities
+from broker.clients.documents import DocumentClients
+from broker.clients.keys import PublicKeys
+from broker.clients.registered import RegisteredClients
 from broker.config import Config
 from broker.config.workspaces import AT
 from broker.endpoints import account, certificates, cors, discovery, flow
@@ -35,7 +36,6 @@ from broker.logout import Courier, Endings, rounds
 from broker.outbound import Outbound
 from broker.pages import Pages
 from broker.protocol.authorize import Rules
-from broker.registered import RegisteredClients
 from broker.services import SERVICES, Services
 from broker.store import Store, StoreUnavailable, open_store
 from broker.upstreams import Upstreams, in_store

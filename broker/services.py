@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from broker.certificates import Authorities
-from broker.client_keys import PublicKeys
 from broker.clients import Clients
+from broker.clients.certificates import Authorities
+from broker.clients.keys import PublicKeys
+from broker.clients.registered import RegisteredClients
 from broker.config import Config
 from broker.events import Events
 from broker.keys import KeyRing
@@ -22,7 +23,6 @@ from broker.protocol import subject
 from broker.protocol.authorize import Rules
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.flow import AuthenticationContext
-from broker.registered import RegisteredClients
 from broker.store import Store
 from broker.upstreams import Upstreams
 

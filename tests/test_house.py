@@ -38,10 +38,6 @@ FLOORS = {
     "broker.config": 1,
     "broker.events": 1,
     "broker.domains": 1,
-    "broker.certificates": 1,
-    "broker.client_documents": 1,
-    "broker.client_keys": 1,
-    "broker.registered": 1,
     "broker.clients": 1,
     # the ground
     "broker.protocol": 0,

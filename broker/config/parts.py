@@ -152,7 +152,7 @@ class Parts:
         """That certificates are in the file."""
         if file is None:
             return
-        from broker.certificates import Authorities, CertificateError  # noqa: PLC0415  (few have one)
+        from broker.clients.certificates import Authorities, CertificateError  # noqa: PLC0415  (few have one)
 
         try:
             Authorities.load([file])

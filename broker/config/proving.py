@@ -159,7 +159,7 @@ def _certificate_name(entry: ClientEntry, knows: Knows, wrong: Wrong) -> None:
         wrong(name, f"one name of the certificate is enough, and {said[0]} is there")
     try:
         if entry.tls_client_auth_subject_dn is not None:
-            from broker.certificates import read_dn  # noqa: PLC0415  (few apps have certificates)
+            from broker.clients.certificates import read_dn  # noqa: PLC0415  (few apps have certificates)
 
             read_dn(entry.tls_client_auth_subject_dn)
     except ValueError:

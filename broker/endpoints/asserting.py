@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker import strictjson
-from broker.client_keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder, KeysUnavailable
 from broker.endpoints.recognition import client_facts, mapped_by
 from broker.jose import JoseError
 from broker.mapping import Documents, upstream_facts

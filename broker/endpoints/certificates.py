@@ -15,14 +15,14 @@ from typing import Any
 
 from aiohttp import web
 
-from broker.certificates import (
+from broker.clients.certificates import (
     Anchors,
     Certificate,
     CertificateError,
     chain_from_header,
     from_header,
 )
-from broker.client_keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder, KeysUnavailable
 from broker.endpoints import about
 from broker.jose import JoseError
 from broker.protocol.client import Client

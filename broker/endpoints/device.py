@@ -15,7 +15,7 @@ from aiohttp import web
 
 from broker.endpoints import about, device_answers, flow, http
 from broker.endpoints.attempts import network_of, site_of
-from broker.endpoints.clients import authenticated
+from broker.endpoints.client_auth import authenticated
 from broker.endpoints.cookies import Flow
 from broker.endpoints.forms import csrf_token, from_our_own_page
 from broker.pages import DeviceCodeView, DeviceProblem, OnwardView

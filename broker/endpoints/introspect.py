@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from broker.endpoints import about, bearer, http, sealing
-from broker.endpoints.clients import authenticated
+from broker.endpoints.client_auth import authenticated
 from broker.protocol import handles, tokens
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidClient, InvalidToken

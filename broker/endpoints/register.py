@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
+from broker.clients.registered import PREFIX
 from broker.endpoints import about, http, software_statements
 from broker.endpoints.attempts import network_of, site_of
 from broker.endpoints.sectors import lists_its_redirects
@@ -28,7 +29,6 @@ from broker.protocol.errors import (
 )
 from broker.protocol.handles import digest
 from broker.protocol.lookalikes import taken_for
-from broker.registered import PREFIX
 from broker.services import SERVICES, Services
 from broker.store import Limit, Registered
 

@@ -18,9 +18,9 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.client_keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder, KeysUnavailable
 from broker.endpoints import about, http, possession
-from broker.endpoints.clients import authenticated
+from broker.endpoints.client_auth import authenticated
 from broker.jose import JoseError
 from broker.protocol import authorize, redirects, request_object
 from broker.protocol.authorize import Came

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from broker.client_keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder, KeysUnavailable
 from broker.jose import DEFAULT_ENCODING, EncryptionKey, JoseError
 from broker.protocol.client import Client, SigningAlg
 from broker.protocol.errors import ServerError, TemporarilyUnavailable

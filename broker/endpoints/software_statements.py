@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from broker.client_keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder, KeysUnavailable
 from broker.jose import ABSENT, ASYMMETRIC, JoseError, unverified
 from broker.protocol.errors import InvalidSoftwareStatement, TemporarilyUnavailable
 from broker.protocol.instants import LEEWAY, is_instant

@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from broker.endpoints import about, http
-from broker.endpoints.clients import authenticated
+from broker.endpoints.client_auth import authenticated
 from broker.endpoints.granting import client_credentials, code, device, exchange, jwt_bearer, refresh
 from broker.protocol import grants
 from broker.protocol.client import DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE, Client

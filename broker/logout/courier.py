@@ -14,8 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from broker.client_keys import Keyholder, KeysUnavailable, PublicKeys
 from broker.clients import Clients
+from broker.clients.keys import Keyholder, KeysUnavailable, PublicKeys
 from broker.connector import UpstreamError
 from broker.events import Events
 from broker.jose import DEFAULT_ENCODING, JoseError
@@ -40,6 +40,10 @@ LOST_AFTER = 120.0
 _LOOKS = 1.0
 """Seconds between two looks into the outbox; what this worker posts is seen at once."""
 _UNDERSTOOD = frozenset({200, 204})
+
+
+class _Busy(Exception):
+    """An app has enough to answer."""
 
 
 @dataclass(slots=True)
@@ -170,7 +174,7 @@ class Courier:
         app.in_hand += 1
         try:
             problem = await self._in_turn(app, client, notice)
-        except TimeoutError:
+        except _Busy:
             app.busy_until = until = self.now() + REST
             await self.store.put_notice_off(one, until=until, now=self.now())
             return
@@ -186,10 +190,13 @@ class Courier:
         """Tell the app when it is this notice's turn; what went wrong, or nothing.
 
         Raises:
-            TimeoutError: the app has others to answer still.
+            _Busy: the app has others to answer still.
         """
-        async with asyncio.timeout(0 if app.busy_until > self.now() else _TURN):
-            await app.at_a_time.acquire()
+        try:
+            async with asyncio.timeout(0 if app.busy_until > self.now() else _TURN):
+                await app.at_a_time.acquire()
+        except TimeoutError:
+            raise _Busy from None
         try:
             if app.rests_until > self.now():
                 return "it does not answer"

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from broker.endpoints import clients, guessing
+from broker.endpoints import client_auth, guessing
 from broker.jose import SigningKey, sign
 from broker.protocol.assertions import JWT_BEARER
 from broker.upstreams.passwords import hash_password
@@ -606,5 +606,5 @@ async def test_under_a_profile_fewer_algorithms_and_one_audience(start) -> None:
     token_endpoint = f"{broker.issuer}/token"
     allowed = broker.services.config.clients_by_id["signer"]
     lenient = replace(allowed, allow_token_endpoint_audience=True)
-    assert clients._audiences(broker.services, lenient) == (token_endpoint,)
-    assert clients._audiences(broker.services, replace(lenient, profile="fapi2_security")) == ()
+    assert client_auth._audiences(broker.services, lenient) == (token_endpoint,)
+    assert client_auth._audiences(broker.services, replace(lenient, profile="fapi2_security")) == ()

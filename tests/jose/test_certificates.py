@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.certificates import (
+from broker.clients.certificates import (
     Authorities,
     Certificate,
     CertificateError,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from broker.client_keys import Keyholder, KeysUnavailable, PublicKeys
+from broker.clients.keys import Keyholder, KeysUnavailable, PublicKeys
 from broker.config import OutboundConfig
 from broker.connector import UpstreamInvalid, UpstreamUnavailable
 from broker.jose import JoseError, SigningKey, UnknownKid, sign

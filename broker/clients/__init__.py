@@ -1,5 +1,8 @@
 """Which client apps there are: the operator's, and those that came without one.
 
+    registered     those that registered themselves     keys            their public keys, as anybody's
+    documents      those that a document describes      certificates    what they show by TLS
+
 Owns `Clients`, the one place where a ``client_id`` becomes a `Client`. The configuration is looked at first
 and costs nothing; whatever else knows clients (registrations, documents of their own) is a `ClientSource`,
 asked in turn. RFC 6749 §2.2; RFC 7591.

@@ -15,7 +15,7 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.client_keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder, KeysUnavailable
 from broker.endpoints import about, addresses, certificates, guessing
 from broker.jose import ASYMMETRIC, HMAC, JoseError, read_with_secret, unverified
 from broker.protocol import assertions, metadata
