@@ -13,6 +13,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from broker.protocol.client import Client
+from broker.protocol.uris import LOOPBACK_HOSTS
 
 
 def mint(*, connector: str, issuer: str, subject: str, key: bytes) -> str:
@@ -24,7 +25,11 @@ def for_client(subject: str, client: Client, key: bytes) -> str:
     """The ``sub`` of a person as it is said to this client app: everybody's, or its sector's own."""
     if client.subject_type == "public":
         return subject
-    return _keyed(_pairwise_key(key), sector_of(client) or f"client {client.client_id}", subject)
+    sector = sector_of(client)
+    # Every native app is answered on the person's own machine, which makes them no one app of one maker.
+    if sector is None or (client.sector_identifier_uri is None and sector in LOOPBACK_HOSTS):
+        sector = f"client {client.client_id}"
+    return _keyed(_pairwise_key(key), sector, subject)
 
 
 def sector_of(client: Client) -> str | None:

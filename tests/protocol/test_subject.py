@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.protocol.subject import mint
+from broker.protocol.subject import for_client, mint
+from tests.protocol.samples import client
 
 KEY = bytes(range(32))
 anything = st.text(alphabet=st.characters(), max_size=30)
@@ -95,3 +96,16 @@ def test_a_sub_is_64_characters_that_any_app_can_keep_and_says_nothing_of_the_pe
     sub = minted(*triple)
     assert len(sub) == 64
     assert set(sub) <= set("0123456789abcdef")
+
+
+@pytest.mark.row("UI-13")
+@pytest.mark.standard("OpenID Core", "§8.1 the loopback address is nobody's sector")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_apps_on_peoples_own_machines_share_no_sector_by_that(host):
+    """Every native app is answered there; what one is told must not be what any other is told."""
+    here = {"subject_type": "pairwise", "redirect_uris": (f"http://{host}/callback",)}
+    one, other = client(client_id="one", **here), client(client_id="other", **here)
+    assert for_client(minted(), one, KEY) != for_client(minted(), other, KEY)
+    listed = {"sector_identifier_uri": "https://sector.example/apps"}
+    one, other = client(client_id="one", **here, **listed), client(client_id="other", **here, **listed)
+    assert for_client(minted(), one, KEY) == for_client(minted(), other, KEY)
