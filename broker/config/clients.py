@@ -83,7 +83,7 @@ class ClientReader:
             client = _client(client_id, part.entry, logo)
             if not part.unread:
                 profiles.check(client, node, checks.wrong)
-                client = clients[client_id] = profiles.applied(client, node)
+                client = clients[client_id] = profiles.applied(client)
                 answers.check(client, checks.wrong)
                 ends.check(client, checks.wrong)
             self._signs_by(client)

@@ -22,6 +22,8 @@ _OURS = (
     "userinfo_signed_response_alg",
     "introspection_signed_response_alg",
 )
+_PLAIN = "userinfo_signed_response_alg"
+"""Signed only where the entry says so, or where it is encrypted."""
 _THEIRS = ("token_endpoint_auth_signing_alg", "request_object_signing_alg")
 _NEEDED: Mapping[str, str] = {
     "require_pkce": "the profile needs PKCE",
@@ -61,18 +63,14 @@ def _proves_itself(client: Client, node: Node, wrong: Wrong) -> None:
         wrong("redirect_uris", "the profile needs https")
 
 
-def applied(client: Client, node: Node) -> Client:
+def applied(client: Client) -> Client:
     """The client app with everything that its profile turns on."""
     if client.profile is None:
         return client
-    chosen = {key: _DEFAULT for key in _OURS[:2] if node.child(key) is None}
-    # Message Signing §5.5: what an API hears of a token is signed, so the algorithm is never left open.
-    if _signs(client):
-        chosen |= {
-            key: _DEFAULT
-            for key in ("authorization_signed_response_alg", "introspection_signed_response_alg")
-            if node.child(key) is None
-        }
+    # Whatever of ours may be signed for it is signed by one of those, also where the app decides that it is
+    # signed at all: an answer by JARM, introspection as a token, userinfo that is encrypted (§5.4.1).
+    needed = [key for key in _OURS if key != _PLAIN or client.userinfo_encrypted_response_alg is not None]
+    chosen = {key: _DEFAULT for key in needed if getattr(client, key) not in FAPI}
     return replace(
         client,
         require_pkce=True,

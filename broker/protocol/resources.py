@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from broker.protocol import scopes
+from broker.protocol.algorithms import FAPI
 from broker.protocol.client import Client, ScopeRule, SigningAlg
 from broker.protocol.errors import InvalidScope, InvalidTarget
 
@@ -129,8 +130,13 @@ def cut(
 def form(
     targets: Sequence[str], client: Client, resources: Mapping[str, Resource]
 ) -> tuple[Literal["jwt", "opaque"], SigningAlg]:
-    """How the token is made: as its API wants it where it is for one, else as the client's entry says."""
+    """How the token is made: as its API wants it where it is for one, else as the client's entry says.
+
+    A profile wins over both: its apps get no token that is signed by anything else.
+    """
     only = resources.get(targets[0]) if len(targets) == 1 else None
     kind = (only.access_token_format if only is not None else None) or client.access_token_format
     alg = (only.access_token_signing_alg if only is not None else None) or client.access_token_signing_alg
+    if client.profile is not None and alg not in FAPI:  # FAPI 2.0 Security Profile §5.4.1
+        alg = client.access_token_signing_alg
     return kind, alg

@@ -227,3 +227,30 @@ async def test_what_the_profile_turns_on_is_on(client: FapiClient, profile: str)
     assert bank.dpop_bound_access_tokens
     assert bank.require_signed_request_object is (profile == "fapi2_message_signing")
     assert bank.id_token_signed_response_alg == bank.access_token_signing_alg == "ES256"
+
+
+@pytest.mark.standard("FAPI 2.0 Security Profile", "§5.4.1 nothing is signed but by PS256, ES256 or EdDSA")
+@pytest.mark.parametrize("mode", ["jwt", "form_post.jwt"])
+async def test_nothing_of_ours_is_signed_by_rs256_whoever_wants_it(
+    start, tmp_path: Path, profile, mode
+) -> None:
+    api = "https://api.example"
+    bank = entry(
+        tmp_path,
+        profile,
+        userinfo_encrypted_response_alg="RSA-OAEP-256",
+        introspection_signed_response_alg=None,
+    )
+    top = {"resources": {api: {"name": "An old API", "access_token_signing_alg": "RS256"}}}
+    broker = await start(clients={"bank": bank}, top=top)
+    client = FapiClient(broker, signs=profile == "fapi2_message_signing")
+    async with broker.browser() as browser:
+        _, told = await client.push(response_mode=mode, resource=api)
+        page = await browser.go(f"{broker.issuer}/authorize?client_id=bank&request_uri={told['request_uri']}")
+        landed = await browser.answer_consent(page)
+        answer = landed.field("response") if mode == "form_post.jwt" else landed.params["response"]
+        found = await client.redeem(client.verified(answer, typ="jwt")["code"])
+        assert client.verified(found["access_token"], typ="at+jwt")["aud"] == api
+    bank_now = broker.services.clients.configured["bank"]
+    assert bank_now.userinfo_signed_response_alg in fapi.ALGORITHMS
+    assert bank_now.introspection_signed_response_alg in fapi.ALGORITHMS
