@@ -7,6 +7,7 @@ is signed in, never by what the form says alone.
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -30,6 +31,8 @@ BACK, WITHDRAW, SIGN_OUT = f"{ACCOUNT}/back", f"{ACCOUNT}/withdraw", f"{ACCOUNT}
 END, EVERYWHERE = f"{ACCOUNT}/end", f"{ACCOUNT}/sign-out-everywhere"
 FORGET, RECEIPT, RECEIPTS = f"{ACCOUNT}/forget", f"{ACCOUNT}/receipt", f"{ACCOUNT}/receipts"
 CLIENT_ID = "broker.account"
+_PATIENCE = 1.0
+"""Seconds that the page waits for what an app says of itself somewhere else."""
 
 
 def client(issuer: str) -> Client:
@@ -87,7 +90,7 @@ async def withdraw(request: web.Request) -> web.Response:
         subject=session.context.subject,
         correlation_id=request[about.CORRELATION],
     )
-    known = await services.clients.find(client_id)
+    known = await found_soon(services, client_id)
     name = known.client_name if known is not None else client_id
     return await _page(request, session, withdrawn=name if withdrawn else None)
 
@@ -176,7 +179,7 @@ async def _page(
         person=person_in_words(session.context),
         now=services.now(),
         sessions=await _sessions(request, session),
-        grants=tuple([await _line(services, consent) for consent in consents]),
+        grants=tuple(await asyncio.gather(*(_line(services, consent) for consent in consents))),
         csrf=csrf,
         withdraw_action=services.at(WITHDRAW),
         end_action=services.at(END),
@@ -257,8 +260,17 @@ def _described(
     )
 
 
+async def found_soon(services: Services, client_id: str) -> Client | None:
+    """The app; None also where what it says of itself takes long to come: a page waits for nobody's host."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await services.clients.find(client_id)
+    except TimeoutError:
+        return None
+
+
 async def _line(services: Services, consent: Consent) -> GrantLine:
-    known = await services.clients.find(consent.client_id)
+    known = await found_soon(services, consent.client_id)
     return GrantLine(
         client_id=consent.client_id,
         client_name=known.client_name if known is not None else consent.client_id,

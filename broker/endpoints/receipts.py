@@ -6,6 +6,7 @@ It is a file for whoever is signed in here and nobody else: no other site can re
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +35,7 @@ async def every(request: web.Request) -> web.Response:
     """GET /account/receipts: all of them in one file."""
     session, services = await _signed_in(request), request.app[SERVICES]
     standing = await account.standing(services, session.context.subject)
-    found = [await _receipt(services, session, consent) for consent in standing]
+    found = await asyncio.gather(*(_receipt(services, session, consent) for consent in standing))
     return _file(receipts.receipts(found, now=services.now()), "receipts")
 
 
@@ -46,7 +47,7 @@ async def _signed_in(request: web.Request) -> Session:
 
 
 async def _receipt(services: Services, session: Session, consent: Consent) -> dict[str, Any]:
-    theme, known = services.config.theme, await services.clients.find(consent.client_id)
+    theme, known = services.config.theme, await account.found_soon(services, consent.client_id)
     parties = receipts.Parties(
         issuer=services.issuer,
         house=theme.name,

@@ -93,6 +93,8 @@ class Registrations(Room):
             (written,) = await self._run(_CHANGE, name, *arguments)
             if written:
                 await self._entered(client_id, now=now, ttl=ttl)
+                if not await self._wire.call("EXISTS", name):  # dropped meanwhile: it takes no place
+                    await self._wire.call("ZREM", self._clients, client_id)
                 return changed
         raise StoreUnavailable("contended", "too many changes of one registration at once")
 

@@ -189,3 +189,19 @@ async def test_no_name_is_long_enough_to_hide_the_host_behind_a_document(start: 
         page = await browser.authorize(client_id=url, redirect_uri=CALLBACK, scope="openid profile")
         assert 'name="answer"' in page.body
         assert "(127.0.0.1)</bdi> asks for access" in page.body
+
+
+@pytest.mark.row("DS-03")
+async def test_hosts_that_hang_do_not_keep_a_person_from_their_account_page(start: Start, host: Host) -> None:
+    top: dict[str, Any] = {"client_id_metadata_documents": {"enabled": True, "ca": str(host.ca)}}
+    broker = await start(top=top)
+    async with broker.browser() as browser:
+        for number in range(3):
+            url = host.document(f"/{number}.json")
+            page = await browser.authorize(client_id=url, redirect_uri=CALLBACK, scope="openid profile")
+            await browser.answer_consent(page)
+        broker.clock.forward(3601)
+        host.gate.clear()
+        page = await asyncio.wait_for(browser.go(f"{broker.issuer}/account"), 4)
+        assert page.status == 200
+        assert page.body.count("/account/withdraw") == 3, "and all can be taken back"

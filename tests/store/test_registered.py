@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -90,3 +91,21 @@ async def test_documents_and_origins_are_kept_for_their_time(store: Store) -> No
     assert await store.knows_origin("https://app.example")
     assert not await store.knows_origin("https://other.example")
     assert await store._wire.call("PTTL", store._origin("https://app.example")) > 3500_000
+
+
+@pytest.mark.row("RG-10")
+async def test_what_is_dropped_while_it_is_changed_takes_no_place(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.enter_client(app(), now=NOW, ttl=3600, most=1)
+    entered = store._entered
+
+    async def dropped_meanwhile(client_id: str, **said: Any) -> bool:
+        await store.drop_client(client_id)
+        return await entered(client_id, **said)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_entered", dropped_meanwhile)
+        await store.change_client("broker.app.1", lambda before: before, now=NOW, ttl=7200)
+    assert await store.read_client("broker.app.1") is None
+    assert await store.enter_client(app(2), now=NOW, ttl=3600, most=1)
