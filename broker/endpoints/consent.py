@@ -134,8 +134,9 @@ def _secret(request: web.Request, flow_id: str) -> str:
 async def _same_person(request: web.Request, pending: PendingConsent) -> None:
     """That nobody has signed out, and nobody else in, since the page was made."""
     session = await flow.current_session(request)
-    if session is None or session.context.subject != pending.context.subject:
-        raise Shown("forbidden", status=403, detail="somebody else is signed in, or nobody")
+    # Who signed out and in again has another session, and a grant of the one before could not be used.
+    if session is None or (session.context.subject, session.sid) != (pending.context.subject, pending.sid):
+        raise Shown("forbidden", status=403, detail="somebody else is signed in, or nobody, or anew")
 
 
 async def _read(request: web.Request) -> tuple[Params, frozenset[str]]:

@@ -83,10 +83,16 @@ class Endings:
             return await self._store.join_session(grant.sid, client.client_id, now=now)
         holder = Holder(client_id=client.client_id, sid=grant.sid)
         longest = max(lives.session.absolute, lives.refresh_token.absolute)
-        await asyncio.gather(
+        _, _, listed = await asyncio.gather(
             self._store.note_due(grant.sid, now + self._grace(lives.session.idle), now=now),
             self._store.hold_tokens(grant.context.subject, holder, until=now + longest, now=now),
+            self._store.listed_session(grant.sid),
         )
+        if listed is not None and listed.ends_at - now < lives.session.idle:
+            due = now + self._grace(
+                listed.ends_at - now
+            )  # it ends before it could have been idle for so long
+            await self._store.note_due(grant.sid, due, now=now, sooner=True)
         known_for = lives.session.absolute + _KNOWN_FOR
         return await self._store.join_session(grant.sid, client.client_id, now=now, known_for=known_for)
 
@@ -99,8 +105,9 @@ class Endings:
         """
         now = self._now()
         await self._store.note_due(sid, now + _SOON, now=now, sooner=True)
-        # A code may still become a token, and that live.
-        remember_for = self._lifetimes.code + self._lifetimes.access_token
+        # A code may still become a token, also a device's that comes for it late, and that live.
+        lives = self._lifetimes
+        remember_for = max(lives.code, lives.device) + lives.access_token
         known = await self._store.end_session(sid, remember_for, cookie=cookie)
         if known is None:
             await self._store.not_due(sid)

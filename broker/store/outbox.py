@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from broker.store.errors import StoreCorrupt
 from broker.store.outbox_scripts import COUNT, DELIVERED, DROP, FAILED, LIST, POST, RETRY, TAKE, TIDY
 from broker.store.records import Room, milliseconds
 
@@ -26,6 +27,8 @@ _KEPT = 30 * 86_400.0
 """Seconds after the last change in which any notice has long come to its end."""
 _GONE = 86_400.0
 _DEAD_FOR, _MOST_DEAD = 7 * 86_400.0, 10_000
+UNREADABLE = "unreadable"
+"""Why of a notice that nobody can read any more: its key is gone, or somebody was at work in the store."""
 _LATER, _DEAD = "3", "4"
 """Which of the keys."""
 
@@ -84,10 +87,21 @@ class Outbox(Room):
         return bool(new)
 
     async def take_notices(self, worker: str, *, now: float, lost_after: float, most: int) -> list[InHand]:
-        """What ``worker`` is to deliver: what is due, and what another has had for too long to be alive."""
+        """What ``worker`` is to deliver: what is due, and what another has had for too long to be alive.
+
+        What cannot be read is given up at once, as it stands: it keeps nothing else waiting.
+        """
         patience, life = str(milliseconds(lost_after)), self._life()
         found = await self._run(TAKE, self._names(), worker, repr(now), patience, str(most), life)
-        return [self._in_hand(*found[at : at + 3]) for at in range(0, len(found), 3)]
+        taken = list[InHand]()
+        for entry, notice_id, sealed in zip(found[::3], found[1::3], found[2::3], strict=True):
+            try:
+                notice = self._opened(notice_id.decode(), sealed)
+            except StoreCorrupt:  # told as an alarm already
+                await self._give_up(entry, notice_id, sealed, now=now)
+            else:
+                taken.append(InHand(entry=entry.decode(), notice=notice))
+        return taken
 
     async def tidy_workers(self, leaving: str = "") -> None:
         """Forget the workers that are gone, and the one that is ``leaving`` with nothing in hand."""
@@ -101,10 +115,16 @@ class Outbox(Room):
     async def notice_failed(self, tried: InHand, problem: str, *, again_at: float | None, now: float) -> bool:
         """It could not be told: to be tried again, or given up; whether it was still this worker's."""
         notice = replace(tried.notice, attempts=tried.notice.attempts + 1, problem=problem)
-        goes_to, at = (_LATER, again_at) if again_at is not None else (_DEAD, now)
-        entry = (tried.entry, notice.id, self._notice(notice), goes_to, repr(at))
-        bounds = (self._life(), repr(now - _DEAD_FOR), str(_MOST_DEAD))
-        (mine,) = await self._run(FAILED, self._names(), *entry, *bounds)
+        if again_at is None:
+            return await self._give_up(tried.entry, notice.id, self._notice(notice), now=now)
+        entry = (tried.entry, notice.id, self._notice(notice), _LATER, repr(again_at))
+        (mine,) = await self._run(FAILED, self._names(), *entry, *self._bounds(now))
+        return bool(mine)
+
+    async def put_notice_off(self, untried: InHand, *, until: float, now: float) -> bool:
+        """It has not been tried, and is to be later; whether it was still this worker's."""
+        entry = (untried.entry, untried.notice.id, self._notice(untried.notice), _LATER, repr(until))
+        (mine,) = await self._run(FAILED, self._names(), *entry, *self._bounds(now))
         return bool(mine)
 
     # ── What an operator does ─────────────────────────────────────────────────────────────────
@@ -119,8 +139,8 @@ class Outbox(Room):
 
     async def retry_notice(self, notice: Notice) -> bool:
         """Try one again now that was to be tried later, or was given up; whether it was."""
-        fresh = replace(notice, attempts=0)
-        (moved,) = await self._run(RETRY, self._names(), notice.id, self._notice(fresh), self._life())
+        fresh = b"" if notice.why == UNREADABLE else self._notice(replace(notice, attempts=0))
+        (moved,) = await self._run(RETRY, self._names(), notice.id, fresh, self._life())
         return bool(moved)
 
     async def drop_notice(self, notice_id: str) -> bool:
@@ -138,12 +158,22 @@ class Outbox(Room):
     def _posted(
         self, notice_id: str, sealed: bytes, later: dict[str, float], dead: dict[str, float]
     ) -> Posted:
-        notice = self._opened(notice_id, sealed)
+        try:
+            notice = self._opened(notice_id, sealed)
+        except StoreCorrupt as error:  # told as an alarm already; an operator sees the others all the same
+            notice = replace(_NOBODY, id=notice_id, problem=error.reason)
         state: State = "dead" if notice_id in dead else "later" if notice_id in later else "waiting"
         return Posted(notice=notice, state=state, at=dead.get(notice_id, later.get(notice_id)))
 
-    def _in_hand(self, entry: bytes, notice_id: bytes, sealed: bytes) -> InHand:
-        return InHand(entry=entry.decode(), notice=self._opened(notice_id.decode(), sealed))
+    async def _give_up(
+        self, entry: str | bytes, notice_id: str | bytes, sealed: bytes, *, now: float
+    ) -> bool:
+        gone = (entry, notice_id, sealed, _DEAD, repr(now))
+        (mine,) = await self._run(FAILED, self._names(), *gone, *self._bounds(now))
+        return bool(mine)
+
+    def _bounds(self, now: float) -> tuple[str, str, str]:
+        return self._life(), repr(now - _DEAD_FOR), str(_MOST_DEAD)
 
     def _opened(self, notice_id: str, sealed: bytes) -> Notice:
         notice = self._open(self._field(notice_id), Notice, sealed)
@@ -163,6 +193,9 @@ class Outbox(Room):
     def _names(self) -> list[str]:
         families = ("outbox", "outbox-notices", "outbox-later", "outbox-dead")
         return [self._name(family, "{outbox}") for family in families]
+
+
+_NOBODY = Notice(id="", client_id="?", subject="", sid=None, why=UNREADABLE, posted_at=0.0)
 
 
 def _scores(members: Iterable[Any]) -> dict[str, float]:

@@ -104,7 +104,7 @@ return {KEYS[1], 1}
 """
 )
 
-# ARGV: id, sealed notice, life
+# ARGV: id, sealed notice or nothing to leave it as it is, life
 RETRY = Script(
     _KEEP
     + _ADD
@@ -112,7 +112,7 @@ RETRY = Script(
 if redis.call('ZREM', KEYS[3], ARGV[1]) + redis.call('ZREM', KEYS[4], ARGV[1]) == 0 then
   return {KEYS[1], 0}
 end
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[2], ARGV[1], ARGV[2]) end
 add(ARGV[1])
 keep(ARGV[3])
 return {KEYS[1], 1}

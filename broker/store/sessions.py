@@ -122,6 +122,11 @@ class Sessions(Listing):
         (left,) = await self._run(_LEFT, self._by_print(sid, _field(fields, b"cookie").decode()))
         return self._as_known(sid, fields, idle_left=max(0.0, left / 1000))
 
+    async def listed_session(self, sid: str) -> Listed | None:
+        """What is listed of a session, live or not."""
+        name = self._listed(sid)
+        return self._open(f"{name}\0listed", Listed, await self._wire.call("HGET", name, "listed"))
+
     async def list_sessions(self, subject: str, *, now: float, most: int = 200) -> list[KnownSession]:
         """The live sessions of a person, the latest to begin first."""
         sids = await self.sids_of(subject, now=now, most=most)

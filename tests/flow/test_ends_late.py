@@ -1,0 +1,144 @@
+"""What is over stays over, however late somebody comes, and whoever is to hear of it hears in time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from broker.logout import look_after
+from broker.store import Notice, Store
+from tests.flow.broker import Broker, claims
+from tests.flow.client_app import ClientApp
+from tests.flow.conftest import Start
+from tests.flow.devices import TV, Device, answer, to_confirm
+from tests.flow.test_device import InFront
+from tests.flow.test_logout import signed_in
+from tests.flow.test_logout_notices import listening, settled, until
+
+
+@pytest.fixture
+async def app() -> AsyncIterator[ClientApp]:
+    async with ClientApp.running() as running:
+        yield running
+
+
+@pytest.fixture
+async def tv(start: Start) -> AsyncIterator[Device]:
+    async with InFront(await start(clients={"tv": TV})) as one:
+        yield one
+
+
+async def goes_by(broker: Broker, seconds: float) -> None:
+    """Time, also for what the store keeps: its own clock cannot be put forward."""
+    wire, store = broker.services.store._wire, broker.services.store
+    for name in await wire.call("KEYS", f"{store._prefix}*"):
+        left = await wire.call("PTTL", name)
+        if left > 0:
+            await wire.call("PEXPIRE", name, max(0, left - int(seconds * 1000)))
+    broker.clock.forward(seconds)
+
+
+@pytest.mark.row("LO-10")
+@pytest.mark.row("LO-14")
+async def test_a_device_that_comes_for_its_tokens_long_after_the_sign_out_gets_none(tv: Device) -> None:
+    await tv.ask()
+    async with tv.broker.browser() as browser:
+        await answer(browser, await to_confirm(browser, tv.user_code))
+        page = await browser.go(f"{tv.broker.issuer}/account")
+        data = {"csrf": page.field("csrf")}
+        await browser.step("POST", f"{tv.broker.issuer}/account/sign-out", data=data)
+    await goes_by(tv.broker, 500)
+    status, refused = await tv.poll()
+    assert (status, refused["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.row("CS-17")
+async def test_who_signed_out_and_in_again_meanwhile_is_asked_anew(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        page = await browser.authorize(scope="openid profile email")
+        out = await browser.go(f"{broker.issuer}/account")
+        data = {"csrf": out.field("csrf")}
+        await browser.step("POST", f"{broker.issuer}/account/sign-out", data=data)
+        assert (await browser.authorize()).field("flow") != page.field("flow")  # signed in again
+        fields = {"csrf": page.field("csrf"), "flow": page.field("flow"), "answer": "allow"}
+        answered = await browser.step("POST", f"{broker.issuer}/consent", data=fields)
+        assert answered.status == 403
+
+
+@pytest.mark.standard("OpenID Back-Channel Logout", "§2.3 a session that runs out is an end too")
+@pytest.mark.parametrize("bound", ["upstream", "absolute"])
+async def test_an_app_hears_seconds_after_a_session_has_come_to_its_bound(
+    start: Start, app: ClientApp, idp, bound: str
+) -> None:
+    lives = {"session": {"idle": "1h", "absolute": "70m" if bound == "absolute" else "12h"}}
+    if bound == "upstream":
+        idp.switch(claims={"session_expiry": int(time.time()) + 70 * 60})
+    broker = await start(client=listening(app), top={"lifetimes": lives})
+    services = broker.services
+    async with broker.browser() as browser:
+        await browser.login(client_id="trusted", redirect_uri="https://trusted.example/cb")
+        broker.clock.forward(3600)  # the app comes late into this session
+        tokens = await signed_in(browser)
+        broker.clock.forward(600 + services.config.lifetimes.code + 5)
+        await look_after(services.store, services.endings, now=services.now())
+        (told,) = await app.hears()
+        assert claims(told)["sid"] == claims(tokens["id_token"])["sid"]
+
+
+SLOWLY = {"allow_networks": ["127.0.0.0/8"], "timeout": "60s"}
+
+
+def notice(number: int, client_id: str = "billing") -> Notice:
+    return Notice(
+        id=f"jti-{number}", client_id=client_id, subject="a", sid="s", why="w", posted_at=float(number)
+    )
+
+
+async def test_a_notice_that_cannot_be_read_keeps_no_other_in_the_outbox(
+    start: Start, app: ClientApp
+) -> None:
+    broker = await start(client=listening(app))
+    store: Store = broker.services.store
+    name = store._names()[1]
+    first = store._notice(notice(1))
+    await store.post_notice(notice(0))
+    await store._wire.call("HSET", name, "jti-0", first)  # sealed for another place
+    await store.post_notice(notice(1))
+    await app.hears()
+    await settled(broker)
+
+
+async def test_a_notice_that_nobody_can_deal_with_is_given_up_like_any_other(
+    start: Start, app: ClientApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = await start(client=listening(app))
+
+    def fails(*_: object, **__: object) -> str:
+        raise RuntimeError("no key for this")
+
+    monkeypatch.setattr(broker.services.keys, "sign", fails)
+    await broker.services.store.post_notice(notice(0))
+    look = broker.services.store.list_notices
+    for attempt in range(1, 11):
+        (posted,) = await until(look, lambda found, n=attempt: found[0].notice.attempts >= n)
+        broker.clock.forward(13 * 3600)
+        broker.services.endings.news.set()
+    assert posted.state == "dead"
+    assert "RuntimeError" in posted.notice.problem
+
+
+async def test_an_app_that_takes_its_time_keeps_no_other_waiting(start: Start, app: ClientApp) -> None:
+    async with ClientApp.running() as quick:
+        broker = await start(client=listening(app), trusted=listening(quick), top={"outbound": SLOWLY})
+        app.hangs = asyncio.Event()
+        for number in range(64):
+            await broker.services.store.post_notice(notice(number))
+        await app.hears(4)
+        await broker.services.store.post_notice(notice(64, "trusted"))
+        await quick.hears()
+        app.hangs.set()
+        app.hangs = None
+        assert len(app.told) <= 8
