@@ -14,21 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from broker.connector import UpstreamError, UpstreamInvalid
-from broker.jose import EncryptionKey, JoseError, KeySet, Signed, UnknownKid, read
+from broker.jose import DEFAULT_ENCODING, EncryptionKey, JoseError, KeySet, Signed, UnknownKid, read
 from broker.outbound import Outbound
 from broker.protocol.client import Client
+from broker.protocol.errors import TemporarilyUnavailable
 
 _MAX_READ = 1024
 """Sets that stay read; a client app takes one for each of its two uses."""
-
-
-class KeysUnavailable(Exception):
-    """The keys could not be had now, which says nothing of what they would have said."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(detail or reason)
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +52,7 @@ class PublicKeys:
 
         Raises:
             JoseError: it did not sign this.
-            KeysUnavailable: its keys cannot be had now.
+            TemporarilyUnavailable: its keys cannot be had now.
         """
         keys = self._key_set(holder, await self._document(holder))
         try:
@@ -77,7 +69,7 @@ class PublicKeys:
 
         Raises:
             JoseError: it has none, or it is no such thing.
-            KeysUnavailable: it cannot be had now.
+            TemporarilyUnavailable: it cannot be had now.
         """
         return await self._document(holder, newer=newer)
 
@@ -86,7 +78,7 @@ class PublicKeys:
 
         Raises:
             JoseError: it has no such key.
-            KeysUnavailable: its keys cannot be had now.
+            TemporarilyUnavailable: its keys cannot be had now.
         """
         document = await self._document(holder)
         try:
@@ -96,6 +88,15 @@ class PublicKeys:
                 raise
         # Perhaps published since (Core §10.2.1); at most once a minute, as for one that signs.
         return self._encryption(holder, alg, await self._document(holder, newer=True))
+
+    async def sealed(self, holder: Keyholder, token: str, alg: str | None, enc: str | None) -> str:
+        """A token of ours, encrypted to ``holder`` by ``alg``; as it is where there is none.
+
+        Raises: as `encryption`.
+        """
+        if alg is None:
+            return token
+        return (await self.encryption(holder, alg)).seal(token, enc=enc or DEFAULT_ENCODING)
 
     def _encryption(self, holder: Keyholder, alg: str, document: Mapping[str, Any]) -> EncryptionKey:
         found: EncryptionKey = self._kept(
@@ -124,10 +125,12 @@ class PublicKeys:
             return holder.jwks
         if holder.jwks_uri is None:
             raise JoseError("no_keys", f"{holder.name} has no keys")
-        http = self._outbound.stranger(holder.name)
+        # A share for each address: one has only so many documents, and an app may move its keys (RFC 7592).
+        http = self._outbound.stranger(f"{holder.name} {holder.jwks_uri}")
         try:
             return await (http.newer_document if newer else http.document)(holder.jwks_uri)
         except UpstreamInvalid as error:
             raise JoseError(f"jwks_{error.reason}", error.detail) from error
         except UpstreamError as error:
-            raise KeysUnavailable("jwks_unavailable", error.detail) from error
+            # No verdict: nobody knows what they would have said.
+            raise TemporarilyUnavailable(reason="jwks_unavailable", detail=error.detail) from error

@@ -1,13 +1,15 @@
 """The client apps that registered themselves, as the rest of the house finds them.
 
-Owns `RegisteredClients`, a `broker.clients.ClientSource`. A registration is looked up each time, so that what
-was deleted is gone at that moment, and with it every grant: all of them ask for their client first. RFC 7591;
-RFC 7592 §2.3. What the operator gives to such apps now counts, not what was given when one registered.
+Owns `RegisteredClients`, a `broker.clients.ClientSource`. A registration is looked up by each request, so that
+what was deleted is gone at that moment, and with it every grant: all of them ask for their client first. RFC
+7591; RFC 7592 §2.3. What the operator gives to such apps now counts, not what was given when one registered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Final
 
@@ -20,6 +22,18 @@ PREFIX: Final = "broker.app."
 """Begins the name of every app that registered itself; no operator's does (`broker.config.clients.OWN`)."""
 _A_DAY, _OFTEN = 86400, 24
 """How often at least it is noted within ``idle`` that an app is in use."""
+_FOUND: ContextVar[dict[str, Registered | None] | None] = ContextVar("registrations", default=None)
+"""What the request that is being answered has looked up."""
+
+
+@contextmanager
+def for_one_request() -> Iterator[None]:
+    """Meanwhile each registration is looked up once: a request sees one state of it, and the next anew."""
+    before = _FOUND.set({})
+    try:
+        yield
+    finally:
+        _FOUND.reset(before)
 
 
 class RegisteredClients:
@@ -32,12 +46,20 @@ class RegisteredClients:
         """The client app, by what it registered and the operator's rules of now."""
         if not client_id.startswith(PREFIX):
             return None
-        found = await self._store.read_client(client_id)
+        found = await self._looked_up(client_id)
         return None if found is None else self.client(found)
 
     async def is_gone(self, client_id: str) -> bool:
         """Whether it once registered itself, and is deleted or forgotten."""
         return client_id.startswith(PREFIX) and await self._store.read_client(client_id) is None
+
+    async def _looked_up(self, client_id: str) -> Registered | None:
+        found = _FOUND.get()
+        if found is None:
+            return await self._store.read_client(client_id)
+        if client_id not in found:
+            found[client_id] = await self._store.read_client(client_id)
+        return found[client_id]
 
     def client(self, registered: Registered) -> Client:
         """The client app of a registration."""
@@ -57,7 +79,7 @@ class RegisteredClients:
         if client.origin != "registered":
             return
         now, noted_for = self._now(), min(_A_DAY, self._config.idle / _OFTEN)
-        found = await self._store.read_client(client.client_id)
+        found = await self._looked_up(client.client_id)
         if found is None or (found.used_at is not None and now - found.used_at < noted_for):
             return
 

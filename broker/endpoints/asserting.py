@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker import strictjson
-from broker.clients.keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder
 from broker.endpoints.recognition import client_facts, mapped_by
 from broker.jose import JoseError
 from broker.mapping import Documents, upstream_facts
 from broker.protocol import assertion_grants, metadata, subject
 from broker.protocol.assertion_grants import Assertion, AssertionIssuer
 from broker.protocol.client import Client
-from broker.protocol.errors import AccessDenied, InvalidGrant, TemporarilyUnavailable
+from broker.protocol.errors import AccessDenied, InvalidGrant
 from broker.protocol.flow import AuthenticationContext
 from broker.protocol.instants import LEEWAY
 from broker.services import Services
@@ -94,8 +94,6 @@ async def _signed(services: Services, entry: AssertionIssuer, token: str) -> dic
         signed = await services.public_keys.verified(
             holder, token, algorithms=entry.algorithms, typ=assertion_grants.TYPES
         )
-    except KeysUnavailable as error:
-        raise TemporarilyUnavailable(reason=error.reason, detail=error.detail) from error
     except JoseError as error:
         raise InvalidGrant(reason=f"assertion_{error.reason}", detail=error.detail) from error
     return signed.claims

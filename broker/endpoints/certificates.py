@@ -22,7 +22,7 @@ from broker.clients.certificates import (
     chain_from_header,
     from_header,
 )
-from broker.clients.keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder
 from broker.endpoints import about
 from broker.jose import JoseError
 from broker.protocol.client import Client
@@ -105,7 +105,7 @@ async def _keep_learning(services: Services, anchors: Anchors, clients: Sequence
         for client in clients:
             try:
                 anchors.learn(await services.public_keys.document(Keyholder.of(client)))
-            except (JoseError, KeysUnavailable) as error:
+            except (JoseError, TemporarilyUnavailable) as error:
                 said = {"reason": error.reason, "detail": error.detail, "client_id": client.client_id}
                 services.events.emit("certificates", "failed", **said)
         await asyncio.sleep(_AGAIN)
@@ -120,8 +120,6 @@ async def _is_registered(request: web.Request, client: Client, certificate: Cert
         return client.jwks_uri is not None and certificate.is_among(await keys.document(holder, newer=True))
     except JoseError as error:
         raise InvalidClient(reason=f"certificate_{error.reason}", detail=error.detail) from error
-    except KeysUnavailable as error:
-        raise TemporarilyUnavailable(reason="client_jwks_unavailable", detail=error.detail) from error
 
 
 def _seen(request: web.Request) -> Certificate | None:

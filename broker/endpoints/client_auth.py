@@ -15,7 +15,7 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.clients.keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder
 from broker.endpoints import about, addresses, certificates, guessing
 from broker.jose import ASYMMETRIC, HMAC, JoseError, read_with_secret, unverified
 from broker.protocol import assertions, metadata
@@ -29,7 +29,7 @@ from broker.protocol.client_auth import (
     objection,
     present,
 )
-from broker.protocol.errors import InvalidClient, TemporarilyUnavailable
+from broker.protocol.errors import InvalidClient
 from broker.protocol.instants import LEEWAY
 from broker.protocol.params import Params
 from broker.services import SERVICES, Services
@@ -87,8 +87,6 @@ async def _by_assertion(request: web.Request, presented: Credentials) -> Client:
         claims = await _signed(services, client, presented.assertion)
     except JoseError as error:
         raise InvalidClient(reason=f"assertion_{error.reason}", detail=error.detail) from error
-    except KeysUnavailable as error:
-        raise TemporarilyUnavailable(reason="client_jwks_unavailable", detail=error.detail) from error
     use = assertions.check(
         claims, client_id=client.client_id, issuer=services.issuer, also=also, now=services.now()
     )

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, choosing, cookies, device_answers, explaining, http, issuing, pairwise
+from broker.endpoints import about, choosing, cookies, device_answers, explaining, http, issuing, sectors
 from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
@@ -245,7 +245,7 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     """Settle consent with somebody known: spare it, ask for it, or refuse."""
     services = request.app[SERVICES]
     client = await client_of(services, asked)
-    await pairwise.is_of_its_sector(services, client)
+    await sectors.knows(services, client)
     sessions.is_whom_was_asked(asked, who.context, sub=services.sub(who.context, client))
     context = for_client(services, who.context, client, correlation_id=asked.correlation_id)
     who = who if context is who.context else replace(who, context=context)

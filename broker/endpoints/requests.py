@@ -18,7 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
-from broker.clients.keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder
 from broker.endpoints import about, http, possession
 from broker.endpoints.client_auth import authenticated
 from broker.jose import JoseError
@@ -31,7 +31,6 @@ from broker.protocol.errors import (
     OAuthError,
     RequestNotSupported,
     Shown,
-    TemporarilyUnavailable,
     TooManyRequests,
 )
 from broker.protocol.flow import AuthorizeRequest
@@ -158,8 +157,6 @@ async def _opened(services: Services, params: Params, client: Client) -> Params:
             reason=f"request_object_{error.reason}",
             detail=error.detail,
         ) from error
-    except KeysUnavailable as error:
-        raise TemporarilyUnavailable(reason="client_jwks_unavailable", detail=error.detail) from error
     return request_object.parameters(signed.claims, client, issuer=services.issuer, now=services.now())
 
 

@@ -7,13 +7,14 @@ is spent, and never gets in the clear what it wanted encrypted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from broker.clients.keys import Keyholder, KeysUnavailable
-from broker.jose import DEFAULT_ENCODING, EncryptionKey, JoseError
+from broker.clients.keys import Keyholder
+from broker.jose import JoseError
 from broker.protocol.client import Client, SigningAlg
-from broker.protocol.errors import ServerError, TemporarilyUnavailable
+from broker.protocol.errors import ServerError
 from broker.protocol.reply import Reply
 from broker.services import Services
 
@@ -25,7 +26,10 @@ async def ready(services: Services, client: Client) -> None:
         OAuthError: its key cannot be had, or there is none.
     """
     if client.id_token_encrypted_response_alg is not None:
-        await _key(services, client, client.id_token_encrypted_response_alg)
+        with _told():
+            await services.public_keys.encryption(
+                Keyholder.of(client), client.id_token_encrypted_response_alg
+            )
 
 
 async def id_token(services: Services, client: Client, claims: Mapping[str, Any]) -> str:
@@ -88,9 +92,8 @@ async def sealed(services: Services, client: Client, signed: str, alg: str | Non
     Raises:
         OAuthError: its key cannot be had, or there is none.
     """
-    if alg is None:
-        return signed
-    return (await _key(services, client, alg)).seal(signed, enc=enc or DEFAULT_ENCODING)
+    with _told():
+        return await services.public_keys.sealed(Keyholder.of(client), signed, alg, enc)
 
 
 def _signing(alg: SigningAlg | None) -> SigningAlg:
@@ -98,11 +101,10 @@ def _signing(alg: SigningAlg | None) -> SigningAlg:
     return alg or "RS256"
 
 
-async def _key(services: Services, client: Client, alg: str) -> EncryptionKey:
+@contextmanager
+def _told() -> Iterator[None]:
     try:
-        return await services.public_keys.encryption(Keyholder.of(client), alg)
-    except KeysUnavailable as error:
-        raise TemporarilyUnavailable(reason=error.reason, detail=error.detail) from error
+        yield
     except JoseError as error:
         raise ServerError(
             "The answer cannot be encrypted to a key of this client.",

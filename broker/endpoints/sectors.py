@@ -1,36 +1,73 @@
-"""Sector identifiers of apps that register themselves: the document must name every redirect_uri.
+"""Whether a client app is of the sector that it names, before it hears a pairwise ``sub``.
 
-OpenID Connect Dynamic Client Registration 1.0 §5; Core §8.1. It is fetched through the guard of
-`broker.outbound`.
+OpenID Connect Core §8.1, Registration §5: the document at ``sector_identifier_uri`` must list every
+redirect_uri, or one app could know people by the names that they have in another's sector. An app that
+registers itself is held against it then, all others at a login. The document is fetched through the guard of
+`broker.outbound`, is kept as any document is, and is asked for anew where it does not list them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from broker.connector import UpstreamError
-from broker.protocol.errors import InvalidClientMetadata
+from broker import strictjson
+from broker.connector import UpstreamError, UpstreamInvalid
+from broker.protocol.client import Client
+from broker.protocol.errors import InvalidClientMetadata, ServerError, TemporarilyUnavailable
+from broker.protocol.subject import sector_lists
 from broker.services import Services
 
 
-async def lists_its_redirects(services: Services, metadata: Mapping[str, Any]) -> None:
-    """That the ``sector_identifier_uri``, if there is one, names all redirect_uris.
+async def knows(services: Services, client: Client) -> None:
+    """That the client's sector, where it names one, knows the client.
 
     Raises:
-        InvalidClientMetadata: it does not, or cannot be read now.
+        ServerError: it does not, or its document is none.
+        TemporarilyUnavailable: it cannot be asked now.
+    """
+    uri = client.sector_identifier_uri
+    if client.subject_type == "public" or uri is None or client.origin == "registered":
+        return
+    try:
+        listed = await _lists(services, uri, client.redirect_uris)
+    except UpstreamInvalid as error:
+        raise ServerError(reason=f"sector_{error.reason}", detail=error.detail) from error
+    except UpstreamError as error:
+        raise TemporarilyUnavailable(reason="sector_unavailable", detail=error.detail) from error
+    if not listed:
+        raise ServerError(reason="sector_not_listed", detail=f"{client.client_id}: {uri}")
+
+
+async def lists_its_redirects(services: Services, metadata: Mapping[str, Any]) -> None:
+    """That the sector of an app that registers itself, where it names one, knows what it registers.
+
+    Raises:
+        InvalidClientMetadata: it does not, or cannot be asked now.
     """
     uri = metadata.get("sector_identifier_uri")
     if uri is None:
         return
     try:
-        answer = await services.strangers.stranger(f"sector {uri}").get(uri)
-        named = answer.json() if answer.status == 200 else None  # noqa: PLR2004
+        listed = await _lists(services, uri, metadata.get("redirect_uris", ()))
     except UpstreamError as error:
         raise InvalidClientMetadata(
             "sector_identifier_uri cannot be read.", reason="sector_unreadable", detail=error.detail
         ) from error
-    if not isinstance(named, list) or not set(metadata.get("redirect_uris", ())) <= {*map(str, named)}:
+    if not listed:
         raise InvalidClientMetadata(
             "sector_identifier_uri does not name every redirect_uri.", reason="sector_not_listed"
         )
+
+
+async def _lists(services: Services, uri: str, redirect_uris: Sequence[str]) -> bool:
+    http = services.strangers.stranger(f"sector {uri}")
+    known = sector_lists(_read(await http.file(uri)), redirect_uris)
+    return known or sector_lists(_read(await http.newer_file(uri)), redirect_uris)
+
+
+def _read(document: bytes) -> object:
+    try:
+        return strictjson.parse(document)
+    except strictjson.StrictJSONError as error:
+        raise UpstreamInvalid("not_json", str(error)) from error

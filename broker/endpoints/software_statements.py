@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from broker.clients.keys import Keyholder, KeysUnavailable
+from broker.clients.keys import Keyholder
 from broker.jose import ABSENT, ASYMMETRIC, JoseError, unverified
-from broker.protocol.errors import InvalidSoftwareStatement, TemporarilyUnavailable
+from broker.protocol.errors import InvalidSoftwareStatement
 from broker.protocol.instants import LEEWAY, is_instant
 from broker.services import Services
 
@@ -39,8 +39,6 @@ async def attested(services: Services, statement: object) -> Mapping[str, Any]:
         signed = await services.public_keys.verified(holder, statement, algorithms=ASYMMETRIC, typ=_TYPES)
     except JoseError as error:
         raise InvalidSoftwareStatement(reason=f"statement_{error.reason}", detail=error.detail) from error
-    except KeysUnavailable as error:
-        raise TemporarilyUnavailable(reason=error.reason, detail=error.detail) from error
     _is_good_now(signed.claims, services.issuer, services.now())
     return {name: value for name, value in signed.claims.items() if name not in _OF_THE_TOKEN}
 

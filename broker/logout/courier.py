@@ -15,15 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from broker.clients import Clients
-from broker.clients.keys import Keyholder, KeysUnavailable, PublicKeys
+from broker.clients.keys import Keyholder, PublicKeys
 from broker.connector import UpstreamError
 from broker.events import Events
-from broker.jose import DEFAULT_ENCODING, JoseError
+from broker.jose import JoseError
 from broker.keys import KeyRing
 from broker.logout.mishaps import Mishaps
 from broker.outbound import Outbound
 from broker.protocol import logout
 from broker.protocol.client import Client
+from broker.protocol.errors import TemporarilyUnavailable
 from broker.protocol.subject import for_client
 from broker.store import InHand, Notice, Store, StoreError
 
@@ -221,7 +222,7 @@ class Courier:
             answer = await http.post(client.backchannel_logout_uri or "", {"logout_token": token})
         except UpstreamError as error:
             return error.detail
-        except (JoseError, KeysUnavailable) as error:
+        except (JoseError, TemporarilyUnavailable) as error:
             return f"it cannot be encrypted to: {error.reason}"
         return "" if answer.status in _UNDERSTOOD else f"it answered {answer.status}"
 
@@ -237,10 +238,7 @@ class Courier:
         )
         signed = self.keys.sign(client.id_token_signed_response_alg, claims, typ=logout.LOGOUT_TOKEN_TYPE)
         alg, enc = client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc
-        if alg is None:
-            return signed
-        key = await self.public_keys.encryption(Keyholder.of(client), alg)
-        return key.seal(signed, enc=enc or DEFAULT_ENCODING)
+        return await self.public_keys.sealed(Keyholder.of(client), signed, alg, enc)
 
     def _log(self, notice: Notice, outcome: str, reason: str, detail: str = "") -> None:
         self.events.emit(

@@ -9,6 +9,7 @@ what is made of that for its sector (Core §8.1), wherever a ``sub`` is said to 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -40,9 +41,9 @@ def sector_of(client: Client) -> str | None:
     return _sector(client.sector_identifier_uri, client.redirect_uris)
 
 
-def sector_lists(document: object, client: Client) -> bool:
-    """Whether what the ``sector_identifier_uri`` says lists every redirect_uri of the client (Core §8.1)."""
-    return isinstance(document, list) and all(uri in document for uri in client.redirect_uris)
+def sector_lists(document: object, redirect_uris: Sequence[str]) -> bool:
+    """Whether what the ``sector_identifier_uri`` says lists every redirect_uri of an app (Core §8.1)."""
+    return isinstance(document, list) and all(uri in document for uri in redirect_uris)
 
 
 @lru_cache(maxsize=1024)

@@ -147,6 +147,19 @@ async def test_apps_on_several_hosts_are_of_one_sector_where_its_document_lists_
     assert sector.asked == 1  # and then it is kept
 
 
+async def test_an_app_that_its_sector_lists_from_now_on_need_not_wait_until_the_old_list_is_forgotten(
+    start, sector
+) -> None:
+    of_it = {"sector_identifier_uri": sector.url}
+    broker = await start(clients={"one": app(ONE, **of_it), "other": app(OTHER, **of_it)})
+    sector.listed = [ONE]
+    async with broker.browser() as browser:
+        one = claims((await signed_in(browser, "one", ONE))["id_token"])["sub"]
+        sector.listed = [ONE, OTHER]
+        assert claims((await signed_in(browser, "other", OTHER))["id_token"])["sub"] == one
+    assert sector.asked == 2
+
+
 @pytest.mark.row("UI-13")
 @pytest.mark.parametrize("listed", [[], [ONE], {"redirect_uris": [ONE, OTHER]}, None, ONE + OTHER])
 async def test_a_sector_that_does_not_list_the_app_is_not_the_apps(start, sector, listed) -> None:

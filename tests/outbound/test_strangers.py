@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from broker.clients.keys import Keyholder, KeysUnavailable, PublicKeys
+from broker.clients.keys import Keyholder, PublicKeys
 from broker.config import OutboundConfig
 from broker.connector import UpstreamInvalid, UpstreamUnavailable
 from broker.jose import JoseError, SigningKey, UnknownKid, sign
 from broker.outbound import Outbound, http
+from broker.protocol.errors import TemporarilyUnavailable
 from tests.outbound.test_http import LOOPBACK
 
 KEY, OTHER = SigningKey.generate("ES256"), SigningKey.generate("ES256")
@@ -111,9 +112,9 @@ async def test_nobodys_keys_speak_for_anybody_else(keys, published) -> None:
 
 async def test_keys_that_cannot_be_had_are_no_verdict(keys, published, clock) -> None:
     published.status = 503
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(TemporarilyUnavailable):
         await verified(keys, holder(published))
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(TemporarilyUnavailable):
         await verified(keys, holder(published))
     assert published.asked == 1  # a failure of a moment ago is not tried again
     published.status = 200
@@ -137,7 +138,7 @@ async def test_keys_that_cannot_be_had_are_no_verdict(keys, published, clock) ->
     ],
 )
 async def test_no_address_is_asked_that_is_not_allowed(keys, uri) -> None:
-    with pytest.raises((JoseError, KeysUnavailable)):
+    with pytest.raises((JoseError, TemporarilyUnavailable)):
         await verified(keys, Keyholder(name="app", jwks_uri=uri))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from broker.endpoints import about, bearer, minting, pairwise, possession, upstream_tokens
+from broker.endpoints import about, bearer, minting, possession, sectors, upstream_tokens
 from broker.endpoints.asserting import Asserted, asserted, used
 from broker.endpoints.granting import afresh
 from broker.endpoints.minting import Exchanged
@@ -51,7 +51,7 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     asked, allowed = exchange.read(params, client)
     brought = await _brought(request, client, asked)
     exchange.may_exchange(brought.subject, client, allowed)
-    await pairwise.is_of_its_sector(services, client)
+    await sectors.knows(services, client)
     if asked.upstream is not None:
         return await upstream_tokens.answer(services, client, brought.of, asked.upstream)
     actor, actor_ends = await _actor(services, client, asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import pairwise, possession
+from broker.endpoints import possession, sectors
 from broker.endpoints.asserting import asserted, used
 from broker.endpoints.granting import afresh
 from broker.protocol import machine
@@ -18,7 +18,7 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     services = request.app[SERVICES]
     scopes = machine.brought_scopes(params, client, services.scopes)
     named, scopes = afresh.targets(services, client, params, scopes)
-    await pairwise.is_of_its_sector(services, client)
+    await sectors.knows(services, client)
     cnf = await possession.proved(request, client)
     found = await asserted(services, client, params.require("assertion"))
     await used(services, found)
