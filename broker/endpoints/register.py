@@ -224,7 +224,9 @@ def challenge(error: InvalidToken) -> str:
 async def _read(services: Services, document: Mapping[str, Any], before: Mapping[str, Any]) -> _Read:
     """What is registered of a document; what was vouched for stays so, unless it is vouched for anew."""
     config, statement = services.config.registration, document.get("software_statement")
-    if statement is not None:
+    if statement is not None and statement == before.get("software_statement"):
+        attested = before  # said again, as RFC 7592 §2.2 wants; what it vouched for stands, expired or not
+    elif statement is not None:
         attested = await software_statements.attested(services, statement)
         attested = {**attested, "software_statement": statement}
     elif not before and config.statement_required:

@@ -30,6 +30,8 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 # A path of ours or a query on it; two slashes at the start would be another host.
 _OURS = re.compile(r"(?:/(?!/)|\?).*", re.DOTALL)
+# What a browser takes out of a path, and the segment before it (URL Standard §4.4).
+_DOTS = re.compile(r"[^?#]*/(?:\.|%2e){1,2}(?:[/?#]|$)", re.IGNORECASE)
 
 
 class UnsafeAddressError(ValueError):
@@ -37,8 +39,8 @@ class UnsafeAddressError(ValueError):
 
 
 def own_address(url: str) -> str:
-    """``url`` if it stays on our own site: a path, or a query on the same path."""
-    if _FORBIDDEN_IN_URL.search(url) or not _OURS.fullmatch(url):
+    """``url`` if it stays on our own site: a path that is what it says, or a query on the same path."""
+    if _FORBIDDEN_IN_URL.search(url) or not _OURS.fullmatch(url) or _DOTS.match(url):
         raise UnsafeAddressError("not a path of our own")
     return url
 

@@ -81,6 +81,23 @@ async def test_a_change_without_the_statement_cannot_undo_it(begin: Begin) -> No
     assert changed.body["client_name"] == "Attested anew"
 
 
+@pytest.mark.standard("RFC 7592", "§2.2 an update says again what the answer before it said")
+async def test_a_change_says_the_statement_again_also_when_that_has_expired(begin: Begin) -> None:
+    broker = await begin(require_software_statement=True)
+    told = await register(
+        broker, software_statement=statement(broker, exp=int(broker.clock()) + 60), software_version="1"
+    )
+    broker.clock.forward(3600)
+    told_again = await call("GET", told.uri, token=told.token)
+    body = told_again.body | {"software_version": "2", "client_name": "Chosen name"}
+    changed = await call("PUT", told.uri, token=told.token, body=body)
+    assert changed.status == 200, changed.body
+    assert (changed.body["software_version"], changed.body["client_name"]) == ("2", "Attested name")
+    other = statement(broker, exp=int(broker.clock()) - 60)
+    refused = await call("PUT", told.uri, token=told.token, body=body | {"software_statement": other})
+    assert refused.body["error"] == "invalid_software_statement"
+
+
 @pytest.mark.row("RG-14")
 @pytest.mark.parametrize(
     "make",

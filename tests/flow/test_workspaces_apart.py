@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -67,3 +68,12 @@ async def test_what_one_workspace_has_to_tell_its_apps_is_not_counted_over_the_o
         text = await answer.text()
     told = re.findall(r'broker_outbox_notices\{state="dead",workspace="(\w*)"\} (\d+)', text)
     assert {"": "5", "acme": "0", "beta": "2"}.items() <= dict(told).items()
+
+
+@pytest.mark.row("WB-06")
+@pytest.mark.parametrize("dots", ["..", ".", "%2e%2e", ".%2E"])
+async def test_no_dots_lead_from_one_workspace_into_another(host: Host, dots: str) -> None:
+    async with host.acme.browser() as browser:
+        back = quote(f"/t/acme/{dots}/beta/account", safe="")
+        page = await browser.step("GET", f"{host.acme.issuer}/language?to=fr&back={back}")
+        assert (page.status, "Location" in page.headers) == (400, False)
