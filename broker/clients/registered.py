@@ -1,8 +1,9 @@
 """The client apps that registered themselves, as the rest of the house finds them.
 
-Owns `RegisteredClients`, a `broker.clients.ClientSource`. A registration is looked up by each request, so that
-what was deleted is gone at that moment, and with it every grant: all of them ask for their client first. RFC
-7591; RFC 7592 §2.3. What the operator gives to such apps now counts, not what was given when one registered.
+Owns `RegisteredClients`, a `broker.clients.ClientSource`. A registration is looked up by each request, once, so
+that what was deleted is gone at that moment, and with it every grant: all of them ask for their client first.
+RFC 7591; RFC 7592 §2.3. What the operator gives to such apps now counts, not what was given when one
+registered.
 """
 
 from __future__ import annotations
@@ -53,14 +54,6 @@ class RegisteredClients:
         """Whether it once registered itself, and is deleted or forgotten."""
         return client_id.startswith(PREFIX) and await self._store.read_client(client_id) is None
 
-    async def _looked_up(self, client_id: str) -> Registered | None:
-        found = _FOUND.get()
-        if found is None:
-            return await self._store.read_client(client_id)
-        if client_id not in found:
-            found[client_id] = await self._store.read_client(client_id)
-        return found[client_id]
-
     def client(self, registered: Registered) -> Client:
         """The client app of a registration."""
         digest, plain = registered.secret_digest, registered.secret
@@ -93,3 +86,11 @@ class RegisteredClients:
         """Let the scripts of an app without a secret call us from where it runs."""
         for origin in registration.origins(self.client(registered)):
             await self._store.remember_origin(origin, ttl)
+
+    async def _looked_up(self, client_id: str) -> Registered | None:
+        found = _FOUND.get()
+        if found is None:
+            return await self._store.read_client(client_id)
+        if client_id not in found:
+            found[client_id] = await self._store.read_client(client_id)
+        return found[client_id]

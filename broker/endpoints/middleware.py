@@ -17,6 +17,7 @@ from time import perf_counter
 
 from aiohttp import web
 
+from broker.clients.registered import for_one_request
 from broker.endpoints import about, cors, explaining, health, http, possession, register
 from broker.events import timed, traced
 from broker.pages import MessageKey
@@ -75,7 +76,8 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     if shared and request.method == "OPTIONS":
         return await cors.preflight(request)
     try:
-        response = await _answered(request, handler)
+        with for_one_request():
+            response = await _answered(request, handler)
     except Exception as error:  # noqa: BLE001  (the gate: nothing passes it unanswered)
         response = _unexpected(request, error)
     await explaining.keep(request)
