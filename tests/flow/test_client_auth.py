@@ -335,6 +335,17 @@ async def keys() -> AsyncIterator[KeyServer]:
         yield server
 
 
+async def test_an_app_may_move_its_keys_as_often_as_it_likes(start, keys) -> None:
+    """RFC 7592 lets it; nobody starts the broker anew for that."""
+    broker = await start(clients={"signer": SIGNS | {"jwks": None, "jwks_uri": f"{keys.url}/jwks"}})
+    clients = broker.services.clients
+    for n in range(20):
+        moved = replace(clients.configured["signer"], jwks_uri=f"{keys.url}/jwks-{n}")
+        clients.configured = {**clients.configured, "signer": moved}
+        assert await by_assertion(broker, assertion(broker)) == 200, n
+    assert keys.asked[-1] == "/jwks-19"
+
+
 @pytest.mark.standard("RFC 7591", "§2 jwks_uri")
 async def test_keys_are_fetched_kept_and_asked_for_anew_when_one_is_missing(start, keys) -> None:
     broker = await start(clients={"signer": SIGNS | {"jwks": None, "jwks_uri": f"{keys.url}/jwks"}})
