@@ -24,7 +24,7 @@ from broker.protocol.errors import (
     Shown,
     UnsupportedResponseType,
 )
-from broker.protocol.flow import AuthorizeRequest, Prompt
+from broker.protocol.flow import AuthorizeRequest, ClaimsRequest, Prompt
 from broker.protocol.params import Params
 from broker.protocol.reply import ReplyTo, ResponseMode
 from broker.protocol.resources import Resource
@@ -118,6 +118,7 @@ def _read(params: Params, client: Client, rules: Rules, told: ReplyTo) -> Author
     targets = resources.asked(params.all("resource"), client, rules.resources)
     subject, hint_is_good = _id_token_hint(params, client, rules)
     details = params.get("authorization_details")
+    claims = claims_request.read(params.get("claims"))
     return AuthorizeRequest(
         client_id=client.client_id,
         reply_to=told,
@@ -125,11 +126,11 @@ def _read(params: Params, client: Client, rules: Rules, told: ReplyTo) -> Author
         nonce=params.get("nonce"),
         code_challenge=pkce.read_challenge(params, required=client.require_pkce or client.is_public),
         prompt=_prompt(params),
-        max_age=_max_age(params, client),
+        max_age=_max_age(params, client, claims),
         login_hint=params.get("login_hint"),
         acr_values=_words(params, "acr_values"),
         ui_locales=tuple(tag for tag in _words(params, "ui_locales") if _LANGUAGE.fullmatch(tag)),
-        claims=claims_request.read(params.get("claims")),
+        claims=claims,
         connector=_connector(params, client, rules.connectors),
         subject=subject,
         session_may_answer=hint_is_good,
@@ -264,16 +265,15 @@ def _prompt(params: Params) -> frozenset[Prompt]:
     return cast("frozenset[Prompt]", prompt)
 
 
-def _max_age(params: Params, client: Client) -> int | None:
+def _max_age(params: Params, client: Client, claims: ClaimsRequest) -> int | None:
     """As it is asked, else as the client has registered (OpenID Connect Registration §2)."""
     text = params.get("max_age")
+    if text is None and client.default_max_age is None:
+        # However old a login may be, with max_age it is known how old it is (Core §2, auth_time).
+        needed = client.require_auth_time or claims_request.needs_auth_time(claims)
+        return _ANY_AGE if needed else None
     if text is None:
-        # However old a login may be, with max_age it is known how old it is.
-        return (
-            _ANY_AGE
-            if client.default_max_age is None and client.require_auth_time
-            else client.default_max_age
-        )
+        return client.default_max_age
     if _WHOLE_NUMBER.fullmatch(text) is None:
         raise InvalidRequest("max_age must be a number of seconds.", reason="max_age")
     return int(text)

@@ -66,6 +66,12 @@ def essential_acr(claims: ClaimsRequest) -> tuple[str, ...]:
     return ask.values
 
 
+def needs_auth_time(claims: ClaimsRequest) -> bool:
+    """Whether ``auth_time`` is essential, and so required of the ID Token (Core §2)."""
+    ask = claims.id_token.get("auth_time")
+    return ask is not None and ask.essential
+
+
 def names_somebody_else(claims: ClaimsRequest, subject: str) -> bool:
     """Whether ``sub`` is asked for with values that are not this person's (Core §5.5.1)."""
     if not claims.id_token and not claims.userinfo:

@@ -59,6 +59,7 @@ _OWN_CLAIMS = [
     "acr",
     "amr",
     "at_hash",
+    "jti",
     "sid",
     "session_expiry",
 ]

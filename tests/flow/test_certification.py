@@ -102,6 +102,21 @@ async def test_a_client_may_register_that_it_always_wants_an_auth_time(broker: B
         assert (await browser.authorize()).params["error"] == "login_required"
 
 
+@pytest.mark.standard("OpenID Core", "§2 auth_time is required where it is asked for as essential")
+async def test_an_essential_auth_time_is_asked_of_the_upstream_and_is_there(broker: Broker) -> None:
+    wish = json.dumps({"id_token": {"auth_time": {"essential": True}}})
+    broker.idp.switch(auth_time="missing")
+    async with broker.browser() as browser:
+        await browser.login()
+        assert (await browser.authorize(claims=wish, prompt="none")).params["error"] == "login_required"
+        assert (await browser.authorize(claims=wish)).params["error"] == "login_required"
+        assert "max_age" in broker.idp.seen("authorize")[-1].query
+        broker.idp.switch(auth_time=None)
+        landed = await browser.login(claims=wish)
+        _, tokens = await browser.token(landed.code)
+        assert "auth_time" in claims(tokens["id_token"])
+
+
 @pytest.mark.standard(
     "OpenID Core", "§3.1.2.1 prompt=none with a session is silent, with the same sub and auth_time"
 )
@@ -425,3 +440,16 @@ async def test_the_metadata_has_no_member_that_is_unknown_or_untrue(broker: Brok
         for mode in said["response_modes_supported"]:
             landed = await browser.authorize(response_mode=mode, prompt="none")
             assert landed.status in (200, 303)
+
+
+@pytest.mark.row("CF-11")
+@pytest.mark.standard("OpenID Discovery", "§3 claims_supported names what may be told")
+async def test_every_claim_that_is_told_is_among_those_that_are_said(whole: Broker) -> None:
+    give(whole, "billing", id_token_claims=True)
+    async with whole.browser() as browser:
+        landed = await browser.login(scope="openid profile email address phone offline_access", max_age="600")
+        _, tokens = await browser.token(landed.code)
+        _, person = await browser.userinfo(tokens["access_token"])
+        url = f"{whole.issuer}/.well-known/openid-configuration"
+        said = json.loads((await browser.step("GET", url)).body)["claims_supported"]
+    assert {*claims(tokens["id_token"]), *person} <= {*said}
