@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from broker.cli.listening import open_socket, where
+from broker.cli.listening import Entrance, open_socket, where
 from broker.cli.supervisor import Supervisor
 from broker.cli.worker import work
 from broker.config import read_listen
@@ -37,7 +37,7 @@ def main(listen: str, workers: str, mode: str = "") -> int:
     def be_a_worker(tell: int) -> None:
         if mode == "broken":
             raise RuntimeError("cannot begin")
-        work(build, {}, listening, None, parent, tell)
+        work(build, {}, [Entrance(listening)], parent, tell)
 
     def ready() -> None:
         sys.stdout.write(f"{where(listening, tls=False)}\n")

@@ -36,6 +36,7 @@ async def start() -> AsyncIterator[Start]:
         started.append(process)
         assert process.stdout is not None
         line = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        assert line or more, "it did not start"
         return process, line.decode().strip()
 
     yield begin
