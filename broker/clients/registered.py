@@ -1,6 +1,6 @@
 """The client apps that registered themselves, as the rest of the house finds them.
 
-Owns `RegisteredClients`, a `broker.clients.ClientSource`. Each request looks a registration up anew, and once:
+Owns `RegisteredClients`, a `broker.clients.ClientSource`. Each request looks a registration up anew, once:
 what was deleted is gone at that moment, and with it every grant, since all of them ask for their client
 first. RFC 7591; RFC 7592 §2.3. What the operator gives to such apps now counts, not what was given when one
 registered.
