@@ -128,9 +128,11 @@ class DocumentClients:
 
     async def _may_fetch(self, url: str, kept: KeptDocument | None) -> None:
         """That strangers do not have us call anybody more often than is good for both (§6.5)."""
-        limits = [Limit("host", (client_document.host_of(url),), 30, _A_MINUTE)]
-        if kept is None or kept.used_at is None:
-            limits.append(Limit("unused", (), 120, _A_MINUTE))
+        host, is_used = client_document.host_of(url), kept is not None and kept.used_at is not None
+        if is_used or url in self._config.trusted:  # a count of its own, which strangers cannot use up
+            limits = [Limit("host_in_use", (host,), 30, _A_MINUTE)]
+        else:
+            limits = [Limit("host", (host,), 30, _A_MINUTE), Limit("unused", (), 120, _A_MINUTE)]
         wait, which = await self._store.spend_attempt(_COUNTED, limits)
         if wait:
             raise UpstreamUnavailable(f"too many documents are asked for ({which})")

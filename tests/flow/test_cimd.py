@@ -353,3 +353,22 @@ async def test_an_app_with_keys_of_its_own_proves_itself_by_them(broker: Broker,
             landed.code, client=None, redirect_uri=CALLBACK, client_assertion_type=kind, **form
         )
         assert status == 200
+
+
+@pytest.mark.row("DS-03")
+async def test_strangers_who_use_up_what_a_host_is_asked_keep_out_no_app_in_use_and_none_that_is_trusted(
+    start: Start, host: Host
+) -> None:
+    mine = host.document("/mine.json")
+    broker = await start(top=takes(host, trusted=[mine]))
+    find, used = broker.services.clients.find, host.document("/used.json")
+    async with broker.browser() as browser:
+        landed = await browser.answer_consent(await authorize(browser, used))
+        assert (await redeem(browser, used, landed.code))[0] == 200
+    broker.clock.forward(3601)
+    for number in range(40):
+        await find(host.document(f"/{number}.json"))
+    host.asked.clear()
+    assert await find(mine) is not None
+    assert await find(used) is not None
+    assert host.asked == ["/mine.json", "/used.json"], "and hears what their documents say now"
