@@ -46,13 +46,13 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return {KEYS[1]}
 """)
 
-# ARGV: ttl, field and value…
+# ARGV: ttl, and perhaps field and value…
 ADD = Script(
     _EXTEND
     + """
 local found = redis.call('HMGET', KEYS[1], 'grant', 'revoked')
 if not found[1] or found[2] then return {KEYS[1], 0} end
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+if ARGV[2] then redis.call('HSET', KEYS[1], unpack(ARGV, 2)) end
 extend(ARGV[1])
 return {KEYS[1], 1}
 """

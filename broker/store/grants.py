@@ -124,9 +124,12 @@ class Grants(Room):
         marks += [*self._refresh(refresh), *self._access(name, access)]
         await self._run(scripts.GIVE, name, milliseconds(ttl), *marks)
 
-    async def add_access(self, access: OpaqueAccess, ttl: float) -> bool:
-        """Keep one more access token of a grant; False where the grant is gone or was revoked."""
-        name = self._grant(access.handle.grant_id)
+    async def add_access(self, grant_id: str, access: OpaqueAccess | None, ttl: float) -> bool:
+        """Keep a grant for one more access token, and the token if it is opaque.
+
+        False where the grant is gone or was revoked.
+        """
+        name = self._grant(grant_id)
         (added,) = await self._run(scripts.ADD, name, milliseconds(ttl), *self._access(name, access))
         return bool(added)
 

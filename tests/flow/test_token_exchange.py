@@ -207,6 +207,28 @@ async def test_an_id_token_stands_for_the_login_it_came_of_where_the_entry_says_
     assert "id_token_expired" in broker.reasons()
 
 
+@pytest.mark.row("TX-10")
+@pytest.mark.parametrize("client", ["gateway", "opaque"])
+async def test_what_comes_of_an_id_token_lives_as_long_as_it_says(start_with, client: str) -> None:
+    """An ID Token may outlive the access tokens of its login, and then what is kept of the grant."""
+    broker = await start_with(clients=["billing"], top={"lifetimes": {"id_token": "1h"}})
+    broker.services.clients.configured["opaque"] = replace(
+        broker.services.clients.configured["opaque"],
+        token_exchange=broker.services.clients.configured["gateway"].token_exchange,
+    )
+    async with broker.browser() as browser:
+        tokens = await tokens_of(browser)
+        store = broker.services.store
+        grant_id = claims(tokens["id_token"])["jti"].partition(".")[0]
+        name = store._grant(grant_id)
+        assert await store._wire.call("PEXPIRE", name, 20_000)  # as if most of its time were over
+        status, answer = await exchanged(
+            browser, tokens["id_token"], client=client, kind="id_token", audience=API
+        )
+        assert status == 200, answer
+        assert await store._wire.call("PTTL", name) >= (answer["expires_in"] - 5) * 1000
+
+
 # ── What does not ─────────────────────────────────────────────────────────────────────────────
 
 

@@ -304,7 +304,7 @@ async def test_one_more_access_token_is_kept_with_its_grant(
 ) -> None:
     made = handle(store, "access", mine)
     more = OpaqueAccess(handle=made, token=access_token(mine))
-    assert await store.add_access(more, 100)
+    assert await store.add_access(mine.id, more, 100)
     state = await store.read_grant(mine.id, access=made)
     assert state is not None
     assert state.access == more.token
@@ -317,13 +317,14 @@ async def test_nothing_more_is_kept_with_a_grant_that_is_revoked_or_gone(
     made = handle(store, "access", mine)
     more = OpaqueAccess(handle=made, token=access_token(mine))
     await store.revoke_grant(mine.id)
-    assert not await store.add_access(more, 100)
+    assert not await store.add_access(mine.id, more, 100)
+    assert not await store.add_access(mine.id, None, 100)
     state = await store.read_grant(mine.id, access=made)
     assert state is not None
     assert state.access is None
     other = grant()
     gone = OpaqueAccess(handle=handle(store, "access", other), token=access_token(other))
-    assert not await store.add_access(gone, 100)
+    assert not await store.add_access(other.id, gone, 100)
     assert await store.read_grant(other.id) is None
 
 
@@ -333,8 +334,10 @@ async def test_a_later_token_never_shortens_the_life_of_its_grant(
     name = store._grant(mine.id)
     before = await wire.call("PTTL", name)
     more = OpaqueAccess(handle=handle(store, "access", mine), token=access_token(mine))
-    assert await store.add_access(more, 1)
+    assert await store.add_access(mine.id, more, 1)
     assert await wire.call("PTTL", name) > before - 5000
+    assert await store.add_access(mine.id, None, before / 1000 + 100)
+    assert await wire.call("PTTL", name) > before + 50_000
 
 
 # ── refresh tokens that stay ──────────────────────────────────────────────────────────────────

@@ -169,10 +169,9 @@ async def _more(
         no_later=given.no_later,
         exchanged=given.exchanged,
     )
-    if token.opaque is not None:
-        ttl = token.token.expires_at - services.now()
-        if not await services.store.add_access(token.opaque, ttl):
-            raise exchange.unacceptable("grant_revoked")
+    ttl = token.token.expires_at - services.now()
+    if not await services.store.add_access(grant.id, token.opaque, ttl):
+        raise exchange.unacceptable("grant_revoked")
     return minting.bare(token)
 
 
