@@ -11,9 +11,11 @@ asked in turn. RFC 6749 §2.2; RFC 7591.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 from broker.protocol.client import Client
+from broker.protocol.lookalikes import looks
 
 
 class ClientSource(Protocol):
@@ -33,6 +35,11 @@ class Clients:
         self.configured = configured
         """Those of the operator, and the broker's own."""
         self._sources = tuple(sources)
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """What the operator's apps are called, as `lookalikes.looks` has it: there may be thousands."""
+        return looks(client.client_name for client in self.configured.values())
 
     async def find(self, client_id: str) -> Client | None:
         """The client app of this name, enabled or not; None where there is none."""

@@ -277,8 +277,7 @@ def _kept_of(spare: _Secret | None, before: Registered, found: registration.Meta
 
 def _lookalike(services: Services, found: registration.Metadata) -> str:
     """The operator's app that this one's name can be taken for."""
-    names = (client.client_name for client in services.clients.configured.values())
-    return taken_for(found["client_name"], names) or ""
+    return taken_for(found["client_name"], services.clients.names) or ""
 
 
 def _told(services: Services, client: Registered, token: str, secret: _Secret | None) -> dict[str, Any]:

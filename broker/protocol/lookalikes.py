@@ -8,7 +8,7 @@ the common part). It finds what is worth a second look, and forbids nothing.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 _LIKE: Final = str.maketrans(
@@ -38,7 +38,12 @@ def skeleton(name: str) -> str:
     return letters.replace("rn", "m").replace("vv", "w")
 
 
-def taken_for(name: str, others: Iterable[str]) -> str | None:
-    """Which of ``others`` this name can be taken for."""
+def looks(names: Iterable[str]) -> Mapping[str, str]:
+    """These names, by what remains of them for the eye; of several that look alike, the first."""
+    return {skeleton(name): name for name in reversed([*names])}
+
+
+def taken_for(name: str, others: Mapping[str, str]) -> str | None:
+    """Which of ``others``, as `looks` has them, this name can be taken for."""
     seen = skeleton(name)
-    return next((other for other in others if seen and skeleton(other) == seen), None)
+    return others.get(seen) if seen else None
