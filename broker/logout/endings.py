@@ -89,9 +89,8 @@ class Endings:
             self._store.listed_session(grant.sid),
         )
         if listed is not None and listed.ends_at - now < lives.session.idle:
-            due = now + self._grace(
-                listed.ends_at - now
-            )  # it ends before it could have been idle for so long
+            # It comes to its bound before it could have been idle for so long.
+            due = now + self._grace(listed.ends_at - now)
             await self._store.note_due(grant.sid, due, now=now, sooner=True)
         known_for = lives.session.absolute + _KNOWN_FOR
         return await self._store.join_session(grant.sid, client.client_id, now=now, known_for=known_for)
@@ -108,7 +107,7 @@ class Endings:
         # A code may still become a token, also a device's that comes for it late, and that live.
         lives = self._lifetimes
         remember_for = max(lives.code, lives.device) + lives.access_token
-        known = await self._store.end_session(sid, remember_for, cookie=cookie)
+        known = await self._store.end_session(sid, remember_for, cookie=cookie, at=now)
         if known is None:
             await self._store.not_due(sid)
             return None

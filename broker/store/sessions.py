@@ -32,12 +32,14 @@ redis.call('HSET', KEYS[2], 'listed', ARGV[3], 'cookie', ARGV[4])
 if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
 return {KEYS[1], 1}
 """)
-# KEYS: ended, session, listed. ARGV: how long the mark stays, the fingerprint that names the session.
+# KEYS: ended, session, listed. ARGV: how long the mark stays, the fingerprint that names the session, the
+# moment: the first one stays.
 # The mark, the removal and the reading are one step: no moment at which neither says that the session is
 # over, and no client app that joins between its end and the list of those who are told.
 _END = Script("""
 if (redis.call('HGET', KEYS[3], 'cookie') or '') ~= ARGV[2] then return {KEYS[1], 'changed'} end
-if (redis.call('PTTL', KEYS[1])) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], '1', 'PX', ARGV[1]) end
+redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {KEYS[1], redis.call('DEL', KEYS[2]), redis.call('HGETALL', KEYS[3])}
 """)
 # KEYS: ended, listed. ARGV: the client app's field, the moment, how long it must be known at least.
@@ -49,7 +51,7 @@ if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KE
 return {KEYS[1], 1}
 """)
 _LEFT = Script("return {KEYS[1], redis.call('PTTL', KEYS[1])}")
-_ENDED = Script("return {KEYS[1], redis.call('EXISTS', KEYS[1])}")
+_ENDED = Script("return {KEYS[1], redis.call('GET', KEYS[1])}")
 _FORGET = Script("return {KEYS[1], redis.call('DEL', KEYS[1])}")
 _LEAVE = Script("return {KEYS[1], redis.call('HDEL', KEYS[1], ARGV[1])}")
 _PROLONG = Script("""
@@ -150,20 +152,20 @@ class Sessions(Listing):
         await self._run(_LEAVE, self._listed(sid), f"{_CLIENT}{client_id}")
 
     async def end_session(
-        self, sid: str, remember_for: float, *, cookie: str | None = None
+        self, sid: str, remember_for: float, *, cookie: str | None = None, at: float = 0.0
     ) -> KnownSession | None:
         """End a session, and say what is known of it; None where nothing is.
 
         ``remember_for`` is how long a token that came of it may live. Whoever ends it tells those whom it
         concerns, and then calls `forget_session`: until that, what is known of it stays known. ``cookie``
-        ends one too that a release before this one began, and listed nowhere.
+        ends one too that a release before this one began, and listed nowhere. ``at`` is the moment.
         """
         while True:
             found: bytes | None = await self._wire.call("HGET", self._listed(sid), "cookie")
             seen = (found or b"").decode()
             by_print = seen or (_print(cookie) if cookie is not None else "")
             keys = [self._ended(sid), self._by_print(sid, by_print), self._listed(sid)]
-            answer = await self._run(_END, keys, str(milliseconds(remember_for)), seen)
+            answer = await self._run(_END, keys, str(milliseconds(remember_for)), seen, repr(at))
             if answer == [b"changed"]:  # somebody signed in again meanwhile; that ends too
                 continue
             removed, fields = answer
@@ -180,8 +182,12 @@ class Sessions(Listing):
 
     async def session_ended(self, sid: str) -> bool:
         """Whether the session was ended by somebody; one that ran out was not."""
+        return await self.session_ended_at(sid) is not None
+
+    async def session_ended_at(self, sid: str) -> float | None:
+        """When somebody ended the session; None where nobody has."""
         (found,) = await self._run(_ENDED, self._ended(sid))
-        return bool(found)
+        return None if found is None else float(found)
 
     def _as_known(
         self, sid: str, fields: list[bytes], *, idle_left: float = 0.0, was_live: bool = False

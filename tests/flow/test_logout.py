@@ -115,6 +115,17 @@ async def test_without_a_hint_the_person_is_asked_and_then_led_back(shop: Broker
         assert (await browser.userinfo(tokens["access_token"]))[0] == 401
 
 
+async def test_the_page_that_leads_back_to_an_app_wears_the_apps_theme(start) -> None:
+    broker = await start(client=CLIENT | {"theme": {"name": "The Outlet", "accent": "#ffd400"}})
+    async with broker.browser() as browser:
+        await signed_in(browser)
+        question = await log_out(browser, client_id="billing", post_logout_redirect_uri=BACK)
+        landed = await decide(browser, question)
+    assert landed.url == BACK
+    assert "The Outlet" in question.body
+    assert "The Outlet" in landed.body
+
+
 async def test_who_stays_stays_and_is_told_so(shop: Broker) -> None:
     async with shop.browser() as browser:
         await signed_in(browser)
@@ -340,9 +351,13 @@ async def test_refresh_tokens_of_who_is_away_stay_unless_the_entry_says_otherwis
             tokens = await signed_in(browser, scope=scope)
             landed = await log_out(browser, id_token_hint=tokens["id_token"], post_logout_redirect_uri=BACK)
             assert landed.url == BACK
-            assert (await browser.userinfo(tokens["access_token"]))[0] == (401 if revokes else 200)
+            assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+            _, told = await browser.post("/introspect", {"token": tokens["access_token"]})
+            assert told == {"active": False}
             broker.clock.forward(7200)
-            assert (await browser.refresh(tokens["refresh_token"]))[0] == status
+            answered, fresh = await browser.refresh(tokens["refresh_token"])
+            assert answered == status
+            assert revokes or (await browser.userinfo(fresh["access_token"]))[0] == 200
 
 
 async def test_a_disabled_or_unknown_client_leads_nowhere(start) -> None:
