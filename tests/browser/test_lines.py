@@ -11,7 +11,8 @@ from tests.pages.samples import CONSENT
 pytestmark = [pytest.mark.browser]
 
 LINES = """([selector, first, last]) => {
-  const element = document.querySelector(selector), texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const element = document.querySelector(selector);
+  const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   let at = 0, range = document.createRange();
   while (texts.nextNode()) {
     const node = texts.currentNode, end = at + node.length;
