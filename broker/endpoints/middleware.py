@@ -55,6 +55,7 @@ _FOR_PROGRAMS = frozenset(
         health.READYZ,
     }
 )
+_WELL_KNOWN = (metadata.OPENID_CONFIGURATION, metadata.OAUTH_METADATA)
 _API = re.compile("/login/[^/]+/requests/|/connectors/[^/]+/backchannel-logout$")
 _MESSAGES: dict[int, MessageKey] = {
     403: "forbidden",
@@ -84,11 +85,18 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     possession.tell(request, response)
     if shared:
         await cors.allow(request, response)
-    resource = request.match_info.route.resource
-    endpoint = resource.canonical if resource is not None else "unknown"
     outcome = "ok" if response.status < 400 else "refused" if response.status < 500 else "failed"  # noqa: PLR2004
-    timed(endpoint, outcome).observe(perf_counter() - began)
+    timed(_endpoint(request), outcome).observe(perf_counter() - began)
     return response
+
+
+def _endpoint(request: web.Request) -> str:
+    """Which of our addresses this is, by one name in all workspaces: however many those are, it is one."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return "unknown"
+    name = resource.canonical.removeprefix(request.app[SERVICES].mount)
+    return next((well for well in _WELL_KNOWN if name.startswith(f"{well}/")), name)
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -101,7 +109,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 def _is_program(request: web.Request) -> bool:
     path = about.path(request)
     # That of a workspace has the workspace's path behind it (RFC 8414 §3.1).
-    if path.startswith((f"{metadata.OPENID_CONFIGURATION}/", f"{metadata.OAUTH_METADATA}/")):
+    if path.startswith(tuple(f"{well}/" for well in _WELL_KNOWN)):
         return True
     return path in _FOR_PROGRAMS or _API.match(path) is not None or register.is_here(request)
 
@@ -183,7 +191,7 @@ def _log(
     request: web.Request, reason: str, detail: str, *, outcome: str = "refused", client_id: str = ""
 ) -> None:
     explaining.failed(request, reason, detail, outcome)
-    resource, services = request.match_info.route.resource, request.app[SERVICES]
+    services = request.app[SERVICES]
     named = request.match_info.get("connector", "")
     known = {"client_id": client_id, "connector": named if named in services.upstreams else ""}
     services.events.emit(
@@ -192,7 +200,7 @@ def _log(
         reason=reason,
         detail=detail,
         address=about.client_address(request),
-        endpoint=resource.canonical if resource is not None else "unknown",
+        endpoint=_endpoint(request),
         correlation_id=request[about.CORRELATION],
         **(known | request[about.CONCERNS]),
     )

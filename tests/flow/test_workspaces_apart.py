@@ -77,3 +77,17 @@ async def test_no_dots_lead_from_one_workspace_into_another(host: Host, dots: st
         back = quote(f"/t/acme/{dots}/beta/account", safe="")
         page = await browser.step("GET", f"{host.acme.issuer}/language?to=fr&back={back}")
         assert (page.status, "Location" in page.headers) == (400, False)
+
+
+async def test_the_numbers_do_not_grow_with_the_workspaces(host: Host) -> None:
+    async with aiohttp.ClientSession() as session:
+        for broker in host.all:
+            async with session.get(f"{broker.issuer}/jwks") as answer:
+                assert answer.status == 200
+            async with session.get(f"{broker.issuer}/consent") as answer:
+                assert answer.status == 403
+            assert broker.events("refusal")[-1]["endpoint"] == "/consent"
+        async with session.get(f"{host.own.issuer}/metrics") as answer:
+            text = await answer.text()
+    assert 'broker_request_seconds_count{endpoint="/jwks"' in text
+    assert 'endpoint="/t/acme' not in text
