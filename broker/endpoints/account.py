@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, flow, http, signing_out, start
+from broker.endpoints import about, flow, forms, http, signing_out, start
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.pages import AccountView, Forget, GrantLine, SessionLine
 from broker.protocol import scopes
 from broker.protocol.client import Client
-from broker.protocol.errors import InvalidRequest, Shown
+from broker.protocol.errors import Shown
 from broker.protocol.flow import Consent, Session
 from broker.protocol.metadata import AUTHORIZE
 from broker.protocol.params import Params
@@ -148,10 +148,7 @@ async def own_form(request: web.Request) -> tuple[Params, Session]:
     Raises:
         Shown: 403, it is not from our page, or nobody is signed in.
     """
-    try:
-        form = (await http.read_form(request)).without_repeats()
-    except InvalidRequest as error:
-        raise Shown("forbidden", status=403, detail=error.reason) from error
+    form = await forms.read(request)
     session, cookie = await flow.current_session(request), request.app[flow.JAR].session(request)
     if session is None or cookie is None:
         raise Shown("forbidden", status=403, detail="nobody is signed in")

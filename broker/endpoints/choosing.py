@@ -16,13 +16,12 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from broker.domains import domain_of
-from broker.endpoints import http
+from broker.endpoints import forms, http
 from broker.endpoints.cookies import JAR
 from broker.endpoints.forms import csrf_token, from_our_own_page
 from broker.pages import Choice, ChooserView, Forget, OnwardView, Search
 from broker.protocol import routing
 from broker.protocol.client import Client
-from broker.protocol.errors import InvalidRequest, Shown
 from broker.protocol.flow import AuthorizeRequest, Session
 from broker.protocol.names import Names
 from broker.protocol.params import Params
@@ -115,14 +114,9 @@ def show(
 
 async def forget(request: web.Request) -> web.Response:
     """POST /continue/forget: the browser's last choice is no longer remembered; back to the chooser."""
-    try:
-        form = (await http.read_form(request)).without_repeats()
-    except InvalidRequest as error:
-        raise Shown("forbidden", status=403, detail=error.reason) from error
+    form = await forms.read(request)
     flow_id = form.get("flow") or ""
-    secret = request.app[JAR].flow(request, flow_id)
-    if secret is None:
-        raise Shown("browser_mismatch", status=403, detail="no flow cookie in this browser")
+    secret = forms.flow_secret(request, flow_id)
     from_our_own_page(request, form, secret)
     response = http.see_other(request.app[SERVICES].at(_url(flow_id, show="all")))
     request.app[JAR].drop_last_connector(response)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from broker.endpoints import about, device_answers, flow, http, speaking
+from broker.endpoints import about, device_answers, flow, forms, http, speaking
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.pages import ConsentView, Detail, DeviceConfirmView, ScopeLine
 from broker.protocol import authorization_details, consent, device, redirects, scopes
@@ -29,7 +29,7 @@ _MOST_BOXES = 1000
 async def show(request: web.Request) -> web.Response:
     """GET /consent: the page."""
     flow_id = http.read_query(request).get("flow") or ""
-    secret = _secret(request, flow_id)
+    secret = forms.flow_secret(request, flow_id)
     pending = await _there(request, await request.app[SERVICES].store.read_consent_page(flow_id, secret))
     await _same_person(request, pending)
     services, which = request.app[SERVICES], pending.asked.device
@@ -44,7 +44,7 @@ async def answer(request: web.Request) -> web.Response:
     """POST /consent: what the person decided."""
     form, chosen = await _read(request)
     flow_id = form.get("flow") or ""
-    secret = _secret(request, flow_id)
+    secret = forms.flow_secret(request, flow_id)
     from_our_own_page(request, form, secret)
     services = request.app[SERVICES]
     await _same_person(
@@ -67,7 +67,7 @@ async def answer(request: web.Request) -> web.Response:
 async def not_you(request: web.Request) -> web.Response:
     """GET /not-you: leave the session aside and sign in as somebody else."""
     flow_id = http.read_query(request).get("flow") or ""
-    secret = _secret(request, flow_id)
+    secret = forms.flow_secret(request, flow_id)
     pending = await _there(request, await request.app[SERVICES].store.take_consent_page(flow_id, secret))
     with flow.told_to(pending.asked):
         asked = flow.asking_again(pending.asked)
@@ -122,13 +122,6 @@ async def _there(request: web.Request, pending: PendingConsent | None) -> Pendin
     request[about.CORRELATION] = pending.asked.correlation_id
     await flow.client_of(request.app[SERVICES], pending.asked)
     return pending
-
-
-def _secret(request: web.Request, flow_id: str) -> str:
-    secret = request.app[flow.JAR].flow(request, flow_id)
-    if secret is None:
-        raise Shown("browser_mismatch", status=403, detail="no flow cookie in this browser")
-    return secret
 
 
 async def _same_person(request: web.Request, pending: PendingConsent) -> None:

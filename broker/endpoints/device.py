@@ -13,7 +13,7 @@ from math import ceil
 
 from aiohttp import web
 
-from broker.endpoints import about, device_answers, flow, http
+from broker.endpoints import about, device_answers, flow, forms, http
 from broker.endpoints.attempts import network_of, site_of
 from broker.endpoints.client_auth import authenticated
 from broker.endpoints.cookies import Flow
@@ -22,7 +22,7 @@ from broker.pages import DeviceCodeView, DeviceProblem, OnwardView
 from broker.protocol import authorization_details, authorize, device, grants, metadata, resources
 from broker.protocol.client import DEVICE_CODE, Client
 from broker.protocol.device import DeviceRequest
-from broker.protocol.errors import InvalidRequest, Shown, TemporarilyUnavailable, TooManyRequests
+from broker.protocol.errors import Shown, TemporarilyUnavailable, TooManyRequests
 from broker.protocol.flow import ForDevice
 from broker.protocol.handles import digest
 from broker.protocol.params import Params
@@ -203,10 +203,7 @@ async def _limits(request: web.Request, code: str) -> list[Limit]:
 
 
 async def _form(request: web.Request) -> Params:
-    try:
-        form = (await http.read_form(request)).without_repeats()
-    except InvalidRequest as error:
-        raise Shown("forbidden", status=403, detail=error.reason) from error
+    form = await forms.read(request)
     secret = request.app[flow.JAR].flow(request, _PAGE)
     if secret is None:
         raise Shown("browser_mismatch", status=403, detail="no cookie of the device page in this browser")

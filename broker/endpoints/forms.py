@@ -10,11 +10,37 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from broker.protocol.errors import Shown
+from broker.endpoints import http
+from broker.endpoints.cookies import JAR
+from broker.protocol.errors import InvalidRequest, Shown
 from broker.protocol.flow import AuthenticationContext
 from broker.protocol.handles import digest
 from broker.protocol.params import Params
 from broker.services import SERVICES
+
+
+async def read(request: web.Request) -> Params:
+    """What a form of ours says.
+
+    Raises:
+        Shown: 403, no page of ours sends such a thing.
+    """
+    try:
+        return (await http.read_form(request)).without_repeats()
+    except InvalidRequest as error:
+        raise Shown("forbidden", status=403, detail=error.reason) from error
+
+
+def flow_secret(request: web.Request, flow_id: str) -> str:
+    """This browser's secret for what a page of ours is about.
+
+    Raises:
+        Shown: 403, it is another browser.
+    """
+    secret = request.app[JAR].flow(request, flow_id)
+    if secret is None:
+        raise Shown("browser_mismatch", status=403, detail="no flow cookie in this browser")
+    return secret
 
 
 def csrf_token(secret: str) -> str:

@@ -19,6 +19,7 @@ from broker.connector import Departure
 from broker.endpoints import about, sealing, speaking
 from broker.pages import DepartureView, ErrorView, FormPostView, LeavingView, MessageKey, Page, View
 from broker.protocol import metadata
+from broker.protocol.client import Client
 from broker.protocol.errors import InvalidRequest, OAuthError, Shown
 from broker.protocol.params import Params
 from broker.protocol.reply import Reply
@@ -203,11 +204,7 @@ def error_page(
 
 
 async def at_client(request: web.Request, reply: Reply) -> web.Response:
-    """Answer the client app through the browser.
-
-    A POST to a page of ours answers with a page too: browsers hold ``form-action`` against the redirects
-    that follow a form, and ours allows no other site.
-    """
+    """Answer the client app through the browser."""
     services = request.app[SERVICES]
     if reply.redirect_uri == services.issuer + metadata.DEVICE:
         return _at_device(request, reply)
@@ -227,9 +224,7 @@ async def at_client(request: web.Request, reply: Reply) -> web.Response:
             onward=onward,
         )
         return page(request, view)
-    if request.method == "POST" and about.path(request) != metadata.AUTHORIZE:
-        return page(request, _leaving(reply, client_name))
-    return see_other(reply.url)
+    return go(request, reply.url, client)
 
 
 def _at_device(request: web.Request, reply: Reply) -> web.Response:
@@ -240,12 +235,27 @@ def _at_device(request: web.Request, reply: Reply) -> web.Response:
     return error_page(request, message, status=503 if away else 400, back_url=again)
 
 
-def _leaving(reply: Reply, client_name: str) -> LeavingView:
-    scheme = reply.redirect_uri.partition(":")[0].lower()
-    custom = None if scheme in ("https", "http") else scheme
-    return LeavingView(
-        url=reply.url, client_name=client_name, client_id=reply.client_id, custom_scheme=custom
+def go(request: web.Request, url: str, client: Client | None) -> web.Response:
+    """On to another site, such as that of a client app.
+
+    A POST to a page of ours answers with a page: browsers hold ``form-action`` against the redirects that
+    follow a form, and ours allows no other site.
+    """
+    if request.method != "POST" or about.path(request) == metadata.AUTHORIZE:
+        return see_other(url)
+    view = LeavingView(
+        url=url,
+        client_name=client.client_name if client is not None else "",
+        client_id=client.client_id if client is not None else None,
+        custom_scheme=custom_scheme(url),
     )
+    return page(request, view)
+
+
+def custom_scheme(url: str) -> str | None:
+    """The scheme of an app's own that ``url`` has; None on the web (RFC 8252 §7.1)."""
+    scheme = url.partition(":")[0].lower()
+    return None if scheme in ("https", "http") else scheme
 
 
 def oauth_error(

@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from broker.connector import Question, Secret, UpstreamIdentity
-from broker.endpoints import about, arrival, attempts, flow, http
+from broker.endpoints import about, arrival, attempts, flow, forms, http
 from broker.endpoints.forms import csrf_token, from_our_own_page
 from broker.pages import LoginProblem, LoginView
 from broker.protocol.client import Client
-from broker.protocol.errors import InvalidRequest, OAuthError, Shown, TemporarilyUnavailable
+from broker.protocol.errors import OAuthError, Shown, TemporarilyUnavailable
 from broker.protocol.flow import PendingLogin
 from broker.protocol.params import Params
 from broker.protocol.usernames import LONGEST_PASSWORD, LONGEST_USERNAME
@@ -57,7 +57,7 @@ async def show(request: web.Request) -> web.Response:
 
 async def answer(request: web.Request) -> web.Response:
     """POST /login/{connector}: what the person typed."""
-    form = await _read(request)
+    form = await forms.read(request)
     state = form.get("state") or ""
     secret = request.app[flow.JAR].flow(request, state)
     if secret is not None:
@@ -196,13 +196,6 @@ async def _asked(request: web.Request, state: str, secret: str | None) -> Asked:
     return Asked(
         upstream=upstream, pending=pending, state=state, secret=secret, question=question, client=client
     )
-
-
-async def _read(request: web.Request) -> Params:
-    try:
-        return (await http.read_form(request)).without_repeats()
-    except InvalidRequest as error:
-        raise Shown("forbidden", status=403, detail=error.reason) from error
 
 
 def _page(

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import flow, http
+from broker.endpoints import flow, forms, http
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.endpoints.signing_out import Onward, nothing_to_end, onward, sign_out
 from broker.pages import SignedOutView, SignOutView
@@ -50,7 +50,7 @@ async def handle(request: web.Request) -> web.Response:
 async def ask(request: web.Request) -> web.Response:
     """GET /logout/confirm: the question, where one is needed."""
     flow_id = http.read_query(request).get("flow") or ""
-    services, secret = request.app[SERVICES], _secret(request, flow_id)
+    services, secret = request.app[SERVICES], forms.flow_secret(request, flow_id)
     pending = _there(await services.store.read_logout(flow_id, secret))
     session, to = await flow.current_session(request), await onward(services, pending.asked)
     if session is None or _proves(services, to, session):
@@ -66,12 +66,9 @@ async def ask(request: web.Request) -> web.Response:
 
 async def answer(request: web.Request) -> web.Response:
     """POST /logout/confirm: what the person decided."""
-    try:
-        form = (await http.read_form(request)).without_repeats()
-    except InvalidRequest as error:
-        raise Shown("forbidden", status=403, detail=error.reason) from error
+    form = await forms.read(request)
     flow_id, services = form.get("flow") or "", request.app[SERVICES]
-    secret = _secret(request, flow_id)
+    secret = forms.flow_secret(request, flow_id)
     from_our_own_page(request, form, secret)
     pending = _there(await services.store.take_logout(flow_id, secret))
     session, to = await flow.current_session(request), await onward(services, pending.asked)
@@ -103,7 +100,7 @@ def _asked(services: Services, sent: Params) -> LogoutRequest:
 def _proves(services: Services, to: Onward, session: Session) -> bool:
     """Whether the hint is about whom and which session this browser has: nobody else could send it here."""
     hint, client = to.asked.hint, to.client
-    if hint is None or client is None or hint.sid != session.sid:
+    if hint is None or client is None or hint.sid != services.sid(session.sid, client):
         return False
     return hint.subject == for_client(session.context.subject, client, services.keys.subject_key)
 
@@ -137,10 +134,3 @@ def _there(pending: PendingLogout | None) -> PendingLogout:
     if pending is None:
         raise Shown("login_expired", detail="the sign-out was answered before, or has expired")
     return pending
-
-
-def _secret(request: web.Request, flow_id: str) -> str:
-    secret = request.app[flow.JAR].flow(request, flow_id)
-    if secret is None:
-        raise Shown("browser_mismatch", status=403, detail="no flow cookie in this browser")
-    return secret

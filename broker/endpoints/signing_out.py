@@ -15,7 +15,7 @@ from aiohttp import web
 
 from broker.endpoints import about, flow, http
 from broker.logout import Ended
-from broker.pages import LeavingView, SignedOutView
+from broker.pages import SignedOutView
 from broker.protocol.client import Client
 from broker.protocol.errors import OAuthError
 from broker.protocol.flow import Session
@@ -70,13 +70,13 @@ async def sign_out(request: web.Request, session: Session, to: Onward, *, why: s
 
 async def _after(request: web.Request, session: Session, ended: Ended | None, to: Onward) -> web.Response:
     services, connector = request.app[SERVICES], session.context.connector
-    frames = ended.frames(services.issuer) if ended is not None else ()
+    frames = ended.frames(services.issuer, services.sid) if ended is not None else ()
     upstream = services.upstreams[connector] if connector in services.upstreams.enabled else None
     there = await _url_there(request, session) if upstream is not None else None
     if there is not None and upstream is not None and upstream.logs_out_always:
         return await _by_way_of(request, there, frames, to)
     if to.url is not None and not frames:
-        return go(request, to.url, to.client)
+        return http.go(request, to.url, to.client)
     view = _view(ended, frames, to)
     if upstream is not None:
         view = replace(view, upstream=upstream.name, upstream_url=there)
@@ -87,7 +87,7 @@ async def _by_way_of(request: web.Request, url: str, frames: Sequence[str], to: 
     """By way of the upstream's own end of session, and from there to `back_from_there`."""
     services = request.app[SERVICES]
     view = SignedOutView(frames=tuple(frames), onward_url=url)
-    response = http.page(request, view) if frames else go(request, url, None)
+    response = http.page(request, view) if frames else http.go(request, url, None)
     if to.url is not None:
         kept, ttl = flow.new_flow(services), services.config.lifetimes.login
         await services.store.put_logout(kept.id, kept.secret, PendingLogout(asked=to.asked), ttl)
@@ -123,7 +123,7 @@ async def back_from_there(request: web.Request) -> web.Response:
     pending = None if kept is None else await services.store.take_logout(kept.id, kept.secret)
     to = Onward() if pending is None else await onward(services, pending.asked)
     if to.url is not None:
-        response = go(request, to.url, to.client)
+        response = http.go(request, to.url, to.client)
     else:
         still = await flow.current_session(request)
         account = None if still is None else services.at(ACCOUNT)
@@ -136,16 +136,8 @@ async def back_from_there(request: web.Request) -> web.Response:
 def nothing_to_end(request: web.Request, to: Onward) -> web.Response:
     """Nobody is signed in: on to the app, or to the page that says so."""
     if to.url is not None:
-        return go(request, to.url, to.client)
+        return http.go(request, to.url, to.client)
     return http.page(request, _view(None, (), to), ui_locales=to.asked.ui_locales)
-
-
-def go(request: web.Request, url: str, client: Client | None) -> web.Response:
-    """On to another site; after a form by a page, since browsers hold ``form-action`` against redirects."""
-    if request.method != "POST":
-        return http.see_other(url)
-    name = client.client_name if client is not None else ""
-    return http.page(request, LeavingView(url=url, client_name=name, custom_scheme=_custom_scheme(url)))
 
 
 def _view(ended: Ended | None, frames: Sequence[str], to: Onward) -> SignedOutView:
@@ -158,14 +150,9 @@ def _view(ended: Ended | None, frames: Sequence[str], to: Onward) -> SignedOutVi
         open=() if ended is None else _names(ended.open),
         frames=tuple(frames),
         onward_url=to.url,
-        custom_scheme=None if to.url is None else _custom_scheme(to.url),
+        custom_scheme=None if to.url is None else http.custom_scheme(to.url),
     )
 
 
 def _names(clients: Sequence[Client]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(client.client_name for client in clients))
-
-
-def _custom_scheme(url: str) -> str | None:
-    scheme = url.partition(":")[0].lower()
-    return None if scheme in {"http", "https"} else scheme
