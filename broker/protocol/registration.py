@@ -126,7 +126,7 @@ def client(
 
 
 _AS_THEY_ARE: Final = (
-    "application_type", "client_uri", "policy_uri", "tos_uri", "jwks", "jwks_uri",
+    "application_type", "jwks", "jwks_uri",
     "token_endpoint_auth_signing_alg", *CERTIFICATE_NAMES,
     "tls_client_certificate_bound_access_tokens", "dpop_bound_access_tokens",
     "require_pushed_authorization_requests", "require_signed_request_object", "request_object_signing_alg",
@@ -268,6 +268,8 @@ def _keys_agree(found: Metadata) -> None:
     method = found["token_endpoint_auth_method"]
     if method in _OWN_KEYS and "jwks" not in found and "jwks_uri" not in found:
         raise wrong("jwks", f"or jwks_uri is needed for {method}")
+    if found.get("require_signed_request_object") and "jwks" not in found and "jwks_uri" not in found:
+        raise wrong("jwks", "or jwks_uri is needed for require_signed_request_object")
 
 
 def _certificate_agrees(found: Metadata) -> None:

@@ -164,6 +164,14 @@ def test_one_issuer_has_one_entry(with_keys: Desk) -> None:
             ".id_token_encrypted_response_alg: needs a key to encrypt to: jwks or jwks_uri",
         ),
         (
+            MACHINE + "    require_signed_request_object: true\n",
+            ".require_signed_request_object: needs the key that it signs with: jwks or jwks_uri",
+        ),
+        (
+            MACHINE + "    request_object_signing_alg: PS256\n",
+            ".request_object_signing_alg: needs the key that it signs with: jwks or jwks_uri",
+        ),
+        (
             MACHINE + "    userinfo_encrypted_response_enc: A128GCM\n",
             ".userinfo_encrypted_response_enc: says nothing without userinfo_encrypted_response_alg",
         ),

@@ -305,6 +305,7 @@ EC = {
         {"jwks_uri": "http://stranger.example/jwks"},
         {"jwks_uri": "javascript:alert(1)"},
         {"token_endpoint_auth_method": "private_key_jwt"},
+        {"require_signed_request_object": True},
         {"id_token_encrypted_response_alg": "RSA-OAEP"},
         {"id_token_encrypted_response_enc": "A128GCM", "jwks": {"keys": [EC]}},
     ],
