@@ -88,6 +88,10 @@ class Services:
             return who.subject
         return subject.for_client(who.subject, client, self.keys.subject_key)
 
+    def sid(self, sid: str, client: Client) -> str:
+        """The ``sid`` of a session as this client app hears it; everybody's where its subjects are public."""
+        return subject.session_for_client(sid, client, self.keys.subject_key)
+
     def at(self, path: str) -> str:
         """A path of ours as a browser must ask for it: behind the path of the issuer, if it has one."""
         return self.base + path

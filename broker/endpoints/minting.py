@@ -164,6 +164,7 @@ async def answer(
             access_token=token.text,
             nonce=nonce,
             subject=services.sub(grant.context, client),
+            sid=services.sid(grant.sid, client),
         )
         body["id_token"] = await sealing.id_token(services, client, claims)
     return body

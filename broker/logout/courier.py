@@ -25,7 +25,7 @@ from broker.outbound import Outbound
 from broker.protocol import logout
 from broker.protocol.client import Client
 from broker.protocol.errors import TemporarilyUnavailable
-from broker.protocol.subject import for_client
+from broker.protocol.subject import for_client, session_for_client
 from broker.store import InHand, Notice, Store, StoreError
 
 PAUSES = (5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
@@ -232,7 +232,7 @@ class Courier:
             issuer=self.issuer,
             client_id=client.client_id,
             subject=for_client(notice.subject, client, self.keys.subject_key),
-            sid=notice.sid,
+            sid=session_for_client(notice.sid or "", client, self.keys.subject_key) or None,
             jti=notice.id,
             now=int(self.now()),
         )

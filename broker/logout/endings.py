@@ -47,10 +47,10 @@ class Ended:
     open: tuple[Client, ...] = ()
     """Those that cannot be told."""
 
-    def frames(self, issuer: str) -> tuple[str, ...]:
-        """The addresses of the frames (Front-Channel §2)."""
-        uris = (client.frontchannel_logout_uri for client in self.framed)
-        return tuple(logout.frame(uri, issuer=issuer, sid=self.known.sid) for uri in uris if uri is not None)
+    def frames(self, issuer: str, heard: Callable[[str, Client], str]) -> tuple[str, ...]:
+        """The addresses of the frames (Front-Channel §2); ``heard`` is the sid as each app knows it."""
+        uris = ((client.frontchannel_logout_uri, heard(self.known.sid, client)) for client in self.framed)
+        return tuple(logout.frame(uri, issuer=issuer, sid=sid) for uri, sid in uris if uri is not None)
 
 
 class Endings:
@@ -104,9 +104,10 @@ class Endings:
         """
         now = self._now()
         await self._store.note_due(sid, now + _SOON, now=now, sooner=True)
-        # A code may still become a token, also a device's that comes for it late, and that live.
+        # A code may still become a token, also a device's that comes for it late, and that live; and
+        # an ID Token may be exchanged for one as long as it lives itself.
         lives = self._lifetimes
-        remember_for = max(lives.code, lives.device) + lives.access_token
+        remember_for = max(lives.code, lives.device) + max(lives.access_token, lives.id_token)
         known = await self._store.end_session(sid, remember_for, cookie=cookie, at=now)
         if known is None:
             await self._store.not_due(sid)

@@ -26,11 +26,23 @@ def for_client(subject: str, client: Client, key: bytes) -> str:
     """The ``sub`` of a person as it is said to this client app: everybody's, or its sector's own."""
     if client.subject_type == "public":
         return subject
+    return _keyed(_pairwise_key(key), _known_by(client), subject)
+
+
+def session_for_client(sid: str, client: Client, key: bytes) -> str:
+    """The ``sid`` of a session as it is said to this client app: shared, it would tell two sectors of one person."""
+    if client.subject_type == "public" or not sid:
+        return sid
+    return _keyed(_pairwise_key(key), "session", _known_by(client), sid)
+
+
+def _known_by(client: Client) -> str:
+    """Whose apps know a person by one name."""
     sector = sector_of(client)
     # Every native app is answered on the person's own machine, which makes them no one app of one maker.
     if sector is None or (client.sector_identifier_uri is None and sector in LOOPBACK_HOSTS):
-        sector = f"client {client.client_id}"
-    return _keyed(_pairwise_key(key), sector, subject)
+        return f"client {client.client_id}"
+    return sector
 
 
 def sector_of(client: Client) -> str | None:

@@ -397,7 +397,9 @@ async def test_pairwise_apps_hear_the_sub_that_they_know(start, app: ClientApp) 
         await log_out(browser, id_token_hint=tokens["id_token"])
         (told,) = await app.hears()
     assert claims(told)["sub"] == claims(tokens["id_token"])["sub"]
+    assert claims(told)["sid"] == claims(tokens["id_token"])["sid"]
     (held,) = broker.events("session_end")
+    assert held["sid"] != claims(told)["sid"]
     assert held["subject"] != claims(told)["sub"]  # which is nobody else's
 
 
@@ -416,6 +418,15 @@ async def test_where_id_tokens_are_encrypted_logout_tokens_are_too(start, app: C
     inner = key.open(told, alg="ECDH-ES", encodings=("A128CBC-HS256",))
     said = await app.checked(inner, issuer=broker.issuer, client_id="billing")
     assert said["sid"] == claims(hint)["sid"]
+
+
+async def test_a_pairwise_app_signs_out_in_a_frame_by_the_sid_that_it_knows(start) -> None:
+    frame = {"frontchannel_logout_uri": "https://billing.example/frame", "subject_type": "pairwise"}
+    broker = await start(client=frame)
+    async with broker.browser() as browser:
+        tokens = await signed_in(browser)
+        page = await log_out(browser, id_token_hint=tokens["id_token"])
+    assert f'sid={claims(tokens["id_token"])["sid"]}"' in page.body
 
 
 @pytest.mark.standard("OpenID Front-Channel Logout", "§2 frames with iss and sid, §3 then back to the app")

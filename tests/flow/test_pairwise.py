@@ -97,6 +97,24 @@ async def test_a_hint_and_a_sub_that_was_asked_for_are_the_sectors_own(broker: B
         assert landed.params["error"] == "login_required"
 
 
+@pytest.mark.row("UI-13")
+@pytest.mark.standard("OpenID Core", "§8.1 no other claim tells two sectors that it is the same person")
+async def test_a_session_has_another_sid_in_each_sector_too(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        said = [
+            claims((await signed_in(browser, client, uri))["id_token"])["sid"]
+            for client, uri in (
+                ("one", ONE),
+                ("one", ONE),
+                ("same", SAME),
+                ("other", OTHER),
+                ("everybody", ONE),
+            )
+        ]
+    assert said[0] == said[1] == said[2]
+    assert len({said[0], said[3], said[4]}) == 3
+
+
 async def test_at_a_refresh_it_is_the_same(start) -> None:
     scope = {"scope": "openid offline_access", "grant_types": ["authorization_code", "refresh_token"]}
     broker = await start(clients={"one": app(ONE, **scope)})
