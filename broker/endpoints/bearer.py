@@ -70,22 +70,25 @@ async def resolve(
         raise InvalidToken(reason="token_expired")
     holder = await _holder(services, token, state.grant)
     grant = await may_be_used(services, state, refusal=InvalidToken, holder=seen_by or holder)
-    await _of_no_ended_session(services, token, grant)
+    await of_no_ended_session(services, token.issued_at, grant)
     kept = tuple(name for name in token.scopes if name in grant.scopes)
     if holder is not None:
         kept = scopes.still_assigned(kept, holder, services.scopes)
     return replace(token, scopes=kept), grant
 
 
-async def _of_no_ended_session(services: Services, token: AccessToken, grant: Grant) -> None:
-    """That an access token is not from before a sign-out that its grant has outlived.
+async def of_no_ended_session(services: Services, issued_at: float, grant: Grant) -> None:
+    """That a token is not from before a sign-out that its grant has outlived.
 
     What stands for who is away stays (Back-Channel Logout §2.7): it gives new ones, and they are good.
+
+    Raises:
+        InvalidToken: it is.
     """
     if not grant.sid or "offline_access" not in grant.scopes:
         return  # without it the grant itself ends with the session
     ended_at = await services.store.session_ended_at(grant.sid)
-    if ended_at is not None and token.issued_at <= ended_at:
+    if ended_at is not None and issued_at <= ended_at:
         raise InvalidToken(reason="session_ended")
 
 

@@ -13,6 +13,8 @@ from broker.jose import SigningKey, sign
 from tests.flow.broker import Broker, Browser, claims
 from tests.flow.machines import API, EXCHANGE, SCOPES, TYPE, api, entry, exchanged, for_itself, introspected
 from tests.flow.signing import written_jwks
+from tests.flow.test_ends_late import goes_by
+from tests.flow.test_logout import log_out
 
 GATEWAY, LEDGER = "https://gateway.example", "https://ledger.example"
 ASKED = "openid email groups reports.read"
@@ -538,3 +540,21 @@ async def test_a_may_act_that_names_nobody_lets_nobody_act(broker: Broker, said:
     async with broker.browser() as browser:
         status, answer = await exchanged(browser, assertion(broker, may_act=said), kind="jwt", audience=API)
     assert (status, answer["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.row("LO-10")
+@pytest.mark.parametrize("more", ["", " offline_access"])
+async def test_an_id_token_of_before_a_sign_out_gives_nothing_however_long_it_lives(start_with, more) -> None:
+    client = {"post_logout_redirect_uris": ["https://billing.example/bye"]}
+    broker = await start_with(clients=["billing"], top={"lifetimes": {"id_token": "1h"}}, first=client)
+    async with broker.browser() as browser:
+        hint = (await tokens_of(browser, ASKED + more))["id_token"]
+
+        async def again() -> int:
+            return (await exchanged(browser, hint, kind="id_token", audience=API))[0]
+
+        assert await again() == 200
+        await log_out(browser, id_token_hint=hint)
+        assert await again() == 400
+        await goes_by(broker, 2000)
+        assert await again() == 400

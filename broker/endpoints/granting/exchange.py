@@ -120,6 +120,7 @@ async def _by_id_token(services: Services, client: Client, text: str) -> tuple[S
     if state is None or state.grant.client_id != claims["aud"]:
         raise InvalidToken(reason="id_token_unknown")
     grant = await may_be_used(services, state, refusal=InvalidToken, holder=client)
+    await bearer.of_no_ended_session(services, claims["iat"], grant)
     subject = Subject(client_ids=(grant.client_id,), scopes=grant.scopes, expires_at=claims["exp"])
     return subject, grant
 
