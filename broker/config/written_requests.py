@@ -29,7 +29,8 @@ class ResourceEntry(Written):
     access_token_format: Literal["jwt", "opaque"] | None = None
     """How a token for this API alone is made; without it as the client's entry says."""
     access_token_signing_alg: SigningAlg | None = None
-    """What a token for this API alone is signed with; without it as the client's entry says."""
+    """What a token for this API alone is signed with; without it as the client's entry says. A client under a
+    profile that does not have it gets its own."""
 
 
 class DetailPartEntry(Written):
