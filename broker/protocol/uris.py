@@ -131,8 +131,19 @@ def check_stranger_redirect_uri(text: str, application_type: ApplicationType) ->
         raise ValueError("must not name an address that is not public")
 
 
+def check_fetched(text: str) -> None:
+    """What is fetched, or where something is sent, on somebody's word: https, or http on this machine.
+
+    Where that leads is for the guard of `broker.outbound`, when the time has come.
+    """
+    if not is_loopback(text):
+        check_stranger_page(text)
+    if "#" in text:
+        raise ValueError("must not have a fragment")
+
+
 def check_stranger_page(text: str) -> None:
-    """A page or a document of a stranger's: an https URL, which nothing here fetches by itself."""
+    """A page or a document of a stranger's: an https URL, with a host and without a password."""
     parts = _split(text)
     if parts.scheme != "https":
         raise ValueError("must be an https URL")
