@@ -12,7 +12,7 @@ from typing import Any
 
 from broker.cli.operator import OperatorError, answer, command, config_argument, json_argument, load_config
 from broker.cli.stored import with_store
-from broker.store import Posted, Store
+from broker.store import Notice, Posted, Store
 
 
 def register(commands: Any) -> None:
@@ -42,9 +42,15 @@ def _list(options: argparse.Namespace) -> int:
         notice = one.notice
         when = "" if one.at is None else f" {'since' if one.state == 'dead' else 'at'} {_second(one.at)}"
         print(f"{notice.id}: {notice.client_id}, {notice.why}, posted {_second(notice.posted_at)}")
-        attempts = f", {notice.attempts} attempts, last: {notice.problem}" if notice.attempts else ""
-        print(f"    {one.state}{when}{attempts}")
+        print(f"    {one.state}{when}{_tried(notice)}")
     return 0
+
+
+def _tried(notice: Notice) -> str:
+    if not notice.attempts:
+        return ""
+    often = "1 attempt" if notice.attempts == 1 else f"{notice.attempts} attempts"
+    return f", {often}, last: {notice.problem}"
 
 
 def _retry(options: argparse.Namespace) -> int:

@@ -156,7 +156,7 @@ def test_the_outbox_is_shown_retried_and_dropped(commands: Commands) -> None:
     words = commands("outbox", "list").stdout
     assert "id-1: app, signed_out, posted" in words
     assert "dead since" in words
-    assert "last: it answered 404" in words
+    assert ", 1 attempt, last: it answered 404" in words
     assert commands.told("outbox", "retry", "id-0") == {"retrying": ["id-0"]}
     assert commands.told("outbox", "drop", "--all") == {"dropped": ["id-1"]}
     assert commands.told("outbox", "drop", "id-3") == {"dropped": ["id-3"]}
