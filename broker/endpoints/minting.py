@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from broker.endpoints import sealing
@@ -156,7 +156,7 @@ async def answer(
     if "openid" in grant.scopes and grant.grant_type in _WITH_ID_TOKEN:
         now = int(services.now())
         claims = tokens.id_token(
-            grant,
+            replace(grant, sid=services.sid(grant.sid, client)),
             client,
             services.scopes,
             issuer=services.issuer,
@@ -164,7 +164,6 @@ async def answer(
             access_token=token.text,
             nonce=nonce,
             subject=services.sub(grant.context, client),
-            sid=services.sid(grant.sid, client),
         )
         body["id_token"] = await sealing.id_token(services, client, claims)
     return body

@@ -102,12 +102,10 @@ def id_token(
     access_token: str,
     nonce: str | None,
     subject: str = "",
-    sid: str = "",
 ) -> dict[str, Any]:
     """The claims of an ID Token (Core §2), from and until the instants of ``lives``.
 
-    ``nonce`` is None for a refreshed one (Core §12.2). ``subject`` is its ``sub``, and ``sid`` says the session; without one
-    everybody's.
+    ``nonce`` is None for a refreshed one (Core §12.2). ``subject`` is its ``sub``; without one everybody's.
     The ``jti`` names the grant, by which a token exchange finds it.
     """
     context = grant.context
@@ -122,7 +120,7 @@ def id_token(
         "at_hash": hashed,
     }
     if grant.sid:
-        said["sid"] = sid or grant.sid
+        said["sid"] = grant.sid
     if nonce is not None:
         said["nonce"] = nonce
     said |= _authentication(context)
