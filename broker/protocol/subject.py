@@ -30,7 +30,7 @@ def for_client(subject: str, client: Client, key: bytes) -> str:
 
 
 def session_for_client(sid: str, client: Client, key: bytes) -> str:
-    """The ``sid`` of a session as it is said to this client app: one for all would join what is kept apart."""
+    """The ``sid`` of a session as it is said to this client app: one for all would join them."""
     if client.subject_type == "public" or not sid:
         return sid
     return _keyed(_pairwise_key(key), "session", _known_by(client), sid)
