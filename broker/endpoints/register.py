@@ -122,8 +122,9 @@ async def change(request: web.Request) -> web.Response:
             **_kept_of(spare, before, read.metadata),
         )
 
-    config = services.config.registration
-    ttl = config.unused if client.used_at is None else config.idle
+    config, since = services.config.registration, now - client.issued_at
+    # To change it is not to use it: what nobody signs in to is forgotten when it would have been.
+    ttl = max(config.unused - since, 1.0) if client.used_at is None else config.idle
     written = await services.store.change_client(client.client_id, changed, now=now, ttl=ttl)
     if written is None:
         raise InvalidToken(reason="registration_gone")

@@ -143,6 +143,23 @@ async def test_an_app_in_use_stays_also_where_idle_is_less_than_a_day(start: Sta
 
 
 @pytest.mark.row("RG-10")
+async def test_a_change_is_no_use_and_keeps_no_app_that_nobody_signs_in_to(start: Start) -> None:
+    broker = await start(top={"registration": {"policy": "open", "unused": "1h"}})
+    store, unused, used = broker.services.store, await register(broker), await register(broker)
+    async with broker.browser() as browser:
+        assert (await redeem(browser, used, (await sign_in(browser, used)).code))[0] == 200
+    broker.clock.forward(3000)
+    left = []
+    for told in (unused, used):
+        client_id = told.body["client_id"]
+        changed = await call("PUT", told.uri, token=told.token, body=APP | {"client_id": client_id})
+        assert changed.status == 200
+        left.append(await store._wire.call("PTTL", store._client(client_id)))
+    assert 0 < left[0] <= 600_000
+    assert left[1] > 86400_000
+
+
+@pytest.mark.row("RG-10")
 async def test_whoever_has_many_networks_may_register_no_more_than_a_site_may(start: Start) -> None:
     broker = await start(
         top={
