@@ -36,7 +36,8 @@ return {KEYS[1], 1}
 """
 )
 
-# ARGV: worker, now, milliseconds after which an entry in hand is anybody's, how many, life
+# ARGV: worker, now, milliseconds after which an entry in hand is anybody's, how many, life.
+# A stream that was copied by some tool may have come without its group: then all of it is to be delivered.
 TAKE = Script(
     _KEEP
     + _ADD
@@ -60,7 +61,15 @@ local function give(entries)
     most = most - 1
   end
 end
-local lost = redis.call('XAUTOCLAIM', KEYS[1], 'workers', ARGV[1], ARGV[3], '0', 'COUNT', most)
+local function claim()
+  return redis.pcall('XAUTOCLAIM', KEYS[1], 'workers', ARGV[1], ARGV[3], '0', 'COUNT', most)
+end
+local lost = claim()
+if lost.err and string.find(lost.err, 'NOGROUP', 1, true) then
+  redis.call('XGROUP', 'CREATE', KEYS[1], 'workers', '0')
+  lost = claim()
+end
+if lost.err then return redis.error_reply(lost.err) end
 give(lost[2])
 if most > 0 then
   local new = redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', most, 'STREAMS', KEYS[1], '>')

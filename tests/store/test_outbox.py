@@ -233,3 +233,30 @@ async def test_who_holds_tokens_of_a_person_is_known_for_as_long_as_those_may_li
     await store.let_go("ada", [holder])
     assert await store.list_holders("ada", now=NOW) == [other]
     await store.let_go("ada", [])
+
+
+async def test_an_outbox_whose_group_is_gone_is_delivered_all_the_same(store: Store) -> None:
+    """A copy of a stream, as tools make it, has no groups."""
+    await store.post_notice(notice())
+    (mine,) = await take(store)
+    await store._wire.call("XGROUP", "DESTROY", f"{store._prefix}outbox:{{outbox}}", "workers")
+    assert not await store.notice_delivered(mine)
+    assert [one.notice.id for one in await take(store, "two")] == ["jti-0"]
+
+
+async def test_a_notice_that_cannot_be_read_is_given_up_as_it_stands_and_can_be_tried_again(
+    store: Store,
+) -> None:
+    name = f"{store._prefix}outbox-notices:{{outbox}}"
+    for number in range(3):
+        await store.post_notice(notice(number))
+    whole = await store._wire.call("HGET", name, "jti-1")
+    await store._wire.call("HSET", name, "jti-1", whole[:-1])
+    assert [one.notice.id for one in await take(store)] == ["jti-0", "jti-2"]
+    (dead,) = [one for one in await store.list_notices() if one.state == "dead"]
+    assert (dead.notice.id, dead.notice.why) == ("jti-1", "unreadable")
+    assert await store._wire.call("HGET", name, "jti-1") == whole[:-1]
+    await store._wire.call("HSET", name, "jti-1", whole)  # as if its key were there again
+    assert await store.retry_notice(dead.notice)
+    (again,) = await take(store)
+    assert again.notice == notice(1)
