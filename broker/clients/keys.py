@@ -109,9 +109,10 @@ class PublicKeys:
         return found
 
     def _kept(self, name: tuple[str, str], document: Mapping[str, Any], make: Any) -> Any:
-        """What was read of this very edition, or is read now."""
+        """What was read of this edition, or is read now."""
         held = self._read.get(name)
-        if held is not None and held[0] is document:
+        # That of an app which registered itself comes from the store each time, and is another object.
+        if held is not None and (held[0] is document or held[0] == document):
             self._read.move_to_end(name)
             return held[1]
         made = make()

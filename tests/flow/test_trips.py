@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from broker.clients.keys import Keyholder
+from broker.jose import JoseError, KeySet, SigningKey, sign
 from tests.flow.broker import Broker
 from tests.flow.conftest import Start
 from tests.flow.registering import OPEN, asked, redeem, register
@@ -60,3 +62,23 @@ async def test_an_app_that_registered_itself_is_looked_up_once_a_request(
         with counted(broker, monkeypatch) as for_tokens:
             await redeem(browser, told, landed.code)
         assert for_tokens["client"] == 1
+
+
+async def test_the_keys_of_an_app_are_read_once_for_as_long_as_it_says_the_same(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, keys, key = KeySet.from_jwks, list[object](), SigningKey.generate("ES256")
+
+    def noted(document: object) -> KeySet:
+        keys.append(document)
+        return read(document)
+
+    monkeypatch.setattr(KeySet, "from_jwks", noted)
+    token = sign(key, {"iss": "app"}, typ="JWT")
+    for _ in range(3):  # each request finds the app anew, and so another copy of what it registered
+        holder = Keyholder(name="client app", jwks={"keys": [key.public_jwk()]})
+        await broker.services.public_keys.verified(holder, token, algorithms={"ES256"}, typ=None)
+    assert len(keys) == 1
+    other = Keyholder(name="client app", jwks={"keys": [SigningKey.generate("ES256").public_jwk()]})
+    with pytest.raises(JoseError):
+        await broker.services.public_keys.verified(other, token, algorithms={"ES256"}, typ=None)
