@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import idna
 
-MAX_ADDRESS, MAX_LOCAL, MAX_DOMAIN = 254, 64, 253
+MAX_ADDRESS, MAX_DOMAIN = 254, 253
 """Characters (RFC 5321 §4.5.3.1; RFC 1035 §2.3.4)."""
 
 # A dot-atom (RFC 5322 §3.2.3) without % and !, by which old mail systems wrote a second domain.

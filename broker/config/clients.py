@@ -90,14 +90,7 @@ class ClientReader:
         return MappingProxyType(clients)
 
     def _signs_by(self, client: Client) -> None:
-        asked = (
-            client.id_token_signed_response_alg,
-            client.access_token_signing_alg,
-            client.authorization_signed_response_alg,
-            client.userinfo_signed_response_alg,
-            client.introspection_signed_response_alg,
-        )
-        for alg in asked:
+        for alg in (getattr(client, key) for key in profiles.OURS):
             if alg is not None:
                 self.algorithms.setdefault(alg, f"clients.{client.client_id}")
 

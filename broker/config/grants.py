@@ -21,7 +21,7 @@ from broker.protocol import public_jwks
 from broker.protocol.assertion_grants import AssertionIssuer
 from broker.protocol.client import JWT_BEARER, TOKEN_EXCHANGE, Client
 from broker.protocol.exchanging import ExchangePolicy
-from broker.protocol.uris import check_stranger_page, is_loopback
+from broker.protocol.uris import check_fetched
 
 _SECTION = "assertion_issuers"
 
@@ -129,8 +129,7 @@ def _may_bring(client: Client) -> bool:
 
 def _uri_objection(uri: str) -> str | None:
     try:
-        if not is_loopback(uri):
-            check_stranger_page(uri)
+        check_fetched(uri)
     except ValueError as error:
         return str(error)
     return None

@@ -15,7 +15,7 @@ from broker.protocol.client import Client, SigningAlg
 
 METHODS = ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth")
 _DEFAULT: SigningAlg = "ES256"
-_OURS = (
+OURS = (
     "id_token_signed_response_alg",
     "access_token_signing_alg",
     "authorization_signed_response_alg",
@@ -46,7 +46,7 @@ def check(client: Client, node: Node, wrong: Wrong) -> None:
     for key, why in _FORBIDDEN.items():
         if getattr(client, key):
             wrong(key, why)
-    for key in (*_OURS, *_THEIRS):
+    for key in (*OURS, *_THEIRS):
         if node.child(key) is not None and getattr(client, key) not in (None, *FAPI):
             wrong(key, f"the profile allows {', '.join(FAPI)}")
     _proves_itself(client, node, wrong)
@@ -69,7 +69,7 @@ def applied(client: Client) -> Client:
         return client
     # Whatever of ours may be signed for it is signed by one of those, also where the app decides that it is
     # signed at all: an answer by JARM, introspection as a token, userinfo that is encrypted (§5.4.1).
-    needed = [key for key in _OURS if key != _PLAIN or client.userinfo_encrypted_response_alg is not None]
+    needed = [key for key in OURS if key != _PLAIN or client.userinfo_encrypted_response_alg is not None]
     chosen = {key: _DEFAULT for key in needed if getattr(client, key) not in FAPI}
     return replace(
         client,

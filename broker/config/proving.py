@@ -13,6 +13,7 @@ from typing import Any, Final
 from broker.config.written_client import ClientEntry
 from broker.jose import ASYMMETRIC, HMAC, SHORTEST, KeySet
 from broker.protocol.client import secret_digest
+from broker.protocol.metadata_values import CERTIFICATE_NAMES
 from broker.protocol.public_jwks import PRIVATE
 from broker.protocol.uris import check_redirect_uri
 
@@ -20,13 +21,6 @@ METHOD = "token_endpoint_auth_method"
 BY_SECRET: Final = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
 BY_KEYS: Final = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
 BY_ASSERTION: Final = frozenset({"private_key_jwt", "client_secret_jwt"})
-NAMES: Final = (
-    "tls_client_auth_subject_dn",
-    "tls_client_auth_san_dns",
-    "tls_client_auth_san_uri",
-    "tls_client_auth_san_ip",
-    "tls_client_auth_san_email",
-)
 _HASHED = "$argon2"
 _SAME = (
     METHOD,
@@ -34,7 +28,7 @@ _SAME = (
     "allow_token_endpoint_audience",
     "jwks",
     "jwks_uri",
-    *NAMES,
+    *CERTIFICATE_NAMES,
     "tls_client_certificate_bound_access_tokens",
     "dpop_bound_access_tokens",
     "dpop_nonce",
@@ -148,13 +142,13 @@ def _jwks(jwks: dict[str, Any], wrong: Wrong) -> None:
 
 
 def _certificate_name(entry: ClientEntry, knows: Knows, wrong: Wrong) -> None:
-    said = [name for name in NAMES if getattr(entry, name) is not None]
+    said = [name for name in CERTIFICATE_NAMES if getattr(entry, name) is not None]
     if entry.token_endpoint_auth_method != "tls_client_auth":
         for name in said:
             wrong(name, f"{entry.token_endpoint_auth_method} looks at no name; tls_client_auth does")
         return
-    if not said and knows(*NAMES):
-        wrong(NAMES[0], "missing; tls_client_auth needs one name of the app's certificate")
+    if not said and knows(*CERTIFICATE_NAMES):
+        wrong(CERTIFICATE_NAMES[0], "missing; tls_client_auth needs one name of the app's certificate")
     for name in said[1:]:
         wrong(name, f"one name of the certificate is enough, and {said[0]} is there")
     try:
@@ -163,7 +157,7 @@ def _certificate_name(entry: ClientEntry, knows: Knows, wrong: Wrong) -> None:
 
             read_dn(entry.tls_client_auth_subject_dn)
     except ValueError:
-        wrong(NAMES[0], "not a distinguished name such as CN=billing,O=Acme")
+        wrong(CERTIFICATE_NAMES[0], "not a distinguished name such as CN=billing,O=Acme")
     try:
         if entry.tls_client_auth_san_ip is not None:
             ip_address(entry.tls_client_auth_san_ip)

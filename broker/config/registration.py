@@ -19,7 +19,7 @@ from broker.protocol.client import SigningAlg, secret_digest
 from broker.protocol.client_document import is_url
 from broker.protocol.names import Names
 from broker.protocol.registration import Allowed
-from broker.protocol.uris import check_stranger_page, is_loopback
+from broker.protocol.uris import check_fetched
 
 _NOTHING = Allowed(
     scopes=frozenset(), grant_types=frozenset(), auth_methods=frozenset(), signing_algs=frozenset()
@@ -171,8 +171,7 @@ class RegistrationReader:
             return StatementIssuer()
         if written.jwks_uri is not None:
             try:
-                if not is_loopback(written.jwks_uri):
-                    check_stranger_page(written.jwks_uri)
+                check_fetched(written.jwks_uri)
             except ValueError as error:
                 self._sections.wrong((*path, "jwks_uri"), str(error))
             return StatementIssuer(jwks_uri=written.jwks_uri)

@@ -5,14 +5,12 @@ RFC 7523 §2.1 and §3; RFC 7521 §5.2. Shared by jwt-bearer and by token exchan
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import Any
 
-from broker import strictjson
 from broker.clients.keys import Keyholder
 from broker.endpoints.recognition import client_facts, mapped_by
-from broker.jose import JoseError
+from broker.jose import JoseError, unverified
 from broker.mapping import Documents, upstream_facts
 from broker.protocol import assertion_grants, metadata, subject
 from broker.protocol.assertion_grants import Assertion, AssertionIssuer
@@ -77,10 +75,9 @@ def _entry(services: Services, client: Client, token: str) -> AssertionIssuer:
     if len(token) > _LONGEST:
         raise InvalidGrant(reason="assertion_too_large")
     try:
-        middle = token.split(".")[1]
-        said = strictjson.parse_object(urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    except (IndexError, ValueError, strictjson.StrictJSONError) as error:
-        raise InvalidGrant(reason="assertion_malformed", detail=type(error).__name__) from None
+        _, said = unverified(token)
+    except JoseError as error:
+        raise InvalidGrant(reason="assertion_malformed", detail=error.reason) from error
     known = services.config.assertion_issuers.values()
     entry = next((one for one in known if one.issuer == said.get("iss")), None)
     if entry is None or client.client_id not in entry.clients:

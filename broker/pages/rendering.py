@@ -91,7 +91,6 @@ class Pages:
             client_themes: how they look for an app, by its client_id.
             said: what the operator says in other languages: language → their default words → those words.
         """
-        self._base = base
         self._files = StaticFiles(f"{base}/static")
         self._icons = {
             path.stem: self._files.add(path.stem, ".svg", path.read_bytes())

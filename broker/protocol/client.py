@@ -79,9 +79,6 @@ class Client:
     """Where it comes from: the operator, its own registration, or a document of its own."""
     grants_since: float = 0.0
     """What it was granted before this instant is over: its registration says something else since."""
-    client_uri: str | None = None
-    policy_uri: str | None = None
-    tos_uri: str | None = None
 
     # ── how it proves who it is, and what it holds (RFC 7523, RFC 8705, RFC 9449) ─────────────
     jwks: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -144,7 +141,7 @@ class Client:
 
     @property
     def registered_itself(self) -> bool:
-        """Whether no operator has looked at it: it is never trusted, and people are told so."""
+        """Whether it came without an operator: people are told so. Only a named document is trusted."""
         return self.origin != "config"
 
 

@@ -17,7 +17,7 @@ from broker.protocol import public_jwks, request_object
 from broker.protocol.algorithms import BY_KEY, BY_SECRET
 from broker.protocol.client import EncryptionAlg, EncryptionEnc, SigningAlg
 from broker.protocol.errors import InvalidClientMetadata
-from broker.protocol.uris import check_redirect_uri, check_stranger_page, is_loopback
+from broker.protocol.uris import check_fetched, check_redirect_uri
 
 LONGEST_NAME: Final = 100
 _LONGEST_TEXT, _MOST_TEXTS = 1000, 20
@@ -85,13 +85,9 @@ def _page(name: str, value: Any) -> str:
 
 
 def _document(name: str, value: Any) -> str:
-    """What is fetched, or where something is sent: https, or http that stays on this machine."""
     text = _text(name, value)
     try:
-        if not is_loopback(text):
-            check_stranger_page(text)
-        if "#" in text:
-            raise ValueError("must not have a fragment")
+        check_fetched(text)
     except ValueError as error:
         raise wrong(name, str(error)) from None
     return text

@@ -115,4 +115,4 @@ def test_no_two_people_share_a_pairwise_sub(one, other):
     ],
 )
 def test_a_sectors_document_lists_every_redirect_uri(document, listed):
-    assert subject.sector_lists(document, client()) is listed
+    assert subject.sector_lists(document, client().redirect_uris) is listed
