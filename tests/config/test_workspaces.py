@@ -1,4 +1,4 @@
-"""Workspaces in the configuration: what each has of its own, what it shares, and where its mistakes are told."""
+"""Workspaces in the configuration: what each has of its own, what is shared, and where mistakes are told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from broker.config.schema import json_schema
 from tests.config.desk import SOUND, TYPE, Desk
 
 CONNECTORS = f"{{staff: {{type: {TYPE}, name: Staff, client_id: theirs}}}}"
@@ -74,8 +75,6 @@ def test_a_mistake_in_a_workspace_is_told_where_it_is_and_once(desk: Desk) -> No
 
 
 def test_the_schema_describes_a_workspace_by_the_keys_it_may_have() -> None:
-    from broker.config.schema import json_schema
-
     schema = json_schema()
     one = schema["properties"]["workspaces"]["additionalProperties"]["anyOf"][1]["properties"]
     assert "clients" in one
