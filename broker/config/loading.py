@@ -92,10 +92,12 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
     house, themes = theming.read(sections, reader.themes, images)
     parts = Parts(sections)
     store, keys = parts.store(), parts.keys(asks.algorithms | reader.algorithms)
-    strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms)
+    doors = parts.doors(issuer, clients)
+    shown = doors["listen_mtls"] is not None or doors["trusted_proxies"].client_certificate_header is not None
+    strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms, certificates=shown)
     return Config(
         issuer=issuer or "",
-        **parts.doors(issuer, clients),
+        **doors,
         store=store,
         state_dir=parts.state_dir(store),
         subject_key=parts.subject_key(store),

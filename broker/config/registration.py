@@ -78,9 +78,11 @@ class RegistrationReader:
         scopes: Collection[str],
         connectors: Collection[str],
         algorithms: Collection[SigningAlg],
+        *,
+        certificates: bool,
     ) -> None:
         self._sections, self._scopes, self._connectors = sections, scopes, connectors
-        self._algorithms = frozenset(algorithms)
+        self._algorithms, self._certificates = frozenset(algorithms), certificates
 
     def registration(self) -> RegistrationConfig:
         """Who may register themselves."""
@@ -105,6 +107,7 @@ class RegistrationReader:
                 grant_types=frozenset(written.grant_types or ()),
                 auth_methods=frozenset(written.token_endpoint_auth_methods or ()),
                 signing_algs=self._algorithms,
+                certificates=self._certificates,
                 connectors=Names(written.connectors) if written.connectors is not None else None,
                 require_pkce=written.require_pkce,
             ),
@@ -138,6 +141,7 @@ class RegistrationReader:
                 # A document is public, so nobody shares a secret with us by it.
                 auth_methods=frozenset({"none", "private_key_jwt"}),
                 signing_algs=self._algorithms,
+                certificates=self._certificates,
                 connectors=Names(written.connectors) if written.connectors is not None else None,
             ),
             trusted=frozenset(written.trusted or ()),

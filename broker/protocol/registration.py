@@ -56,6 +56,8 @@ class Allowed:
     connectors: Sequence[str] | None = None
     authorization_details_types: frozenset[str] = frozenset()
     require_pkce: bool = True
+    certificates: bool = False
+    """Whether client certificates can be shown here."""
 
 
 def read(document: Metadata, allowed: Allowed) -> Metadata:
@@ -85,7 +87,7 @@ def read(document: Metadata, allowed: Allowed) -> Metadata:
     found.setdefault("subject_type", "public")
     _details(found, allowed)
     _keys_agree(found)
-    _certificate_agrees(found)
+    _certificate_agrees(found, allowed)
     _algorithms_agree(found, allowed)
     _subjects_agree(found)
     _frames_agree(found)
@@ -272,10 +274,12 @@ def _keys_agree(found: Metadata) -> None:
         raise wrong("jwks", "or jwks_uri is needed for require_signed_request_object")
 
 
-def _certificate_agrees(found: Metadata) -> None:
+def _certificate_agrees(found: Metadata, allowed: Allowed) -> None:
     named = [name for name in CERTIFICATE_NAMES if name in found]
     if found["token_endpoint_auth_method"] == "tls_client_auth" and len(named) != 1:
         raise wrong("tls_client_auth", "needs exactly one name of its certificate")  # RFC 8705 §2.1.2
+    if found.get("tls_client_certificate_bound_access_tokens") and not allowed.certificates:
+        raise wrong("tls_client_certificate_bound_access_tokens", "is not offered here")
 
 
 def _algorithms_agree(found: dict[str, Any], allowed: Allowed) -> None:

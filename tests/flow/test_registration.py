@@ -356,6 +356,7 @@ async def test_keys_that_are_none_to_trust_are_refused(open_broker: Broker, said
         {"require_auth_time": "yes"},
         {"backchannel_logout_uri": "ftp://stranger.example/"},
         {"post_logout_redirect_uris": ["javascript:alert(1)"]},
+        {"tls_client_certificate_bound_access_tokens": True},  # nobody can show one here
     ],
 )
 async def test_what_is_not_given_to_strangers_is_refused(open_broker: Broker, said: dict[str, Any]) -> None:

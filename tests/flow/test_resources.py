@@ -140,6 +140,15 @@ async def test_the_code_and_each_refresh_may_be_for_fewer(broker) -> None:
         assert claims(found["access_token"])["aud"] == [INVOICES, ACCOUNTS]
 
 
+async def test_a_refresh_of_which_no_scope_is_left_is_refused_and_spends_nothing(broker) -> None:
+    async with broker.browser() as browser:
+        found = await tokens(browser, INVOICES, ACCOUNTS)
+        status, told = await browser.refresh(found["refresh_token"], resource=ACCOUNTS, scope="invoices.read")
+        assert (status, told["error"]) == (400, "invalid_scope")
+        status, _ = await browser.refresh(found["refresh_token"], resource=ACCOUNTS)
+        assert status == 200
+
+
 @pytest.mark.row("TK-17")
 @pytest.mark.row("RT-05")
 @pytest.mark.parametrize("granted", [(), (INVOICES,)])

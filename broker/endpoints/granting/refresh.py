@@ -9,7 +9,7 @@ from broker.endpoints.asking import asked_again
 from broker.endpoints.granting.looking import look
 from broker.endpoints.minting import Issued
 from broker.endpoints.standing import may_be_used
-from broker.protocol import grants
+from broker.protocol import grants, resources
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidGrant
 from broker.protocol.flow import Grant
@@ -32,7 +32,8 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     if state.refresh == presented.digest:  # an old one gets no further, and is no reason to ask anybody
         grant = await asked_again(services, grant)
     await sealing.ready(services, client)
-    token = minting.access_token(services, grant, client, scopes, cnf=cnf)
+    understood = resources.cut(scopes, grant.resources, services.rules.resources, services.scopes)
+    token = minting.access_token(services, grant, client, understood, cnf=cnf)
     rotation = await _turned(services, client, presented, grant, token)
     if rotation.refresh_token is None:
         raise InvalidGrant(reason=f"refresh_token_{rotation.turn.value}")
