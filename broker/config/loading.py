@@ -93,8 +93,7 @@ def _assemble(tree: Node, environ: Mapping[str, str], report: Report, *, thoroug
     parts = Parts(sections)
     store, keys = parts.store(), parts.keys(asks.algorithms | reader.algorithms)
     doors = parts.doors(issuer, clients)
-    shown = doors["listen_mtls"] is not None or doors["trusted_proxies"].client_certificate_header is not None
-    strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms, certificates=shown)
+    strangers = RegistrationReader(sections, declared, upstreams, keys.algorithms, doors)
     return Config(
         issuer=issuer or "",
         **doors,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from broker import strictjson
+from broker.config.parts import Parts
 from broker.config.problems import did_you_mean
 from broker.config.sections import Sections
 from broker.config.written_registration import ClientDocuments, Registration, SoftwareStatementIssuer
@@ -78,11 +79,10 @@ class RegistrationReader:
         scopes: Collection[str],
         connectors: Collection[str],
         algorithms: Collection[SigningAlg],
-        *,
-        certificates: bool,
+        doors: Mapping[str, Any],
     ) -> None:
         self._sections, self._scopes, self._connectors = sections, scopes, connectors
-        self._algorithms, self._certificates = frozenset(algorithms), certificates
+        self._algorithms, self._certificates = frozenset(algorithms), Parts.shows_certificates(doors)
 
     def registration(self) -> RegistrationConfig:
         """Who may register themselves."""

@@ -279,7 +279,7 @@ def _certificate_agrees(found: Metadata, allowed: Allowed) -> None:
     if found["token_endpoint_auth_method"] == "tls_client_auth" and len(named) != 1:
         raise wrong("tls_client_auth", "needs exactly one name of its certificate")  # RFC 8705 §2.1.2
     if found.get("tls_client_certificate_bound_access_tokens") and not allowed.certificates:
-        raise wrong("tls_client_certificate_bound_access_tokens", "is not offered here")
+        raise wrong("certificate-bound access tokens", "are not offered here")
 
 
 def _algorithms_agree(found: dict[str, Any], allowed: Allowed) -> None:
