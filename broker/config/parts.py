@@ -80,13 +80,6 @@ class Parts:
             "trusted_proxies": proxies,
         }
 
-    @staticmethod
-    def shows_certificates(doors: Mapping[str, Any]) -> bool:
-        """Whether apps can show a client certificate at any of the doors."""
-        return (
-            doors["listen_mtls"] is not None or doors["trusted_proxies"].client_certificate_header is not None
-        )
-
     def listen(self) -> Listen:
         """Where to listen."""
         text = self._sections.get("listen") or "127.0.0.1:8080"

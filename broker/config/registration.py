@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from broker import strictjson
-from broker.config.parts import Parts
 from broker.config.problems import did_you_mean
 from broker.config.sections import Sections
 from broker.config.written_registration import ClientDocuments, Registration, SoftwareStatementIssuer
@@ -82,7 +81,7 @@ class RegistrationReader:
         doors: Mapping[str, Any],
     ) -> None:
         self._sections, self._scopes, self._connectors = sections, scopes, connectors
-        self._algorithms, self._certificates = frozenset(algorithms), Parts.shows_certificates(doors)
+        self._algorithms, self._certificates = frozenset(algorithms), _shows_certificates(doors)
 
     def registration(self) -> RegistrationConfig:
         """Who may register themselves."""
@@ -191,3 +190,8 @@ class RegistrationReader:
         if objection is not None:
             self._sections.wrong(path, objection)
         return found
+
+
+def _shows_certificates(doors: Mapping[str, Any]) -> bool:
+    """Whether apps can show a client certificate at any of the doors."""
+    return doors["listen_mtls"] is not None or doors["trusted_proxies"].client_certificate_header is not None
