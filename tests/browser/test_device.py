@@ -45,6 +45,8 @@ async def test_a_person_types_the_code_signs_in_and_allows_it(
         assert tv.user_code in await page.locator("main").inner_text()
         assert (await tv.poll())[1]["error"] == "authorization_pending"
         if scripting:
+            # Allow is dimmed while it waits, and looked at when it does not.
+            await page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
             await page.evaluate(axe)
             found = await page.evaluate("axe.run()")
             assert [one["id"] for one in found["violations"]] == []

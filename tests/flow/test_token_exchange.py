@@ -523,7 +523,7 @@ async def test_an_issuer_that_does_not_name_the_client_is_none_of_its(broker: Br
 
 
 @pytest.mark.row("TX-10")
-@pytest.mark.parametrize("ends", [-5, 0.5])
+@pytest.mark.parametrize("ends", [-5, -0.5])
 async def test_an_assertion_that_has_ended_gives_no_token_and_is_not_used_up(broker: Broker, ends) -> None:
     """It is still taken for a moment where clocks differ; nothing that comes of it could live."""
     async with broker.browser() as browser:
