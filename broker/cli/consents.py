@@ -8,11 +8,11 @@ from typing import Any
 
 from broker.cli.operator import (
     OperatorError,
+    about_a_person,
     answer,
     command,
-    config_argument,
-    json_argument,
     load_config,
+    one_or_all,
 )
 from broker.cli.stored import endings, with_store
 from broker.protocol.flow import Consent
@@ -29,13 +29,9 @@ def register(commands: Any) -> None:
         "withdraw", help="forget it, and revoke the tokens that stand on it", allow_abbrev=False
     )
     withdrawal.set_defaults(run=_withdraw)
-    for way in (listing, withdrawal):
-        way.add_argument("subject", metavar="SUBJECT", help="the person's sub")
-        config_argument(way)
-        json_argument(way)
-    which = withdrawal.add_mutually_exclusive_group(required=True)
-    which.add_argument("--client", metavar="CLIENT_ID", help="for one app")
-    which.add_argument("--all", action="store_true", help="for all apps")
+    about_a_person(listing)
+    about_a_person(withdrawal)
+    one_or_all(withdrawal, "--client", "CLIENT_ID", "for one app", "for all apps")
 
 
 def _list(options: argparse.Namespace) -> int:

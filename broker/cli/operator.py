@@ -62,6 +62,20 @@ def json_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="answer in JSON")
 
 
+def about_a_person(way: argparse.ArgumentParser) -> None:
+    """``SUBJECT --config FILE --json``: for a command about what one person has here."""
+    way.add_argument("subject", metavar="SUBJECT", help="the person's sub")
+    config_argument(way)
+    json_argument(way)
+
+
+def one_or_all(way: argparse.ArgumentParser, option: str, metavar: str, one: str, everything: str) -> None:
+    """Which of them are meant, which must be said."""
+    which = way.add_mutually_exclusive_group(required=True)
+    which.add_argument(option, metavar=metavar, help=one)
+    which.add_argument("--all", action="store_true", help=everything)
+
+
 def load_config(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Config:
     """The configuration that ``--config`` names; what is worth knowing about it goes to standard error.
 

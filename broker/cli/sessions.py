@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from broker.cli.operator import OperatorError, answer, command, config_argument, json_argument, load_config
+from broker.cli.operator import OperatorError, about_a_person, answer, command, load_config, one_or_all
 from broker.cli.stored import endings, with_store
 from broker.config import Config
 from broker.store import KnownSession, Store
@@ -26,13 +26,9 @@ def register(commands: Any) -> None:
     listing.set_defaults(run=_list)
     ending = ways.add_parser("end", help="end sessions, and tell the apps", allow_abbrev=False)
     ending.set_defaults(run=_end)
-    for way in (listing, ending):
-        way.add_argument("subject", metavar="SUBJECT", help="the person's sub")
-        config_argument(way)
-        json_argument(way)
-    which = ending.add_mutually_exclusive_group(required=True)
-    which.add_argument("--session", metavar="SID", help="one session")
-    which.add_argument("--all", action="store_true", help="all of them")
+    about_a_person(listing)
+    about_a_person(ending)
+    one_or_all(ending, "--session", "SID", "one session", "all of them")
 
 
 def _list(options: argparse.Namespace) -> int:

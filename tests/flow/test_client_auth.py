@@ -21,6 +21,7 @@ from broker.jose import SigningKey, sign
 from broker.protocol.assertions import JWT_BEARER
 from broker.upstreams.passwords import hash_password
 from tests.flow.broker import SECRET, Broker
+from tests.serving import serving
 
 KEY, OTHER = SigningKey.generate("ES256"), SigningKey.generate("ES256")
 RSA = SigningKey.generate("RS256")
@@ -316,17 +317,8 @@ class KeyServer:
                 return web.Response(text="<html>", content_type="text/html")
             return web.json_response(self.document)
 
-        app = web.Application()
-        app.router.add_get("/{path}", answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
+        async with serving(answer, "/{path}") as self.url:
             yield self
-        finally:
-            await runner.cleanup()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from jwcrypto.jwk import JWK
 
 from broker.jose import DecryptionKey, KeySet, verify
 from tests.flow.broker import SECRET, Broker, Browser, Clock, claims
+from tests.serving import serving
 
 API = "https://api.example"
 RSA = JWK.generate(kty="RSA", size=2048, kid="rsa")
@@ -38,14 +39,9 @@ class Keys:
 @pytest.fixture
 async def keys():
     found = Keys()
-    app = web.Application()
-    app.router.add_get("/jwks", found.serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
-    yield found
-    await runner.cleanup()
+    async with serving(found.serve, "/jwks") as origin:
+        found.url = f"{origin}/jwks"
+        yield found
 
 
 @pytest.fixture

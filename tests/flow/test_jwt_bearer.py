@@ -15,6 +15,7 @@ from aiohttp import web
 from broker.jose import SigningKey, sign
 from tests.flow.broker import Broker, Browser, claims
 from tests.flow.machines import API, JWT_BEARER, SCOPES, api, entry, introspected
+from tests.serving import serving
 
 ISSUER = "https://workloads.example"
 KEY, STRANGER = SigningKey.generate("ES256"), SigningKey.generate("ES256")
@@ -35,15 +36,9 @@ class Keys:
 async def keys():
     """A real server with the keys, and its URL."""
     published = Keys()
-    app = web.Application()
-    app.router.add_get("/jwks", published.serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    published.url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
-    yield published
-    await runner.cleanup()
+    async with serving(published.serve, "/jwks") as origin:
+        published.url = f"{origin}/jwks"
+        yield published
 
 
 @pytest.fixture

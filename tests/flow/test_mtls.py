@@ -22,6 +22,7 @@ from tests.certificates import Holder, made
 from tests.flow.broker import CALLBACK, VERIFIER, Broker, claims
 from tests.flow.proofs import Prover
 from tests.flow.signing import asked
+from tests.serving import serving
 from tests.tls import Authority
 
 ROOT = made("clients", ca=True)
@@ -196,24 +197,15 @@ async def test_one_method_and_the_registered_one(desk: Desk) -> None:
 
 
 async def test_keys_that_an_app_publishes_are_let_through_from_the_start(start, tmp_path) -> None:
-    served = web.Application()
-
     async def keys(_request: web.Request) -> web.Response:
         return web.json_response({"keys": [OWN.jwk()]})
 
-    served.router.add_get("/jwks", keys)
-    runner = web.AppRunner(served)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
-    try:
-        desk = await open_desk(start, tmp_path, {"own": OF_ITS_OWN | {"jwks_uri": url}})
+    async with serving(keys, "/jwks") as origin:
+        desk = await open_desk(start, tmp_path, {"own": OF_ITS_OWN | {"jwks_uri": f"{origin}/jwks"}})
         async with asyncio.timeout(10):
             while OWN.der not in desk.broker.app[ANCHORS]._known:  # noqa: ASYNC110  (it has no event)
                 await asyncio.sleep(0.01)
         assert await desk.is_known("own", OWN)
-    finally:
-        await runner.cleanup()
 
 
 # ── what the tokens are bound to ──────────────────────────────────────────────────────────────

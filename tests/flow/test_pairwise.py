@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tests.flow.broker import Broker, Browser, claims, leaving
 from tests.flow.machines import SCOPES, api, entry
+from tests.serving import serving
 
 ONE, SAME, OTHER = "https://one.example/cb", "https://one.example/other-app", "https://two.example/cb"
 API = "https://api.example"
@@ -142,14 +143,9 @@ class Sector:
 @pytest.fixture
 async def sector():
     found = Sector()
-    site = web.Application()
-    site.router.add_get("/sector.json", found.serve)
-    runner = web.AppRunner(site)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/sector.json"
-    yield found
-    await runner.cleanup()
+    async with serving(found.serve, "/sector.json") as origin:
+        found.url = f"{origin}/sector.json"
+        yield found
 
 
 @pytest.mark.row("UI-13")

@@ -14,6 +14,7 @@ from broker.jose import JoseError, SigningKey, UnknownKid, sign
 from broker.outbound import Outbound, http
 from broker.protocol.errors import TemporarilyUnavailable
 from tests.outbound.test_http import LOOPBACK
+from tests.serving import serving
 
 KEY, OTHER = SigningKey.generate("ES256"), SigningKey.generate("ES256")
 ALGORITHMS = ("ES256",)
@@ -43,14 +44,9 @@ class Steady:
 @pytest.fixture
 async def published() -> AsyncIterator[Published]:
     found = Published()
-    app = web.Application()
-    app.router.add_get("/{any:.*}", found.serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
-    yield found
-    await runner.cleanup()
+    async with serving(found.serve) as origin:
+        found.url = f"{origin}/jwks"
+        yield found
 
 
 @pytest.fixture
