@@ -16,6 +16,7 @@ from broker.jose import SigningKey, sign
 from tests.demo.documents import blocks
 from tests.flow.broker import CALLBACK, SECRET, Broker, Browser, claims
 from tests.flow.machines import SCOPES, basic, introspected
+from tests.serving import serving
 
 PAGE = "docs/grants.md"
 KEY = SigningKey.generate("ES256")
@@ -32,13 +33,8 @@ async def jwks():
     async def serve(_request: web.Request) -> web.Response:
         return web.json_response({"keys": [KEY.public_jwk()]})
 
-    app = web.Application()
-    app.router.add_get("/jwks", serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
-    await runner.cleanup()
+    async with serving(serve, "/jwks") as origin:
+        yield f"{origin}/jwks"
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from aiohttp import web
 from broker.jose import sign, sign_with_secret
 from tests.flow.broker import CALLBACK, SECRET, Broker
 from tests.flow.signing import asked, give, jwks, key, request_object
+from tests.serving import serving
 
 pytestmark = pytest.mark.standard("RFC 9101", "§6 what a client app signed counts, and nothing else")
 
@@ -146,19 +147,9 @@ async def test_a_request_uri_of_anybodys_is_not_fetched(signs: Broker, uri) -> N
         asked_for.append(request.path)
         return web.Response(text=request_object(signs, asked()))
 
-    app = web.Application()
-    app.router.add_get("/{tail:.*}", seen)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    here = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with signs.browser() as browser:
-            landed = await browser.authorize(request_uri=uri.format(here=here))
-            assert landed.params["error"] == "request_uri_not_supported"
-    finally:
-        await runner.cleanup()
+    async with serving(seen) as here, signs.browser() as browser:
+        landed = await browser.authorize(request_uri=uri.format(here=here))
+        assert landed.params["error"] == "request_uri_not_supported"
     assert asked_for == []
 
 

@@ -41,6 +41,15 @@ async def tokens_of(browser: Browser, scope: str = "openid offline_access") -> d
     return tokens
 
 
+async def with_one_that_has_ended(broker: Broker, browser: Browser) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The answer with the upstream's token, which has ended since, and the app's tokens of now."""
+    tokens = await tokens_of(browser)
+    _, first = await theirs(browser, tokens["access_token"])
+    broker.clock.forward(first["expires_in"])
+    _, tokens = await browser.refresh(tokens["refresh_token"])
+    return first, tokens
+
+
 async def theirs(browser: Browser, token: str, client: str = "billing") -> tuple[int, dict[str, Any]]:
     return await exchanged(browser, token, client=client, audience=THEIRS)
 
@@ -74,10 +83,7 @@ async def test_an_app_that_may_have_it_gets_a_token_that_the_upstream_takes(star
 async def test_one_that_has_ended_is_refreshed_and_kept_for_the_next(start_with) -> None:
     broker = await start_with()
     async with broker.browser() as browser:
-        tokens = await tokens_of(browser)
-        _, first = await theirs(browser, tokens["access_token"])
-        broker.clock.forward(first["expires_in"])
-        _, tokens = await browser.refresh(tokens["refresh_token"])
+        first, tokens = await with_one_that_has_ended(broker, browser)
         status, second = await theirs(browser, tokens["access_token"])
         assert status == 200, second
         assert second["access_token"] != first["access_token"]
@@ -90,10 +96,7 @@ async def test_one_that_has_ended_is_refreshed_and_kept_for_the_next(start_with)
 async def test_of_a_hundred_that_ask_at_once_one_refreshes_and_all_get_the_same(start_with) -> None:
     broker = await start_with()
     async with broker.browser() as browser:
-        tokens = await tokens_of(browser)
-        _, first = await theirs(browser, tokens["access_token"])
-        broker.clock.forward(first["expires_in"])
-        _, tokens = await browser.refresh(tokens["refresh_token"])
+        _, tokens = await with_one_that_has_ended(broker, browser)
         answers = await asyncio.gather(*(theirs(browser, tokens["access_token"]) for _ in range(100)))
     assert {status for status, _ in answers} == {200}
     assert len({answer["access_token"] for _, answer in answers}) == 1
@@ -151,10 +154,7 @@ async def test_it_ends_here_with_the_login(start_with, how: str) -> None:
 async def test_an_upstream_that_says_no_is_told_and_one_that_is_away_for_now_only(start_with) -> None:
     broker = await start_with()
     async with broker.browser() as browser:
-        tokens = await tokens_of(browser)
-        _, first = await theirs(browser, tokens["access_token"])
-        broker.clock.forward(first["expires_in"])
-        _, tokens = await browser.refresh(tokens["refresh_token"])
+        _, tokens = await with_one_that_has_ended(broker, browser)
         broker.idp.switch(down=True)
         status, answer = await theirs(browser, tokens["access_token"])
         assert (status, answer["error"]) == (503, "temporarily_unavailable")
