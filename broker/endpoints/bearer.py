@@ -26,14 +26,14 @@ _MAX = 16384
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Presented:
     """An access token that a request carries, and how."""
 
     scheme: Literal["bearer", "dpop"]
     text: str = field(repr=False)
 
 
-async def presented(request: web.Request) -> Shown | None:
+async def presented(request: web.Request) -> Presented | None:
     """The one token that this request carries: in the header, or as a bearer token in a form.
 
     RFC 6750 §2.1 and §2.2; RFC 9449 §7.1.
@@ -46,10 +46,10 @@ async def presented(request: web.Request) -> Shown | None:
         match = _HEADER.fullmatch(header) if len(header) <= _MAX else None
         if match is None:
             raise InvalidRequest("The Authorization header is malformed.", reason="bearer_malformed")
-        found.append(Shown("dpop" if match[1].lower() == "dpop" else "bearer", match[2]))
+        found.append(Presented("dpop" if match[1].lower() == "dpop" else "bearer", match[2]))
     if request.method == "POST" and request.can_read_body:
         token = (await http.read_form(request)).without_repeats().get("access_token")
-        found += [Shown("bearer", token)] if token else []
+        found += [Presented("bearer", token)] if token else []
     if len(found) > 1:
         raise InvalidRequest("Send the access token once.", reason="two_tokens")
     return found[0] if found else None
