@@ -18,7 +18,17 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import about, choosing, cookies, device_answers, explaining, http, issuing, sectors
+from broker.endpoints import (
+    about,
+    choosing,
+    cookies,
+    device_answers,
+    explaining,
+    http,
+    issuing,
+    sealing,
+    sectors,
+)
 from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
@@ -300,10 +310,11 @@ async def issue(
     """Answer the client app with a code for what was granted."""
     services = request.app[SERVICES]
     store = services.store
+    client = await client_of(services, asked)
+    await sealing.answerable(services, client, asked.reply_to)  # its key may be gone since it asked
     if stands_on is not None:
         await issuing.used(services, who.context.subject, stands_on)
     await issuing.answered_once(services, asked)
-    client = await client_of(services, asked)
     grant = issuing.grant_for(services, asked, client, who.context, who.sid, granted, stands_on)
     if asked.device is not None:
         return await device_answers.allowed(request, asked.device, client, grant)

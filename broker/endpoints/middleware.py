@@ -120,7 +120,10 @@ async def _answer(
     if isinstance(error, AnsweredAtClient):
         outcome = "failed" if error.error.status >= 500 else "refused"  # noqa: PLR2004
         _log(request, error.reason, error.detail, outcome=outcome, client_id=error.reply_to.client_id)
-        return await http.at_client(request, error.reply_to.error(error.error))
+        try:
+            return await http.at_client(request, error.reply_to.error(error.error))
+        except OAuthError as untellable:  # it cannot be encrypted to the app, which hears nothing then
+            return _told(request, untellable)
     if isinstance(error, Shown):
         _log(request, error.reason, error.detail)
         if _is_program(request):
@@ -140,7 +143,8 @@ def _told(request: web.Request, error: OAuthError) -> web.Response:
     if not error.told_often:
         _log(request, error.reason, error.detail)
     if not _is_program(request):
-        return http.error_page(request, "bad_request", status=error.status)
+        ours = error.status >= 500  # noqa: PLR2004
+        return http.error_page(request, "server_error" if ours else "bad_request", status=error.status)
     headers = {}
     if isinstance(error, InvalidClient) and "Authorization" in request.headers:  # RFC 6749 §5.2
         headers["WWW-Authenticate"] = 'Basic realm="client", charset="UTF-8"'

@@ -19,7 +19,7 @@ from typing import Final
 from aiohttp import web
 
 from broker.clients.keys import Keyholder
-from broker.endpoints import about, http, possession
+from broker.endpoints import about, http, possession, sealing
 from broker.endpoints.client_auth import authenticated
 from broker.jose import JoseError
 from broker.protocol import authorize, redirects, request_object
@@ -52,6 +52,7 @@ async def read(request: web.Request, params: Params) -> AuthorizeRequest:
     Raises:
         Shown: nobody may be redirected.
         AnsweredAtClient: it is wrong, and its client app may hear of it.
+        OAuthError: its client app could not read the answer, so nobody signs in for it.
     """
     services = request.app[SERVICES]
     client = await services.clients.find(params.get("client_id") or "")
@@ -65,7 +66,11 @@ async def read(request: web.Request, params: Params) -> AuthorizeRequest:
                 _one_of_both(reference)
                 params = await _opened(services, params, client)
             came = Came(signed=True)
-    return authorize.validate(params, client, services.rules, request[about.CORRELATION], came=came)
+    asked = authorize.validate(params, client, services.rules, request[about.CORRELATION], came=came)
+    if client is not None:  # else nothing was valid
+        # Told on a page of ours: an answer that its app wants encrypted does not go there in the clear.
+        await sealing.answerable(services, client, asked.reply_to)
+    return asked
 
 
 async def push(request: web.Request) -> web.Response:
@@ -81,7 +86,8 @@ async def push(request: web.Request) -> web.Response:
     if signed:
         params = await _opened(services, params, client)
     kept = _without(params, client, await possession.pushed(request, client, params))
-    _valid(services, kept, client, Came(pushing=True, signed=signed), request[about.CORRELATION])
+    asked = _valid(services, kept, client, Came(pushing=True, signed=signed), request[about.CORRELATION])
+    await sealing.answerable(services, client, asked.reply_to)
     lives, reference = _life(services, client), services.fresh()
     # Anybody may speak for a client that proves nothing, or register one more; so addresses are counted too.
     anybody = client.is_public or client.registered_itself
@@ -100,10 +106,12 @@ async def push(request: web.Request) -> web.Response:
     return http.json({"request_uri": URN + reference, "expires_in": lives}, status=201)
 
 
-def _valid(services: Services, params: Params, client: Client, came: Came, correlation_id: str) -> None:
-    """That it would be taken at /authorize; whoever pushed it hears what is wrong (RFC 9126 §2.3)."""
+def _valid(
+    services: Services, params: Params, client: Client, came: Came, correlation_id: str
+) -> AuthorizeRequest:
+    """As it would be taken at /authorize; whoever pushed it hears what is wrong (RFC 9126 §2.3)."""
     try:
-        authorize.validate(params, client, services.rules, correlation_id, came=came)
+        return authorize.validate(params, client, services.rules, correlation_id, came=came)
     except AnsweredAtClient as error:
         raise error.error from error
     except Shown as error:

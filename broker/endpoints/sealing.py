@@ -15,7 +15,7 @@ from broker.clients.keys import Keyholder
 from broker.jose import JoseError
 from broker.protocol.client import Client, SigningAlg
 from broker.protocol.errors import ServerError
-from broker.protocol.reply import Reply
+from broker.protocol.reply import Reply, ReplyTo
 from broker.services import Services
 
 
@@ -70,6 +70,18 @@ async def introspection(services: Services, client: Client, told: Mapping[str, A
     signed = services.keys.sign(alg, said, typ="token-introspection+jwt")
     wrap, enc = client.introspection_encrypted_response_alg, client.introspection_encrypted_response_enc
     return await sealed(services, client, signed, wrap, enc)
+
+
+async def answerable(services: Services, client: Client, reply_to: ReplyTo) -> None:
+    """That the client can be answered as it wants; asked before anybody signs in, and before there is a code.
+
+    Raises:
+        OAuthError: its answers are to be encrypted, and its key cannot be had, or there is none.
+    """
+    alg = client.authorization_encrypted_response_alg
+    if alg is not None and reply_to.is_signed:
+        with _told():
+            await services.public_keys.encryption(Keyholder.of(client), alg)
 
 
 async def answer(services: Services, client: Client | None, reply: Reply) -> Reply:

@@ -32,6 +32,11 @@ class ReplyTo:
     state: str | None
     issuer: str
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether the answer is told as a token (JARM §2.3)."""
+        return self.response_mode.endswith(".jwt")
+
     def code(self, code: str) -> Reply:
         """The answer that carries the code."""
         return self._say({"code": code})

@@ -9,7 +9,7 @@ from jwcrypto.jwk import JWK
 
 from broker.jose import DecryptionKey, KeySet, read
 from tests.flow.broker import CALLBACK, Broker, Landed, claims
-from tests.flow.signing import give
+from tests.flow.signing import asked, give
 
 pytestmark = pytest.mark.standard("JARM", "§2 the answer is one signed token")
 
@@ -99,11 +99,50 @@ async def test_it_is_encrypted_to_the_key_of_a_client_that_wants_that(broker: Br
         assert answered(broker, inner)["error"] == "invalid_scope"
 
 
-async def test_a_client_whose_key_is_gone_gets_nothing_in_the_clear(broker: Broker) -> None:
-    give(broker, jwks={"keys": []}, authorization_encrypted_response_alg="RSA-OAEP-256")
+NO_KEY = {"jwks": {"keys": []}, "authorization_encrypted_response_alg": "RSA-OAEP-256"}
+
+
+@pytest.mark.standard(
+    "JARM", "§2.2 what cannot be encrypted is not sent in the clear, and nobody signs in for it"
+)
+@pytest.mark.parametrize("mode", ["jwt", "form_post.jwt"])
+async def test_who_cannot_be_answered_is_refused_before_anybody_signs_in(broker: Broker, mode) -> None:
+    give(broker, **NO_KEY)
+    async with broker.browser() as browser:
+        page = await browser.authorize(response_mode=mode)
+        assert (page.status, page.url.startswith(broker.issuer)) == (500, True)
+        assert not broker.events("departure")
+        assert "encryption_no_encryption_key" in broker.reasons()
+        # Whoever asks for an answer in the clear does not need the key.
+        assert (await browser.login()).code
+
+
+@pytest.mark.standard("RFC 9126", "§2.3 who pushes hears what is wrong")
+async def test_who_pushes_hears_that_it_cannot_be_answered(broker: Broker) -> None:
+    give(broker, **NO_KEY)
+    async with broker.browser() as browser:
+        status, told = await browser.post("/par", asked(response_mode="jwt"))
+        assert (status, told["error"]) == (500, "server_error")
+        assert "request_uri" not in told
+
+
+async def test_keys_that_cannot_be_had_now_are_told_as_trouble_that_passes(broker: Broker) -> None:
+    give(broker, **NO_KEY | {"jwks": None, "jwks_uri": "http://127.0.0.1:9/jwks"})
+    async with broker.browser() as browser:
+        status, told = await browser.post("/par", asked(response_mode="jwt"))
+        assert (status, told["error"]) == (503, "temporarily_unavailable")
+        assert (await browser.authorize(response_mode="jwt")).status == 503
+
+
+async def test_a_key_that_goes_while_a_person_decides_costs_no_code(broker: Broker) -> None:
+    own = JWK.generate(kty="RSA", size=2048, use="enc", alg="RSA-OAEP-256", kid="for-answers")
+    keys = {"keys": [own.export_public(as_dict=True)]}
+    give(broker, jwks=keys, authorization_encrypted_response_alg="RSA-OAEP-256")
     async with broker.browser() as browser:
         page = await browser.authorize(response_mode="jwt")
+        give(broker, **NO_KEY)
         landed = await browser.answer_consent(page)
         assert landed.status == 500
-        assert "code" not in landed.url
         assert "response" not in landed.url
+        assert not broker.events("code")
+        assert "encryption_no_encryption_key" in broker.reasons()
