@@ -166,7 +166,7 @@ def _rules(config: Config, keys: KeyRing, upstreams: Upstreams) -> Rules:
 def _pages(config: Config, base: str) -> Pages:
     pages = Pages(base=base, theme=config.theme, client_themes=config.client_themes, said=config.said)
     for path, image in config.images.items():
-        pages.keep_image(base + path, image.content, image.media_type)
+        pages.keep_image(base + path, image.content, image.media_type, image.ratio)
     return pages
 
 

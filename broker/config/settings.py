@@ -187,6 +187,8 @@ class Image:
 
     content: bytes = field(repr=False)
     media_type: Literal["image/svg+xml", "image/png"]
+    ratio: float
+    """Its width over its height, so that a page can keep its place free before it is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,9 @@ ICONS: Final = frozenset(path.stem for path in (_HERE / "static" / "icons").glob
 LOCALE: Final = _HERE / "locale"
 SEARCH_FROM: Final = 9
 """From how many choices on there is a field to search them."""
+CREST_HEIGHT: Final = 36
+CREST_WIDTH: Final = 160
+"""How high the house's picture is, and how wide at most, in CSS pixels."""
 _SHEETS: Final = ("page", "choose", "form", "ask", "account")
 """The style sheets: what every page needs, and what only some do."""
 
@@ -92,6 +95,7 @@ class Pages:
             said: what the operator says in other languages: language → their default words → those words.
         """
         self._files = StaticFiles(f"{base}/static")
+        self._ratios: dict[str, float] = {}
         self._icons = {
             path.stem: self._files.add(path.stem, ".svg", path.read_bytes())
             for path in sorted((_HERE / "static" / "icons").glob("*.svg"))
@@ -150,9 +154,17 @@ class Pages:
         """The file of this hashed name, if there is one."""
         return self._files.get(name)
 
-    def keep_image(self, path: str, body: bytes, content_type: str) -> None:
-        """Serve a picture of the configuration at ``path``, the one that views name it by."""
+    def keep_image(self, path: str, body: bytes, content_type: str, ratio: float = 1) -> None:
+        """Serve a picture of the configuration at ``path``, the one that views and themes name it by.
+
+        Args:
+            path: the issuer's own path before it.
+            body: the picture.
+            content_type: as it is served.
+            ratio: its width over its height.
+        """
         self._files.keep(path, body, content_type)
+        self._ratios[path] = ratio
 
     def _for_every_page(self, theme: Theme) -> Mapping[str, Any]:
         look = themes.head(theme.accent, theme.radius)
@@ -168,6 +180,8 @@ class Pages:
             "messages": words.MESSAGES,
             "house": theme.name,
             "image": self._image,
+            "crest_height": CREST_HEIGHT,
+            "crest_width": self._crest_width,
         }
 
     def _headers_of(self, view: views.View) -> Mapping[str, str]:
@@ -197,6 +211,10 @@ class Pages:
         if name is None:
             return None
         return self._icons.get(name) or (name if self._files.serves(name) else None)
+
+    def _crest_width(self, path: str) -> int:
+        """How wide the house's picture will be, in CSS pixels, so that nothing moves when it comes."""
+        return round(min(CREST_HEIGHT * self._ratios.get(path, 1), CREST_WIDTH))
 
 
 def _form_sources(view: views.FormPostView) -> str:

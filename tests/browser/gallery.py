@@ -30,7 +30,7 @@ LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 36"><rect widt
 def themed(**changes: Any) -> Pages:
     """Pages with a theme, its picture served."""
     pages = Pages(theme=HOUSE, client_themes=APPS, **changes)
-    pages.keep_image("/static/images/acme.svg", LOGO, "image/svg+xml")
+    pages.keep_image("/static/images/acme.svg", LOGO, "image/svg+xml", 120 / 36)
     return pages
 
 

@@ -5,7 +5,13 @@ import pytest
 from tests.config.desk import SOUND, Desk
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+
+
+def png(width: int, height: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + width.to_bytes(4) + height.to_bytes(4) + b"\x08\x06\0\0\0"
+
+
+PNG = png(200, 80)
 
 
 def with_logo(name: str) -> str:
@@ -36,6 +42,9 @@ def test_a_picture_is_served_under_a_name_made_of_its_content(desk: Desk) -> Non
         (b"GIF89a", "is neither SVG nor PNG"),
         (b"<html><svg></svg></html>", "is neither SVG nor PNG"),
         (PNG + b"\0" * 65536, "larger than 64 kB"),
+        (PNG[:10], "is no whole PNG"),
+        (png(0, 80), "is no whole PNG"),
+        (PNG.replace(b"IHDR", b"IDAT"), "is no whole PNG"),
         (b"<svg><script>alert(1)</script></svg>", "an SVG with scripts or event handlers is not served"),
         (b"<svg onload = 'alert(1)'></svg>", "an SVG with scripts or event handlers is not served"),
         (b"<svg><a href='javascript:x'/></svg>", "an SVG with scripts or event handlers is not served"),
@@ -53,3 +62,32 @@ def test_what_is_no_picture_is_refused_where_it_is_named(desk: Desk, data: bytes
 def test_what_stands_before_the_picture_is_no_hindrance(desk: Desk, head: str) -> None:
     desk.write("a.svg", head + SVG)
     assert desk.mistakes(with_logo("a.svg")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "ratio"),
+    [
+        ("a.png", PNG, 2.5),
+        ("a.svg", b'<svg width="120" height="36"/>', 120 / 36),
+        (
+            "a.svg",
+            b"<svg xmlns='urn:x' height='2cm' width = '5cm' viewBox='0 0 9 1'/>",
+            2.5,
+        ),
+        ("a.svg", b'<?xml version="1.0"?>\n<svg:svg xmlns:svg="a>b"\n  viewBox="0 0 120, 36.5">', 120 / 36.5),
+        ("a.svg", b'<svg width="100%" height="2em" viewBox="-1 -1 8 4">', 2.0),
+        ("a.svg", b'<svg width="1e2" height=".5" viewBox="0 0 8 4">', 200.0),
+        ("a.svg", b'<svg width="0" height="10" viewBox="0 0 8 4">', 2.0),
+        ("a.svg", b'<svg viewBox="0 0 0 4">', 2.0),
+        ("a.svg", b'<svg viewBox="none"><rect width="7" height="1"/></svg>', 2.0),
+        ("a.svg", b"<svg>", 2.0),
+    ],
+)
+def test_a_page_knows_how_wide_a_picture_is_for_its_height(
+    desk: Desk, name: str, data: bytes, ratio: float
+) -> None:
+    desk.write(name, data)
+    config = desk.load(with_logo(name))
+    logo = config.clients_by_id["billing"].logo
+    assert logo is not None
+    assert config.images[logo].ratio == pytest.approx(ratio)

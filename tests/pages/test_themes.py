@@ -166,3 +166,11 @@ def test_the_operators_words_are_said_in_the_language_of_the_page():
     assert pages.said("Use account <b>", "fr") == "Utiliser le compte <b>"
     assert pages.said("Reuse account 4", "fr") == "Reuse account 4"
     assert pages.said("See your email address", "ja") == "メールアドレスを見る"
+
+
+@pytest.mark.parametrize(("ratio", "width"), [(1, "36"), (120 / 36, "120"), (1 / 3, "12"), (400, "160")])
+def test_the_place_of_the_picture_is_kept_free_before_it_is_there(ratio, width):
+    pages = Pages(theme=HOUSE)
+    pages.keep_image("/static/images/acme.svg", b"<svg/>", "image/svg+xml", ratio)
+    (picture,) = read(pages.render(ERROR).html).all("img", src="/static/images/acme.svg")
+    assert (picture.attributes["width"], picture.attributes["height"]) == (width, "36")
