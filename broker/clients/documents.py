@@ -139,7 +139,8 @@ class DocumentClients:
 
     async def _fetch(self, url: str) -> KeptDocument:
         host = client_document.host_of(url)
-        http = self._outbound.stranger(f"documents on {host}", Way(ca=self._config.ca))
+        way, is_stranger = Way(ca=self._config.ca), url not in self._config.trusted
+        http = self._outbound.called(f"documents on {host}", way, stranger=is_stranger)
         answer = await http.get(url, most=client_document.LARGEST)
         if answer.status != _OK:
             raise UpstreamInvalid("bad_status", f"a client document answered {answer.status}")

@@ -31,11 +31,18 @@ class Keyholder:
     """Whom caches know it by: no two are the same."""
     jwks: Mapping[str, Any] | None = field(default=None, repr=False)
     jwks_uri: str | None = None
+    stranger: bool = False
+    """Whether it is somebody whom no operator has named."""
 
     @classmethod
     def of(cls, client: Client) -> Self:
         """The client app, as its entry or registration says."""
-        return cls(name=f"client {client.client_id}", jwks=client.jwks, jwks_uri=client.jwks_uri)
+        return cls(
+            name=f"client {client.client_id}",
+            jwks=client.jwks,
+            jwks_uri=client.jwks_uri,
+            stranger=client.registered_itself,
+        )
 
 
 class PublicKeys:
@@ -127,7 +134,7 @@ class PublicKeys:
         if holder.jwks_uri is None:
             raise JoseError("no_keys", f"{holder.name} has no keys")
         # A share for each address: one has only so many documents, and an app may move its keys (RFC 7592).
-        http = self._outbound.stranger(f"{holder.name} {holder.jwks_uri}")
+        http = self._outbound.called(f"{holder.name} {holder.jwks_uri}", stranger=holder.stranger)
         try:
             return await (http.newer_document if newer else http.document)(holder.jwks_uri)
         except UpstreamInvalid as error:

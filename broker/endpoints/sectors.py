@@ -30,7 +30,7 @@ async def knows(services: Services, client: Client) -> None:
     if client.subject_type == "public" or uri is None or client.origin == "registered":
         return
     try:
-        listed = await _lists(services, uri, client.redirect_uris)
+        listed = await _lists(services, uri, client.redirect_uris, stranger=client.registered_itself)
     except UpstreamInvalid as error:
         raise ServerError(reason=f"sector_{error.reason}", detail=error.detail) from error
     except UpstreamError as error:
@@ -49,7 +49,7 @@ async def lists_its_redirects(services: Services, metadata: Mapping[str, Any]) -
     if uri is None:
         return
     try:
-        listed = await _lists(services, uri, metadata.get("redirect_uris", ()))
+        listed = await _lists(services, uri, metadata.get("redirect_uris", ()), stranger=True)
     except UpstreamError as error:
         raise InvalidClientMetadata(
             "sector_identifier_uri cannot be read.", reason="sector_unreadable", detail=error.detail
@@ -60,8 +60,8 @@ async def lists_its_redirects(services: Services, metadata: Mapping[str, Any]) -
         )
 
 
-async def _lists(services: Services, uri: str, redirect_uris: Sequence[str]) -> bool:
-    http = services.strangers.stranger(f"sector {uri}")
+async def _lists(services: Services, uri: str, redirect_uris: Sequence[str], *, stranger: bool) -> bool:
+    http = services.strangers.called(f"sector {uri}", stranger=stranger)
     known = sector_lists(_read(await http.file(uri)), redirect_uris)
     return known or sector_lists(_read(await http.newer_file(uri)), redirect_uris)
 

@@ -216,9 +216,9 @@ class Courier:
 
     async def _told(self, client: Client, notice: Notice) -> str:
         """Tell the app; what went wrong, or nothing (Back-Channel §2.8)."""
-        http = self.outbound.stranger(f"client {client.client_id}")
         try:
             token = await self._token(client, notice)
+            http = self.outbound.called(f"client {client.client_id}", stranger=client.registered_itself)
             answer = await http.post(client.backchannel_logout_uri or "", {"logout_token": token})
         except UpstreamError as error:
             return error.detail

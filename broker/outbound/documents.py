@@ -117,6 +117,11 @@ class Documents(Generic[D]):
             raise copy(entry.failure) from None
         return self._last_good(entry)
 
+    @property
+    def is_fetching(self) -> bool:
+        """Whether one is being fetched."""
+        return any(entry.fetching is not None for entry in self._entries.values())
+
     def has(self, url: str) -> bool:
         """Whether there is an edition that still stands in, so that nobody waits for another."""
         entry = self._entries.get(url)

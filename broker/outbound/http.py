@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 
 import aiohttp
 import msgspec
@@ -23,6 +24,7 @@ from broker.connector import Answer, Json, Secret, UpstreamError, UpstreamInvali
 from broker.outbound import messages
 from broker.outbound.circuit import Circuit, NeverOpen
 from broker.outbound.documents import Documents
+from broker.outbound.names import Names
 from broker.outbound.sessions import Sessions, Way
 
 MAX_STRANGERS = 512
@@ -50,51 +52,79 @@ class Outbound:
         """``told`` hears which upstream is left alone, or asked again, and why."""
         self._config, self._clock, self._now, self._told = config, clock, now, told
         self._clients: dict[str, UpstreamClient] = {}
+        self._known: dict[str, UpstreamClient] = {}
         self._strangers: OrderedDict[str, UpstreamClient] = OrderedDict()
+        self._names, self._strangers_names = Names(config.timeout), Names(config.timeout)
         self._closing: set[asyncio.Task[None]] = set()
 
     def client(self, name: str, way: Way = _USUAL) -> UpstreamClient:
         """The share of the upstream called ``name``: connections, limits and documents of its own."""
         if name not in self._clients:
             circuit = Circuit(self._clock, self._now, partial(self._told, name))
-            self._clients[name] = UpstreamClient(self._config, self._clock, circuit, way)
+            self._clients[name] = UpstreamClient(self._config, self._clock, circuit, self._names, way)
         return self._clients[name]
 
-    def stranger(self, name: str, way: Way = _USUAL) -> UpstreamClient:
-        """The share of somebody who may be anybody, such as a client app that registered itself.
+    def called(self, name: str, way: Way = _USUAL, *, stranger: bool) -> UpstreamClient:
+        """The share of somebody who is called on the word of a client app, or of whoever signs for one.
 
-        Of those only so many are kept, and the one that was asked for longest ago goes.
+        Those whom the operator's configuration names stay. Of strangers, such as an app that registered
+        itself, only so many do, and the one that was asked for longest ago goes: who comes in numbers takes
+        the place of others like them, and of nobody else.
         """
-        known = self._strangers.pop(name, None)
-        if known is None:
-            known = UpstreamClient(self._config, self._clock, NeverOpen(self._clock, self._now), way)
-        self._strangers[name] = known
-        if len(self._strangers) > MAX_STRANGERS:
-            _, oldest = self._strangers.popitem(last=False)
-            closing = asyncio.get_running_loop().create_task(oldest.close())
+        if stranger:
+            return self._stranger(name, way)
+        if name not in self._known:
+            self._known[name] = self._never_open(self._names, way)
+        return self._known[name]
+
+    def _stranger(self, name: str, way: Way) -> UpstreamClient:
+        share = self._strangers.pop(name, None) or self._never_open(self._strangers_names, way)
+        self._strangers[name] = share
+        over = len(self._strangers) - MAX_STRANGERS
+        # Whoever is being waited for stays: it would be somebody else's request that ends with it.
+        idle = (one for one, its in self._strangers.items() if one != name and not its.is_busy)
+        for one in list(islice(idle, max(0, over))):
+            closing = asyncio.get_running_loop().create_task(self._strangers.pop(one).close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
-        return known
+        return share
+
+    def _never_open(self, names: Names, way: Way) -> UpstreamClient:
+        circuit = NeverOpen(self._clock, self._now)
+        return UpstreamClient(self._config, self._clock, circuit, names, way)
 
     async def close(self) -> None:
         """Close every connection."""
-        everybody = [*self._clients.values(), *self._strangers.values()]
+        shares = [self._clients, self._known, self._strangers]
+        everybody = [client for share in shares for client in share.values()]
         await asyncio.gather(*(client.close() for client in everybody), *self._closing)
-        self._clients.clear()
-        self._strangers.clear()
+        for share in shares:
+            share.clear()
+        await self._names.close()
+        await self._strangers_names.close()
 
 
 class UpstreamClient:
     """HTTP to one upstream; see `broker.connector.UpstreamHTTP`, which this is."""
 
     def __init__(
-        self, config: OutboundConfig, clock: Callable[[], float], circuit: Circuit, way: Way = _USUAL
+        self,
+        config: OutboundConfig,
+        clock: Callable[[], float],
+        circuit: Circuit,
+        names: Names,
+        way: Way = _USUAL,
     ) -> None:
         self.circuit = circuit
-        self._sessions = Sessions(way, config.timeout, config.allow_networks)
+        self._sessions = Sessions(way, config.timeout, config.allow_networks, names)
         self._under_way = 0
         self._documents = Documents(self._fetch_document, clock, self._missed)
         self._files = Documents(self._fetch_file, clock, self._missed)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for it."""
+        return bool(self._under_way) or self._documents.is_fetching or self._files.is_fetching
 
     async def get(
         self,

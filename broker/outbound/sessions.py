@@ -26,6 +26,7 @@ from yarl import URL
 
 from broker.connector import Secret, UpstreamInvalid
 from broker.outbound.addresses import Network, is_allowed, read
+from broker.outbound.names import Names
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
@@ -74,8 +75,8 @@ class Sessions:
     allowed, and where the proxy goes is the proxy's to guard.
     """
 
-    def __init__(self, way: Way, timeout: float, networks: Sequence[Network]) -> None:
-        self._way, self._networks = way, networks
+    def __init__(self, way: Way, timeout: float, networks: Sequence[Network], names: Names) -> None:
+        self._way, self._networks, self._names = way, networks, names
         self._timeout = way.timeout if way.timeout is not None else timeout
         self._open: dict[str, aiohttp.ClientSession] = {}
 
@@ -88,6 +89,7 @@ class Sessions:
         if scheme not in self._open:
             connector = _Connector(
                 socket_factory=self._guarded(loopback_only=scheme == "http"),
+                resolver=self._names,
                 ssl=self._tls(),
                 limit=MAX_CONNECTIONS,
                 keepalive_timeout=IDLE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -26,9 +27,13 @@ class Published:
     def __init__(self) -> None:
         self.keys: list[SigningKey] = [KEY]
         self.asked, self.status, self.url = 0, 200, ""
+        self.gate, self.arrived = asyncio.Event(), asyncio.Event()
+        self.gate.set()
 
     async def serve(self, _request: web.Request) -> web.Response:
         self.asked += 1
+        self.arrived.set()
+        await self.gate.wait()
         return web.json_response({"keys": [key.public_jwk() for key in self.keys]}, status=self.status)
 
 
@@ -66,8 +71,8 @@ def keys(outbound: Outbound) -> PublicKeys:
     return PublicKeys(outbound)
 
 
-def holder(published: Published, name: str = "app") -> Keyholder:
-    return Keyholder(name=name, jwks_uri=published.url)
+def holder(published: Published, name: str = "app", *, stranger: bool = False) -> Keyholder:
+    return Keyholder(name=name, jwks_uri=published.url, stranger=stranger)
 
 
 async def verified(keys: PublicKeys, whose: Keyholder, by: SigningKey = KEY) -> str:
@@ -148,22 +153,52 @@ async def test_of_strangers_only_so_many_are_kept_and_the_one_asked_for_last_sta
     outbound, monkeypatch
 ) -> None:
     monkeypatch.setattr(http, "MAX_STRANGERS", 3)
-    first = outbound.stranger("first")
+    first = outbound.called("first", stranger=True)
     for n in range(10):
-        assert outbound.stranger("first") is first
-        outbound.stranger(f"another {n}")
+        assert outbound.called("first", stranger=True) is first
+        outbound.called(f"another {n}", stranger=True)
     assert len(outbound._strangers) == 3
-    assert outbound.stranger("first") is first
-    assert outbound.stranger("another 0") is not first
+    assert outbound.called("first", stranger=True) is first
+    assert outbound.called("another 0", stranger=True) is not first
+
+
+@pytest.mark.row("DS-17")
+async def test_no_number_of_strangers_takes_the_place_of_an_app_that_the_operator_names(
+    keys, published, outbound, monkeypatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_STRANGERS", 3)
+    assert await verified(keys, holder(published)) == "ada"
+    for n in range(10):
+        outbound.called(f"another {n}", stranger=True)
+    published.status = 503
+    assert await verified(keys, holder(published)) == "ada"
+    assert published.asked == 1
+
+
+@pytest.mark.row("UP-11")
+async def test_who_is_being_waited_for_is_not_cut_off_by_those_who_come(
+    keys, published, outbound, monkeypatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_STRANGERS", 3)
+    published.gate.clear()
+    waiting = asyncio.create_task(verified(keys, holder(published, stranger=True)))
+    await published.arrived.wait()
+    for n in range(10):
+        outbound.called(f"another {n}", stranger=True)
+    await asyncio.gather(*outbound._closing)
+    published.gate.set()
+    assert await waiting == "ada"
+    outbound.called("one more", stranger=True)
+    assert len(outbound._strangers) == 3
 
 
 @pytest.mark.row("UP-10")
 async def test_one_that_does_not_answer_costs_the_others_nothing(outbound, published) -> None:
-    dead = outbound.stranger("dead")
+    dead = outbound.called("dead", stranger=True)
     for _ in range(20):
         with pytest.raises(UpstreamUnavailable):
             await dead.get("http://127.0.0.1:9/")
     assert dead.circuit.is_closed  # nobody would ask whether it answers again
-    assert (await outbound.stranger("alive").get(published.url)).status == 200
+    assert (await outbound.called("alive", stranger=True).get(published.url)).status == 200
     with pytest.raises(UpstreamInvalid):
-        await outbound.stranger("alive").get("https://10.0.0.1/")
+        await outbound.called("alive", stranger=True).get("https://10.0.0.1/")
