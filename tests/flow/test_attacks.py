@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -11,6 +10,7 @@ from yarl import URL
 
 from broker.endpoints.cookies import Flow, Jar
 from broker.endpoints.speaking import accepted
+from tests.costs import least_cpu
 from tests.flow.broker import Broker, Browser, claims, leaving
 
 TRUSTED = {"client_id": "trusted", "redirect_uri": "https://trusted.example/cb"}
@@ -255,9 +255,8 @@ async def test_a_compressed_body_is_refused_however_it_is_announced(broker: Brok
 def test_a_very_long_accept_language_costs_nothing() -> None:
     header = "a" + " " * 8000 + "!, de;q=0.5, fr"
     request = make_mocked_request("GET", "/", headers={"Accept-Language": header})
-    began = time.process_time()
     assert accepted(request) == ("fr", "de")
-    assert time.process_time() - began < 0.05
+    assert least_cpu(lambda: accepted(request)) < 0.05
 
 
 @pytest.mark.row("DS-19")

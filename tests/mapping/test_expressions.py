@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 from broker.mapping import Documents, MapErrors, MappingRefused, apply, check_expressions, compile_map
+from tests.costs import least_cpu
 
 PERSON = Documents(
     id_token={
@@ -237,9 +237,7 @@ def test_no_document_makes_an_expression_burn_time(expression, hostile):
     claims_map = compile_map({"found": {"expression": expression}})
     documents = Documents(id_token={"x": hostile})
     apply(claims_map, Documents())  # compiled
-    began = time.process_time()
-    apply(claims_map, documents)
-    assert time.process_time() - began < 0.25  # measured: at most 90 ms; the rest is a busy machine
+    assert least_cpu(lambda: apply(claims_map, documents), tries=3) < 0.25  # measured: at most 90 ms
 
 
 @pytest.mark.row("DS-14")
@@ -267,9 +265,8 @@ def test_no_two_texts_of_one_document_make_an_expression_burn_time(expression, s
     """Each of them took from a quarter of a second to eight."""
     claims_map = compile_map({"found": {"expression": expression}})
     apply(claims_map, Documents())
-    began = time.process_time()
-    apply(claims_map, Documents(id_token=said, api=said))
-    assert time.process_time() - began < 0.2
+    documents = Documents(id_token=said, api=said)
+    assert least_cpu(lambda: apply(claims_map, documents), tries=3) < 0.2
 
 
 @pytest.mark.row("UI-11")

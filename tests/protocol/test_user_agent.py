@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.protocol.user_agent import Device, device_of
+from tests.costs import least_cpu
 
 KHTML = "AppleWebKit/537.36 (KHTML, like Gecko)"
 
@@ -85,6 +84,5 @@ def test_only_words_of_ours_are_ever_said(header):
 
 @pytest.mark.row("DS-11")
 def test_a_hostile_header_costs_nothing():
-    began = time.process_time()
-    device_of("Version/" + "1." * 100_000 + " Safar")
-    assert time.process_time() - began < 0.01
+    hostile = "Version/" + "1." * 100_000 + " Safar"
+    assert least_cpu(lambda: device_of(hostile)) < 0.01
