@@ -2,17 +2,19 @@
 
 Owns `DocumentClients`, a `broker.clients.ClientSource`: when a document is fetched, and what stands in for it
 when it cannot be. OAuth Client ID Metadata Document §4.2 to §4.4 and §6; RFC 9111 §5.2 (``max-age``, within
-bounds). One fetch at a time for each URL; so many a minute for each host and for all that nobody uses yet; a
-failure is remembered for a while. It goes through the guard of `broker.outbound`, follows no redirect and
-reads no more than 5 kB. An app in use outlives a host that does not answer for a week, and one that says that
-it is no more not by a moment.
+bounds). One fetch at a time for each URL; so many a minute for each host, for whoever brings the URLs and for
+all that nobody uses yet; after a failure it is not asked again at once. It goes through the guard of
+`broker.outbound`, follows no redirect and reads no more than 5 kB. An app in use outlives a host that does not
+answer for a week, and one that says that it is no more not by a moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -33,11 +35,30 @@ USED: Final = 90 * 86400
 STALE: Final = 7 * 86400
 """Seconds that it stands in while its host does not answer."""
 AFTER_FAILURE: Final = 60.0
+"""Seconds in which a host that did not answer is not asked again."""
+AFTER_REFUSAL: Final = 10.0
+"""Seconds in which a document that is none is not. What is wrong is not cached (§4.4): whoever mends it is
+not kept waiting, and a guard at the door is still not made to knock at every request."""
 REMEMBERED: Final = 30.0
 """Seconds that a worker goes by what it has read itself."""
 _MOST, _A_DAY, _A_MINUTE = 512, 86400, 60
 _COUNTED = "@client-document"
 _OK = 200
+
+
+Places = Sequence[tuple[str, str, int]]
+"""What somebody's requests are counted by: the kind of place, which it is, and how many a minute."""
+_FROM: ContextVar[Callable[[], Places]] = ContextVar("places", default=tuple)
+
+
+@contextmanager
+def asked_from(places: Callable[[], Places]) -> Iterator[None]:
+    """Meanwhile what is fetched is counted against whoever asks; ``places`` is called only then."""
+    before = _FROM.set(places)
+    try:
+        yield
+    finally:
+        _FROM.reset(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +139,7 @@ class DocumentClients:
         except (UpstreamInvalid, OAuthError) as error:
             self._log(url, error.reason, error.detail)
             await self._store.drop_client_document(url)
-            return self._hold(url, None, now + AFTER_FAILURE)
+            return self._hold(url, None, now + AFTER_REFUSAL)
         used_at = kept.used_at if kept is not None else None
         ttl = UNUSED if used_at is None else USED
         await self._store.put_client_document(url, replace(fresh, used_at=used_at), ttl)
@@ -132,7 +153,8 @@ class DocumentClients:
         if is_used or url in self._config.trusted:  # a count of its own, which strangers cannot use up
             limits = [Limit("host_in_use", (host,), 30, _A_MINUTE)]
         else:
-            limits = [Limit("host", (host,), 30, _A_MINUTE), Limit("unused", (), 120, _A_MINUTE)]
+            limits = [Limit("host", (host,), 30, _A_MINUTE), Limit("unused", (), 300, _A_MINUTE)]
+            limits += [Limit(name, (place,), most, _A_MINUTE) for name, place, most in _FROM.get()()]
         wait, which = await self._store.spend_attempt(_COUNTED, limits)
         if wait:
             raise UpstreamUnavailable(f"too many documents are asked for ({which})")

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from aiohttp import web
 
+from broker.clients.documents import Places
 from broker.endpoints import about, flow
 from broker.protocol.handles import digest
 from broker.protocol.usernames import canonical, counted
@@ -20,6 +21,8 @@ from broker.services import SERVICES
 from broker.store import Limit
 
 _QUARTER, _HOUR, _LONG = 900, 3600, 90 * 86_400
+_DOCUMENTS = 20
+"""New documents of apps that a network brings within a minute; a site brings twice as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,14 @@ async def remember(request: web.Request, response: web.Response, tried: Trying) 
 
 def _as_browser(browser: str, *, by_code: bool) -> str:
     return f"browser {browser}" if not by_code else f"browser with codes {browser}"
+
+
+def places(request: web.Request) -> Places:
+    """Where a request comes from, and how many documents a minute may be fetched that nobody uses yet."""
+    told = about.client_address(request)
+    site = site_of(told)
+    found = [("asked_from", network_of(told), _DOCUMENTS)] if told else []
+    return found if site is None else [*found, ("asked_from_site", site, 2 * _DOCUMENTS)]
 
 
 def network_of(address: str) -> str:

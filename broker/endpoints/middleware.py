@@ -12,13 +12,15 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import ceil
 from time import perf_counter
 
 from aiohttp import web
 
+from broker.clients.documents import asked_from
 from broker.clients.registered import for_one_request
-from broker.endpoints import about, cors, explaining, health, http, possession, register
+from broker.endpoints import about, attempts, cors, explaining, health, http, possession, register
 from broker.events import timed, traced
 from broker.pages import MessageKey
 from broker.protocol import metadata
@@ -77,7 +79,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     if shared and request.method == "OPTIONS":
         return await cors.preflight(request)
     try:
-        with for_one_request():
+        with for_one_request(), asked_from(partial(attempts.places, request)):
             response = await _answered(request, handler)
     except Exception as error:  # noqa: BLE001  (the gate: nothing passes it unanswered)
         response = _unexpected(request, error)

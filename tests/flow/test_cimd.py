@@ -178,7 +178,7 @@ async def test_what_is_no_document_is_refused_and_not_asked_for_again_at_once(
             assert (await authorize(browser, url)).status == 400
         assert host.asked == ["/app.json"]
         del host.answers["/app.json"]
-        broker.clock.forward(61)
+        broker.clock.forward(11)  # who mends a document is not kept waiting
         assert (await authorize(browser, url)).status == 200
 
 
@@ -372,3 +372,24 @@ async def test_strangers_who_use_up_what_a_host_is_asked_keep_out_no_app_in_use_
     assert await find(mine) is not None
     assert await find(used) is not None
     assert host.asked == ["/mine.json", "/used.json"], "and hears what their documents say now"
+
+
+@pytest.mark.row("DS-03")
+async def test_one_address_does_not_use_up_what_may_be_fetched_for_all(start: Start, host: Host) -> None:
+    broker = await start(top=takes(host) | {"trusted_proxies": {"networks": ["127.0.0.0/8"]}})
+    asked = {"redirect_uri": CALLBACK, "response_type": "code", "code_challenge": "x" * 43}
+
+    async def status(session: aiohttp.ClientSession, client_id: str, address: str) -> int:
+        url = f"{broker.issuer}/authorize"
+        headers, params = {"X-Forwarded-For": address}, asked | {"client_id": client_id}
+        async with session.get(url, params=params, headers=headers, allow_redirects=False) as answer:
+            return answer.status
+
+    async with aiohttp.ClientSession() as session:
+        for n in range(70):  # nothing is asked there, and it is counted all the same
+            assert await status(session, f"https://10.0.0.{n}/app.json", "192.0.2.7") == 400
+            assert await status(session, f"https://10.0.1.{n}/app.json", f"2001:db8:0:{n:x}::1") == 400
+        assert await status(session, host.document(), "192.0.2.7") == 400
+        assert await status(session, host.document("/2.json"), "2001:db8:0:ffff::1") == 400
+        assert host.asked == []
+        assert await status(session, host.document("/3.json"), "192.0.2.8") == 303
