@@ -4,8 +4,8 @@ Owns `DocumentClients`, a `broker.clients.ClientSource`: when a document is fetc
 when it cannot be. OAuth Client ID Metadata Document §4.2 to §4.4 and §6; RFC 9111 §5.2 (``max-age``, within
 bounds). One fetch at a time for each URL; so many a minute for each host, for whoever brings the URLs and for
 all that nobody uses yet; after a failure it is not asked again at once. It goes through the guard of
-`broker.outbound`, follows no redirect and reads no more than 5 kB. An app in use outlives a host that does not
-answer for a week, and one that says that it is no more not by a moment.
+`broker.outbound`, follows no redirect and reads no more than 5 kB. An app in use outlives a host that does
+not answer for a week, and one that says that it is no more not by a moment.
 """
 
 from __future__ import annotations
