@@ -26,6 +26,8 @@ from broker.services import SERVICES, Services
 from broker.store import Origin
 
 _MOST_DETOURS = 5
+_AT_ONCE = 60.0
+"""Seconds for which logins in several tabs of one browser become one session."""
 _LONGEST_DEVICE = 200
 """Characters of what a browser says of itself."""
 
@@ -109,7 +111,7 @@ async def _begin_session(
     before = await _old_session(request, context)
     no_later = math.inf if identity.session_ends is None else identity.session_ends
     session = Session(
-        sid=services.fresh_name() if before is None else before[0],
+        sid=await _sid(request, context, None if before is None else before[0]),
         context=context,
         started_at=now,
         ends_at=min(now + lifetimes.absolute, no_later),
@@ -133,6 +135,20 @@ async def _begin_session(
         correlation_id=request[about.CORRELATION],
     )
     return flow.SignedIn.by(session), cookie
+
+
+async def _sid(request: web.Request, context: AuthenticationContext, before: str | None) -> str:
+    """The sid ``before``, or a new one, on which this person's tabs agree that come back just now.
+
+    A browser that opens with many tabs sends all of them to sign in at once, and keeps the cookie of one.
+    Whoever signs out by that one is signed out in all of them.
+    """
+    services, browser = request.app[SERVICES], request.app[flow.JAR].eldest_flow(request)
+    sid = services.fresh_name() if before is None else before
+    if browser is None:
+        return sid
+    agreed = await services.store.agreed_sid(browser, context.subject, sid, _AT_ONCE)
+    return agreed if before is None else before
 
 
 def _origin(request: web.Request, identity: UpstreamIdentity) -> Origin:

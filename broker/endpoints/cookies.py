@@ -16,7 +16,7 @@ from broker.protocol.handles import digest
 
 _MOST_FLOWS = 8
 _FLOW_NAME = re.compile(r"flow-[0-9a-f]{8}")
-_FLOW_VALUE = re.compile(r"([0-9]{1,12})\.([A-Za-z0-9_-]{43})")
+_FLOW_VALUE = re.compile(r"([0-9]{1,15})\.([A-Za-z0-9_-]{43})")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
 _KNOWN = re.compile(r"[A-Za-z0-9_-]{43}(?:\.[A-Za-z0-9_-]{43}){0,3}")
 _LANGUAGE = re.compile(r"([A-Za-z-]{2,35})(?:\.([A-Za-z-]{2,35}))?")
@@ -85,19 +85,25 @@ class Jar:
         others = sorted(self._flows(request), reverse=True)
         for _, name in others[_MOST_FLOWS - 1 :]:
             self._set(response, name, "", 0)
-        self._set(response, _flow_name(flow.id), f"{int(now)}.{flow.secret}", ttl)
+        self._set(response, _flow_name(flow.id), f"{int(now * 1000)}.{flow.secret}", ttl)
 
     def drop_flow(self, response: web.StreamResponse, flow_id: str) -> None:
         """The login is over."""
         self._set(response, _flow_name(flow_id), "", 0)
 
-    def _flows(self, request: web.Request) -> list[tuple[int, str]]:
-        found = []
+    def eldest_flow(self, request: web.Request) -> str | None:
+        """The secret of what this browser began first, where it has begun several things; else None."""
+        secrets = [secret for _, secret in sorted(self._flows(request).items()) if secret]
+        return secrets[0] if len(secrets) > 1 else None
+
+    def _flows(self, request: web.Request) -> dict[tuple[int, str], str]:
+        """The secret of each, by when it began and its name; empty where the cookie is none of ours."""
+        found = {}
         for full_name, value in _sent(request).items():
             name = full_name.removeprefix(self.prefix)
             if full_name.startswith(self.prefix) and _FLOW_NAME.fullmatch(name):
                 match = _FLOW_VALUE.fullmatch(value)
-                found.append((int(match[1]) if match else 0, name))
+                found[(int(match[1]) if match else 0, name)] = match[2] if match else ""
         return found
 
     # ── the session ───────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,8 @@ must be atomic is one command, or one script on keys with one hash tag; nothing 
     login:<hash of state, browser,      string  lifetimes.login, or when taken   is at an upstream
         connector>
     consent-page:<hash of id, browser>  string  lifetimes.login, or when taken   waits for an answer
+    one-session:<hash of browser,       string  a minute                         logins in two tabs
+        subject>                                                                 become one session
     session:{<sid>}:<hash of cookie>    string  lifetimes.session.idle           single sign-on
     listed:{<sid>}                      hash    the session's end, a week later  it is shown and ended without
                                                 where a client app is told       its cookie, and told of

@@ -3,12 +3,13 @@
 Owns the families ``request``, ``login`` and ``consent-page``. Each record is named by a hash over the id
 that travels and the browser's own cookie (and the connector), so a ``state`` alone finds nothing, and
 what comes from another browser or connector consumes nothing (RFC 9700 §4.7; OpenID Connect Core §3.1.2.7).
+And ``one-session``: the ``sid`` on which the logins of one browser agree that come back at the same moment.
 """
 
 from __future__ import annotations
 
 from broker.protocol.flow import PendingConsent, PendingLogin, PendingRequest
-from broker.store.records import Room, fingerprint
+from broker.store.records import Room, fingerprint, milliseconds
 
 
 class Flows(Room):
@@ -54,6 +55,12 @@ class Flows(Room):
     async def take_consent_page(self, page_id: str, browser: str) -> PendingConsent | None:
         """The page that is being answered; once."""
         return await self._take(self._page(page_id, browser), PendingConsent)
+
+    async def agreed_sid(self, browser: str, subject: str, sid: str, ttl: float) -> str:
+        """The sid that this person's logins in one browser share: that of the first who came with one."""
+        name = self._name("one-session", fingerprint("one-session", browser, subject))
+        first = await self._wire.call("SET", name, self._seal(name, sid), "NX", "PX", milliseconds(ttl))
+        return sid if first == b"OK" else (await self._read(name, str)) or sid
 
     def _request(self, request_id: str, browser: str) -> str:
         return self._name("request", fingerprint("request", request_id, browser))

@@ -5,8 +5,9 @@ session's ``sid``, a dot and a secret; grants know it by the ``sid`` alone, whic
 ``sid`` it can be listed and ended (`broker.store.listing` finds the ``sid``), and it is remembered which
 client apps were given tokens in it, so that its end can be told to them. The ``ended`` mark outlives the
 session, so that the access tokens which came of it are refused (Back-Channel Logout 1.0 §2.7; RFC 7662
-§2.2). Who signs in again in the same browser keeps the ``sid`` and gets a new secret. All names of one
-session share a hash tag.
+§2.2). Who signs in again in the same browser keeps the ``sid`` and gets a new secret; who does so in two
+tabs at once gets two, of which the browser keeps one, and both end with the session. All names of one session
+share a hash tag.
 """
 
 from __future__ import annotations
@@ -22,25 +23,34 @@ from broker.store.records import fingerprint, milliseconds
 from broker.store.wire import Script
 
 # KEYS: session, listed, ended, maybe the session that it takes the place of. ARGV: the sealed session and for
-# how long it may be idle, the sealed listing, the cookie's fingerprint, how long it lives at most.
+# how long it may be idle, the sealed listing, the cookie's field, how long it lives at most, the field of the
+# cookie that it takes the place of.
 # A sid that was ended meanwhile is never brought back: the tokens of before would be good again.
 _PUT = Script("""
 if redis.call('EXISTS', KEYS[3]) == 1 then return {KEYS[1], 0} end
-if KEYS[4] then redis.call('DEL', KEYS[4]) end
+if KEYS[4] then
+  redis.call('DEL', KEYS[4])
+  redis.call('HDEL', KEYS[2], ARGV[6])
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('HSET', KEYS[2], 'listed', ARGV[3], 'cookie', ARGV[4])
+redis.call('HSET', KEYS[2], 'listed', ARGV[3], ARGV[4], '1')
 if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
 return {KEYS[1], 1}
 """)
-# KEYS: ended, session, listed. ARGV: how long the mark stays, the fingerprint that names the session, the
-# moment: the first one stays.
+# KEYS: ended, listed, the sessions that were seen to be it. ARGV: how long the mark stays, the moment (the
+# first one stays), the fields of those sessions' cookies.
 # The mark, the removal and the reading are one step: no moment at which neither says that the session is
 # over, and no client app that joins between its end and the list of those who are told.
 _END = Script("""
-if (redis.call('HGET', KEYS[3], 'cookie') or '') ~= ARGV[2] then return {KEYS[1], 'changed'} end
-redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ARGV[1])
+local seen, removed = {}, 0
+for place = 3, #ARGV do seen[ARGV[place]] = true end
+for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if string.sub(name, 1, 7) == 'cookie:' and not seen[name] then return {KEYS[1], 'changed'} end
+end
+redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[1])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return {KEYS[1], redis.call('DEL', KEYS[2]), redis.call('HGETALL', KEYS[3])}
+for place = 3, #KEYS do removed = removed + redis.call('DEL', KEYS[place]) end
+return {KEYS[1], removed, redis.call('HGETALL', KEYS[2])}
 """)
 # KEYS: ended, listed. ARGV: the client app's field, the moment, how long it must be known at least.
 _JOIN = Script("""
@@ -50,7 +60,11 @@ redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2])
 if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
 return {KEYS[1], 1}
 """)
-_LEFT = Script("return {KEYS[1], redis.call('PTTL', KEYS[1])}")
+_LEFT = Script("""
+local left = 0
+for _, name in ipairs(KEYS) do left = math.max(left, redis.call('PTTL', name)) end
+return {KEYS[1], left}
+""")
 _ENDED = Script("return {KEYS[1], redis.call('GET', KEYS[1])}")
 _FORGET = Script("return {KEYS[1], redis.call('DEL', KEYS[1])}")
 _LEAVE = Script("return {KEYS[1], redis.call('HDEL', KEYS[1], ARGV[1])}")
@@ -58,7 +72,8 @@ _PROLONG = Script("""
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return {KEYS[1]}
 """)
-_CLIENT = "client:"
+_CLIENT, _COOKIE = "client:", "cookie:"
+"""What the fields of a listed session begin with: who was given tokens in it, and what opens it."""
 _NOWHERE = Origin()
 
 
@@ -95,15 +110,17 @@ class Sessions(Listing):
         name, listed_name = self._session(cookie), self._listed(session.sid)
         lives = session.ends_at - session.started_at
         listed = Listed.of(session, origin)
-        keys = [name, listed_name, self._ended(session.sid)]
+        keys, was = [name, listed_name, self._ended(session.sid)], ""
         if replaces is not None and replaces != cookie:
+            was = _COOKIE + _print(replaces)
             keys.append(self._session(replaces))
         arguments = (
             self._seal(name, session),
             milliseconds(idle_ttl),
             self._seal(f"{listed_name}\0listed", listed),
-            _print(cookie),
+            _COOKIE + _print(cookie),
             str(milliseconds(lives)),
+            was,
         )
         # A session costs one trip to the store, however many lists it is on.
         entering = self._entering(session.sid, listed, lives)
@@ -121,8 +138,9 @@ class Sessions(Listing):
         fields: Any = await self._wire.call("HGETALL", name)
         if not fields:
             return None
-        (left,) = await self._run(_LEFT, self._by_print(sid, _field(fields, b"cookie").decode()))
-        return self._as_known(sid, fields, idle_left=max(0.0, left / 1000))
+        names = [self._by_print(sid, by_print) for by_print in _prints(fields[::2])]
+        (left,) = await self._run(_LEFT, names) if names else (0,)
+        return self._as_known(sid, fields, idle_left=left / 1000)
 
     async def listed_session(self, sid: str) -> Listed | None:
         """What is listed of a session, live or not."""
@@ -161,11 +179,12 @@ class Sessions(Listing):
         ends one too that a release before this one began, and listed nowhere. ``at`` is the moment.
         """
         while True:
-            found: bytes | None = await self._wire.call("HGET", self._listed(sid), "cookie")
-            seen = (found or b"").decode()
-            by_print = seen or (_print(cookie) if cookie is not None else "")
-            keys = [self._ended(sid), self._by_print(sid, by_print), self._listed(sid)]
-            answer = await self._run(_END, keys, str(milliseconds(remember_for)), seen, repr(at))
+            seen = _prints(await self._wire.call("HKEYS", self._listed(sid)))
+            if cookie is not None:
+                seen |= {_print(cookie)}
+            keys = [self._ended(sid), self._listed(sid), *(self._by_print(sid, one) for one in seen)]
+            cookies = (_COOKIE + one for one in seen)
+            answer = await self._run(_END, keys, str(milliseconds(remember_for)), repr(at), *cookies)
             if answer == [b"changed"]:  # somebody signed in again meanwhile; that ends too
                 continue
             removed, fields = answer
@@ -215,6 +234,12 @@ class Sessions(Listing):
 
 def _print(cookie: str) -> str:
     return fingerprint("session", cookie)
+
+
+def _prints(names: list[bytes]) -> frozenset[str]:
+    """The fingerprints of the cookies that open a session, by the names of its listing's fields."""
+    texts = (name.decode() for name in names)
+    return frozenset(text.removeprefix(_COOKIE) for text in texts if text.startswith(_COOKIE))
 
 
 def _field(fields: list[bytes], name: bytes) -> bytes:

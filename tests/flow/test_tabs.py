@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import permutations
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -64,6 +64,58 @@ async def test_two_tabs_do_not_disturb_each_other_however_their_steps_fall(broke
             assert status == 200
             said = claims(tokens["id_token"])
             assert (said["aud"], said["nonce"]) == (tab.name, asked["nonce"])
+
+
+async def at_the_callback(tab: Tab) -> Tab:
+    """As far as the upstream's answer, which the browser has not brought to us yet."""
+    while "/callback/" not in tab.url:
+        await tab.step()
+    return tab
+
+
+@pytest.mark.row("LO-10")
+@pytest.mark.row("SE-02")
+@pytest.mark.standard("OpenID Back-Channel Logout", "§2.3 of several tabs that sign in at once all hear")
+@pytest.mark.parametrize("again", [False, True], ids=["anew", "again"])
+async def test_tabs_that_sign_in_at_once_are_one_session_which_ends_whole(start, again: bool) -> None:
+    broker: Broker = await start(client={"trusted": True})
+    async with broker.browser() as browser:
+        if again:
+            await browser.login()
+        tabs = [Tab(browser, name) for name in ("billing", "trusted", "billing", "trusted")]
+        for tab in tabs:
+            tab.url += "&prompt=login"
+            await at_the_callback(tab)
+        await asyncio.gather(*(tab.step() for tab in tabs))
+        said, tokens = [], []
+        for tab in tabs:
+            redirect_uri = TABS[tab.name]["redirect_uri"]
+            code = dict(parse_qsl(urlsplit(tab.url).query))["code"]
+            _, given = await browser.token(code, client=tab.name, redirect_uri=redirect_uri)
+            said.append(claims(given["id_token"])["sid"])
+            tokens.append(given["access_token"])
+        assert len(set(said)) == 1
+        ended = await broker.services.endings.end(said[0], "signed_out")
+        assert ended is not None
+        assert set(ended.known.clients) == {"billing", "trusted"}
+        assert {(await browser.userinfo(token))[0] for token in tokens} == {401}
+        assert (await browser.authorize(prompt="none")).params["error"] == "login_required"
+    store = broker.services.store
+    assert await store._wire.call("KEYS", f"{store._prefix}session:*") == []
+
+
+async def test_tabs_of_two_people_are_two_sessions(broker: Broker, idp) -> None:
+    async with broker.browser() as browser:
+        tabs = [await at_the_callback(Tab(browser, "trusted"))]
+        idp.person("bob", name="Bob")  # who is in front of it from now on
+        tabs.append(await at_the_callback(Tab(browser, "trusted")))
+        await asyncio.gather(*(tab.step() for tab in tabs))
+        said = []
+        for tab in tabs:
+            code = dict(parse_qsl(urlsplit(tab.url).query))["code"]
+            _, given = await browser.token(code, client="trusted", redirect_uri=TRUSTED)
+            said.append(claims(given["id_token"]))
+    assert len({one["sub"] for one in said}) == len({one["sid"] for one in said}) == 2
 
 
 @pytest.mark.row("AZ-33")

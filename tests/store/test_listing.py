@@ -107,6 +107,23 @@ async def test_a_session_that_is_signed_in_to_again_while_it_ends_is_over_or_goe
         assert await store.session_ended(sid)
 
 
+@pytest.mark.row("SE-02")
+async def test_who_signed_in_again_in_two_tabs_at_once_has_two_cookies_and_both_end(store: Store) -> None:
+    await put(store, "first")
+    for cookie in ("first.one", "first.two"):
+        assert await store.put_session(cookie, one("first"), 60, replaces="first.secret")
+    assert await store.read_session("first.one", 3600) is not None  # the browser may have kept either
+    assert await store.read_session("first.secret", 60) is None
+    known = await store.known_session("first")
+    assert known is not None
+    assert known.idle_left > 3000
+    ended = await store.end_session("first", 300)
+    assert ended is not None
+    assert ended.was_live
+    for cookie in ("first.one", "first.two"):
+        assert await store.read_session(cookie, 60) is None
+
+
 async def test_what_is_due_is_one_s_own_for_a_while_and_then_anybody_s_again(store: Store) -> None:
     await store.note_due("first", NOW + 10, now=NOW)
     await store.note_due("first", NOW + 99, now=NOW)  # a time that was noted before stays
