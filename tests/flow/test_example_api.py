@@ -85,6 +85,7 @@ async def tokens(notes: Notes, prover: Prover | None = None, **changes: str | No
     status, _, challenge = await notes.call()
     assert status == 401
     assert "error" not in challenge
+    assert 'scope="notes.read"' in challenge  # what to ask for, and no more
     where = challenge.partition('resource_metadata="')[2].partition('"')[0]
     resource = await read(where)
     assert resource["resource"] == notes.url
@@ -188,3 +189,22 @@ async def test_with_proof_of_possession_a_stolen_token_is_worth_nothing(
         assert (await notes.call(token, DPoP=proof()))[0] == 401  # as a bearer token
         unbound = (await tokens(notes))["access_token"]
         assert (await notes.call(unbound))[0] == 401
+        assert (await notes.call(token, scheme="DPoP", DPoP=proof(), Host="behind-a-proxy:8081"))[0] == 200
+
+
+@pytest.mark.row("DP-11")
+@pytest.mark.standard("RFC 8705", "§3 a token that is bound to a certificate is no bearer token")
+async def test_a_token_that_is_bound_to_some_key_is_not_taken_as_a_bearer_token(notes: Notes) -> None:
+    now = int(notes.broker.clock())
+    said = {
+        "iss": notes.broker.issuer,
+        "aud": notes.url,
+        "sub": "ada",
+        "scope": "notes.read",
+        "exp": now + 60,
+    }
+    sign = notes.broker.services.keys.sign
+    assert (await notes.call(sign("RS256", said, typ="at+jwt")))[0] == 200
+    for cnf in ({"x5t#S256": "x" * 43}, {"jkt": "x" * 43}, {}):
+        status, _, _ = await notes.call(sign("RS256", said | {"cnf": cnf}, typ="at+jwt"))
+        assert status == 401, cnf
