@@ -14,7 +14,6 @@ from broker.kit.stage import on_stage
 
 RSA, EC = JWK.generate(kty="RSA", size=2048), JWK.generate(kty="EC", crv="P-256")
 PUBLIC = {"RSA": RSA.export_public(as_dict=True), "EC": EC.export_public(as_dict=True)}
-BOUND = {"aud": "broker"}
 
 
 class Telling(FakeProvider):

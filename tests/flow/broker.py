@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -30,6 +30,17 @@ CALLBACK = "https://billing.example/callback"
 SECRET = "billing-secret-of-some-length-0123456789"
 VERIFIER = "v" * 50
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+ASKED = {
+    "client_id": "billing",
+    "redirect_uri": CALLBACK,
+    "response_type": "code",
+    "scope": "openid profile email",
+    "state": "state-of-the-client",
+    "nonce": "nonce-of-the-client",
+    "code_challenge": CHALLENGE,
+    "code_challenge_method": "S256",
+}
+"""A good request, however it is sent."""
 
 
 class Clock:
@@ -259,19 +270,8 @@ class Browser:
         raise AssertionError("the browser is sent in circles")
 
     def authorize_url(self, **changes: str | None) -> str:
-        asked = {
-            "client_id": "billing",
-            "redirect_uri": CALLBACK,
-            "response_type": "code",
-            "scope": "openid profile email",
-            "state": "state-of-the-client",
-            "nonce": "nonce-of-the-client",
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
-        } | changes
-        return f"{self.broker.issuer}/authorize?" + urlencode(
-            {k: v for k, v in asked.items() if v is not None}
-        )
+        asked = {name: value for name, value in (ASKED | changes).items() if value is not None}
+        return f"{self.broker.issuer}/authorize?" + urlencode(asked)
 
     async def authorize(self, **changes: str | None) -> Landed:
         return await self.go(self.authorize_url(**changes))
@@ -296,13 +296,7 @@ class Browser:
     async def token(
         self, code: str, *, client: str = "billing", **changes: str | None
     ) -> tuple[int, dict[str, Any]]:
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": CALLBACK,
-            "code_verifier": VERIFIER,
-        } | changes
-        return await self.post("/token", form, client=client)
+        return await self.post("/token", code_form(code, **changes), client=client)
 
     async def refresh(
         self, token: str, *, client: str = "billing", **changes: str
@@ -311,7 +305,7 @@ class Browser:
         return await self.post("/token", form, client=client)
 
     async def post(
-        self, path: str, form: dict[str, str | None], *, client: str | None = "billing"
+        self, path: str, form: Mapping[str, str | None], *, client: str | None = "billing"
     ) -> tuple[int, dict[str, Any]]:
         data = {name: value for name, value in form.items() if value is not None}
         headers = {}
@@ -326,6 +320,17 @@ class Browser:
         headers = {"Authorization": f"Bearer {token}"}
         async with self.session.get(f"{self.broker.issuer}/userinfo", headers=headers) as answer:
             return answer.status, await answer.json()
+
+
+def code_form(code: str, **changes: str | None) -> dict[str, str]:
+    """What redeems a code; a member that is None is left out."""
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": CALLBACK,
+        "code_verifier": VERIFIER,
+    } | changes
+    return {name: value for name, value in form.items() if value is not None}
 
 
 def leaving(landed: Landed) -> Landed:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from broker.jose import SigningKey, sign
-from tests.flow.broker import CALLBACK, CHALLENGE, Broker
+from tests.flow.broker import ASKED, Broker
 
 REQUEST_TYP = "oauth-authz-req+jwt"
 
@@ -40,16 +40,7 @@ def written_jwks(folder: Path, *keys: SigningKey) -> str:
 
 def asked(client_id: str = "billing", **changes: Any) -> dict[str, Any]:
     """The members of a good request."""
-    members = {
-        "client_id": client_id,
-        "redirect_uri": CALLBACK,
-        "response_type": "code",
-        "scope": "openid profile email",
-        "state": "state-of-the-client",
-        "nonce": "nonce-of-the-client",
-        "code_challenge": CHALLENGE,
-        "code_challenge_method": "S256",
-    } | changes
+    members = {**ASKED, "client_id": client_id, **changes}
     return {name: value for name, value in members.items() if value is not None}
 
 

@@ -19,7 +19,7 @@ from broker.cli.listening import mtls_context
 from broker.config import TlsConfig
 from broker.endpoints.certificates import ANCHORS
 from tests.certificates import Holder, made
-from tests.flow.broker import CALLBACK, VERIFIER, Broker, claims
+from tests.flow.broker import SECRET, Broker, claims, code_form
 from tests.flow.proofs import Prover
 from tests.flow.signing import asked
 from tests.serving import serving
@@ -122,15 +122,6 @@ async def open_desk(start, folder: Path, clients: dict[str, Any] | None = None, 
     assert broker.runner is not None
     await web.SockSite(broker.runner, listening, ssl_context=context).start()
     return Desk(broker, written["mtls_url"], authority, folder)
-
-
-def code_form(code: str, **more: str) -> dict[str, str]:
-    return {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": CALLBACK,
-        "code_verifier": VERIFIER,
-    } | more
 
 
 async def tokens(desk: Desk, client: str, show: Holder, **asked: str) -> dict[str, Any]:
@@ -239,8 +230,6 @@ async def test_a_token_is_of_use_to_whoever_has_the_certificate(start, tmp_path,
 async def test_a_client_with_a_secret_binds_its_tokens_to_whatever_it_shows(desk: Desk) -> None:
     async with desk.broker.browser() as browser:
         code = (await browser.login(client_id="bound")).code
-    from tests.flow.broker import SECRET  # noqa: PLC0415
-
     basic = {"Authorization": aiohttp.encode_basic_auth("bound", SECRET)}
     status, body = await desk.send("/token", code_form(code), headers=basic)
     assert (status, body["error"]) == (400, "invalid_request")

@@ -54,7 +54,6 @@ ALICE = Person(
     groups=("/engineering/platform", "/sales"),
 )
 PEOPLE = (ADA, ALICE)
-UPSTREAMS = {"engines": "oidc-provider 9.13", "staff": f"Keycloak {keycloak.VERSION}"}
 AT_BOTH = pytest.mark.parametrize("person", PEOPLE, ids=["oidc-provider", "keycloak"])
 
 

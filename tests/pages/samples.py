@@ -341,7 +341,6 @@ WORST: Mapping[str, View] = {
 }
 
 ALL: Mapping[str, View] = {**ORDINARY, **WORST}
-PASSING = BounceView | DepartureView | FormPostView | LeavingView | OnwardView
 _PASSING = (BounceView, DepartureView, FormPostView, LeavingView, OnwardView)
 _GOING_ON = {"signed-out-of", "worst-signed-out-of"}
 STAYING = {n: view for n, view in ALL.items() if not isinstance(view, _PASSING) and n not in _GOING_ON}
