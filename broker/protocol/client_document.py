@@ -57,8 +57,16 @@ def read(client_id: str, document: Mapping[str, Any], allowed: Allowed) -> Metad
     if any(name in document for name in _SECRETS):
         raise InvalidClientMetadata("A document has no secret.", reason="document_with_secret")
     usual = {"token_endpoint_auth_method": "none"}
-    found = dict(registration.read({**usual, **document}, allowed))
+    found = dict(registration.read({**usual, **document, **_offered(document)}, allowed))
     # A name is what it says of itself; the host behind it is not, and is never cut off.
     host = f" ({host_of(client_id)})"
     found["client_name"] = found["client_name"][: _SHOWN - len(host)].rstrip() + host
     return found
+
+
+def _offered(document: Mapping[str, Any]) -> Metadata:
+    """Its grants without those that we never heard of: it is written once, for whichever servers there are."""
+    asked = document.get("grant_types")
+    if not isinstance(asked, list) or not all(isinstance(name, str) for name in asked):
+        return {}  # refused as anybody's
+    return {"grant_types": [name for name in asked if name in registration.KNOWN_GRANTS]}

@@ -34,7 +34,7 @@ Metadata = Mapping[str, Any]
 """What is registered, by the names of RFC 7591; complete, and as it is told back."""
 
 _MOST_URIS, _LONGEST_URI = 20, 1000
-_KNOWN_GRANTS = frozenset(get_args(GrantType))
+KNOWN_GRANTS = frozenset(get_args(GrantType))
 _KNOWN_METHODS = frozenset(get_args(AuthMethod))
 _WITH_SECRET = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
 _OWN_KEYS = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
@@ -211,7 +211,7 @@ def _grant_types(said: Metadata, allowed: Allowed) -> list[str]:
     asked = said.get("grant_types", ["authorization_code"])
     if not isinstance(asked, list) or not asked or not all(isinstance(name, str) for name in asked):
         raise wrong("grant_types", "must be a list of grant types")
-    if not set(asked) <= _KNOWN_GRANTS:
+    if not set(asked) <= KNOWN_GRANTS:
         raise wrong("grant_types", "has one that is not offered")
     given = [name for name in dict.fromkeys(asked) if name in allowed.grant_types]
     if not set(given) - {"refresh_token"}:

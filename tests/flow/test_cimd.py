@@ -191,6 +191,19 @@ async def test_a_more_particular_kind_of_json_will_do(broker: Broker, host: Host
         assert (await authorize(browser, url)).status == 200
 
 
+@pytest.mark.row("RG-06")
+async def test_a_document_may_name_grants_of_other_servers_and_has_none_of_them_here(
+    broker: Broker, host: Host
+) -> None:
+    unheard = "urn:openid:params:grant-type:ciba"
+    url = host.document(grant_types=["authorization_code", unheard, "implicit", "refresh_token"])
+    found = await broker.services.clients.find(url)
+    assert found is not None
+    assert found.grant_types == ("authorization_code", "refresh_token")
+    assert await broker.services.clients.find(host.document("/2.json", grant_types=[unheard])) is None
+    assert await broker.services.clients.find(host.document("/3.json", grant_types=[["x"]])) is None
+
+
 @pytest.mark.row("UP-03")
 @pytest.mark.standard("CIMD", "§6.5 server-side request forgery")
 @pytest.mark.parametrize(
