@@ -50,6 +50,7 @@ async def test_ada_sees_her_tokens_the_api_and_who_said_what(demo: Demo, browser
     assert "coffee-club" not in page.html
     for told in ("nonce", "auth_time", "at_hash", "WWW-Authenticate" not in page.html, "Buy rope"):
         assert told is True or told in page.html
+    assert "released with a scope" not in page.html, "what the ID Token stands on is not explained"
     assert page.html.count('<span class="badge good">200</span>') == 2
 
 
