@@ -65,7 +65,7 @@ def read(client_id: str, document: Mapping[str, Any], allowed: Allowed) -> Metad
 
 
 def _offered(document: Mapping[str, Any]) -> Metadata:
-    """Its grants without those that we never heard of: it is written once, for whichever servers there are."""
+    """Its grants without those that we never heard of: it is written once, for whatever servers there are."""
     asked = document.get("grant_types")
     if not isinstance(asked, list) or not all(isinstance(name, str) for name in asked):
         return {}  # refused as anybody's
