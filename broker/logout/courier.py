@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 from broker.clients import Clients
 from broker.clients.keys import Keyholder, PublicKeys
-from broker.connector import UpstreamError
+from broker.connector import UpstreamError, UpstreamUnavailable
 from broker.events import Events
 from broker.jose import JoseError
 from broker.keys import KeyRing
 from broker.logout.mishaps import Mishaps
-from broker.outbound import Outbound
+from broker.outbound import Away, Outbound
 from broker.protocol import logout
 from broker.protocol.client import Client
 from broker.protocol.errors import TemporarilyUnavailable
@@ -41,6 +41,8 @@ LOST_AFTER = 120.0
 _LOOKS = 1.0
 """Seconds between two looks into the outbox; what this worker posts is seen at once."""
 _UNDERSTOOD = frozenset({200, 204})
+_NOT_NOW = frozenset({429, 502, 503, 504})
+"""What is answered where it would be answered to any notice (RFC 6585 §4, RFC 9110 §15.6)."""
 
 
 class _Busy(Exception):
@@ -201,10 +203,11 @@ class Courier:
         try:
             if app.rests_until > self.now():
                 return "it does not answer"
-            problem = await self._told(client, notice)
-            if problem:
+            return await self._told(client, notice)
+        except UpstreamError as error:
+            if _is_of_them_all(error):
                 app.rests_until = self.now() + REST
-            return problem
+            return error.detail
         finally:
             app.at_a_time.release()
 
@@ -215,15 +218,17 @@ class Courier:
         self._log(one.notice, "failed", "later" if again_at is not None else "given_up", problem)
 
     async def _told(self, client: Client, notice: Notice) -> str:
-        """Tell the app; what went wrong, or nothing (Back-Channel §2.8)."""
+        """Tell the app; what went wrong, or nothing (Back-Channel §2.8).
+
+        Raises:
+            UpstreamError: no answer, or one that cannot be read.
+        """
         try:
             token = await self._token(client, notice)
-            http = self.outbound.called(f"client {client.client_id}", stranger=client.registered_itself)
-            answer = await http.post(client.backchannel_logout_uri or "", {"logout_token": token})
-        except UpstreamError as error:
-            return error.detail
         except (JoseError, TemporarilyUnavailable) as error:
             return f"it cannot be encrypted to: {error.reason}"
+        http = self.outbound.called(f"client {client.client_id}", stranger=client.registered_itself)
+        answer = await http.post(client.backchannel_logout_uri or "", {"logout_token": token})
         return "" if answer.status in _UNDERSTOOD else f"it answered {answer.status}"
 
     async def _token(self, client: Client, notice: Notice) -> str:
@@ -250,3 +255,10 @@ class Courier:
             subject=notice.subject,
             sid=notice.sid or "",
         )
+
+
+def _is_of_them_all(error: UpstreamError) -> bool:
+    """Whether the app would fail with its other notices too; an odd answer is about the one it was told."""
+    if isinstance(error, Away) and error.status:
+        return error.status in _NOT_NOW
+    return isinstance(error, UpstreamUnavailable)

@@ -9,6 +9,7 @@ a while because it does not answer).
 from broker.outbound.circuit import Circuit
 from broker.outbound.documents import Documents
 from broker.outbound.http import Outbound, UpstreamClient
+from broker.outbound.messages import Away
 from broker.outbound.sessions import Way
 
-__all__ = ["Circuit", "Documents", "Outbound", "UpstreamClient", "Way"]
+__all__ = ["Away", "Circuit", "Documents", "Outbound", "UpstreamClient", "Way"]

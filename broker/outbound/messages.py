@@ -27,6 +27,8 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986 §2.3: nothing in it t
 class Away(UpstreamUnavailable):
     """It answered that it cannot now; ``retry_after`` is what it says of when it can."""
 
+    status = 0
+    """The status of its answer, where there was one."""
     retry_after = ""
     of_one = False
     """Whether it is somebody's own limit, which says nothing of the upstream to all others."""
@@ -87,6 +89,7 @@ def check_status(response: aiohttp.ClientResponse, place: str, *, bearer: bool) 
     """What no caller can use is an error here; 2xx and 4xx are theirs to read."""
     if response.status == _TOO_MANY_REQUESTS or response.status >= _SERVER_ERROR:
         away = Away(f"{place} answered {response.status}")
+        away.status = response.status
         away.retry_after = response.headers.get("Retry-After", "")
         # Whoever uses up the limit of their own token must not shut everybody else out.
         away.of_one = bearer and response.status == _TOO_MANY_REQUESTS

@@ -30,6 +30,8 @@ class ClientApp:
     hangs: asyncio.Event | None = None
     """While this is there, it answers when it is set."""
     huge: bool = False
+    refuses: frozenset[str] = frozenset()
+    """The ``jti`` of tokens that it cannot deal with, and answers 500."""
     elsewhere: int = 0
     """Requests that came by way of a redirect."""
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -86,6 +88,8 @@ class ClientApp:
         if self.hangs is not None:
             await self.hangs.wait()
         status = self.answers.pop(0) if self.answers else 200
+        if payload(str(form["logout_token"]))["jti"] in self.refuses:
+            status = 500
         headers = {"Location": f"{self.origin}/elsewhere"} if 300 <= status < 400 else {}
         return web.Response(status=status, headers=headers, body=b"x" * (2 << 20) if self.huge else b"")
 
@@ -96,6 +100,15 @@ class ClientApp:
 
 def header(token: str) -> dict[str, Any]:
     """The header of a JWT, unverified."""
-    part = token.split(".", maxsplit=1)[0]
+    return _part(token, 0)
+
+
+def payload(token: str) -> dict[str, Any]:
+    """The claims of a JWT, unverified; none where it is encrypted."""
+    return _part(token, 1) if token.count(".") == 2 else {"jti": None}
+
+
+def _part(token: str, place: int) -> dict[str, Any]:
+    part = token.split(".")[place]
     found: dict[str, Any] = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return found

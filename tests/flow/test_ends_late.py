@@ -130,6 +130,20 @@ async def test_a_notice_that_nobody_can_deal_with_is_given_up_like_any_other(
     assert "RuntimeError" in posted.notice.problem
 
 
+@pytest.mark.row("LO-11")
+async def test_a_notice_that_its_app_cannot_deal_with_keeps_no_other_of_that_app_waiting(
+    start: Start, app: ClientApp
+) -> None:
+    broker = await start(client=listening(app))
+    app.refuses = frozenset({"jti-0"})
+    for number in range(80):  # more than a worker has in hand
+        await broker.services.store.post_notice(notice(number))
+    look = broker.services.store.list_notices
+    (posted,) = await until(look, lambda found: len(found) == 1 and found[0].notice.attempts > 0)
+    assert (posted.notice.id, posted.notice.problem) == ("jti-0", f"{app.backchannel_logout_uri} answered 500")
+    assert len(app.told) == 80
+
+
 async def test_an_app_that_takes_its_time_keeps_no_other_waiting(start: Start, app: ClientApp) -> None:
     async with ClientApp.running() as quick:
         broker = await start(client=listening(app), trusted=listening(quick), top={"outbound": SLOWLY})
