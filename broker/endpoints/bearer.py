@@ -22,6 +22,7 @@ from broker.services import Services
 from broker.store import GrantState
 
 _HEADER = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE | re.ASCII)
+_SCHEME = re.compile(r"(bearer|dpop)( |$)", re.IGNORECASE | re.ASCII)
 _MAX = 16384
 
 
@@ -36,13 +37,16 @@ class Presented:
 async def presented(request: web.Request) -> Presented | None:
     """The one token that this request carries: in the header, or as a bearer token in a form.
 
-    RFC 6750 §2.1 and §2.2; RFC 9449 §7.1.
+    RFC 6750 §2.1 and §2.2; RFC 9449 §7.1. Whoever comes by another scheme alone has brought none (RFC 6750 §3.1).
 
     Raises:
         InvalidRequest: more than one, or a malformed header. A token in the URL is never taken.
     """
     found = []
-    for header in request.headers.getall("Authorization", []):
+    headers = request.headers.getall("Authorization", [])
+    for header in headers:
+        if len(headers) == 1 and _SCHEME.match(header) is None:
+            continue
         match = _HEADER.fullmatch(header) if len(header) <= _MAX else None
         if match is None:
             raise InvalidRequest("The Authorization header is malformed.", reason="bearer_malformed")

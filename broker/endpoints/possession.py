@@ -92,6 +92,11 @@ async def pushed(request: web.Request, client: Client, params: Params) -> str | 
     return proof.jkt
 
 
+def came_by(request: web.Request, scheme: str) -> None:
+    """Whoever uses the scheme of proofs is answered in it, whatever is wrong (RFC 9449 §7.1)."""
+    request[BOUND] = scheme == "dpop"
+
+
 async def presents(request: web.Request, token: AccessToken, *, scheme: str, text: str) -> None:
     """That whoever presents this access token has the key it is bound to (RFC 9449 §7, RFC 8705 §3).
 
@@ -127,6 +132,8 @@ def challenge(error: str = "", description: str = "") -> str:
 
 def refused(request: web.Request, error: OAuthError) -> tuple[int, dict[str, str]]:
     """The status and the challenge of a refusal at an API of ours (RFC 6750 §3, RFC 9449 §7.1)."""
+    if error.status >= 500:  # noqa: PLR2004  (our trouble, which no other token would mend)
+        return error.status, {}
     if request.get(BOUND) or isinstance(error, InvalidDpopProof | UseDpopNonce):
         status = 401 if isinstance(error, InvalidDpopProof | UseDpopNonce) else error.status
         return status, {"WWW-Authenticate": challenge(error.error, error.description)}

@@ -18,6 +18,7 @@ async def handle(request: web.Request) -> web.Response:
         # RFC 6750 §3.1: who sent no token at all is told no error, only how to ask.
         how = f"Bearer, {possession.challenge()}"
         return http.json({}, status=401, headers=http.NO_STORE | {"WWW-Authenticate": how})
+    possession.came_by(request, shown.scheme)
     token, grant = await bearer.resolve(services, shown.text)
     await possession.presents(request, token, scheme=shown.scheme, text=shown.text)
     if "openid" not in token.scopes:

@@ -63,6 +63,8 @@ class Subject:
     may_act: Mapping[str, Any] | None = None
     jti: str = ""
     """The name that it is revoked by; empty for what cannot be revoked alone."""
+    cnf: Mapping[str, str] = field(default_factory=dict)
+    """The key that it is bound to; empty is none."""
     expires_at: float
     """Whatever comes of it ends no later."""
 

@@ -82,13 +82,16 @@ async def test_a_token_is_taken_once_and_never_from_the_url(broker: Broker) -> N
             ([bearer(token), bearer(token)], None),
             ([bearer(token)], {"access_token": token}),
             ([("Authorization", f"Bearer {token} {token}")], None),
-            ([("Authorization", "Basic YTpi")], None),
             ([("Authorization", "Bearer")], None),
         ):
             status, body, _ = await userinfo(browser, headers=headers, form=form)
             assert (status, body["error"]) == (400, "invalid_request")
         status, body, _ = await userinfo(browser, form={"access_token": token})
         assert (status, "sub" in body) == (200, True)
+        for header in ("Basic YTpi", "Negotiate", "BearerX abc", ""):  # §3.1: no token, so no error
+            status, body, challenge = await userinfo(browser, headers=[("Authorization", header)])
+            assert (status, body) == (401, {})
+            assert "error" not in challenge
         status, body, _ = await userinfo(browser, headers=[("Authorization", f"DPoP {token}")])
         assert (status, body["error"]) == (401, "invalid_token")
 

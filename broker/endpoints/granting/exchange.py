@@ -52,6 +52,7 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     brought = await _brought(request, client, asked)
     exchange.may_exchange(brought.subject, client, allowed)
     await sectors.knows(services, client)
+    cnf = await possession.proved(request, client, cnf=_stays_bound(brought.subject, client))
     if asked.upstream is not None:
         return await upstream_tokens.answer(services, client, brought.of, asked.upstream)
     actor, actor_ends = await _actor(services, client, asked)
@@ -64,13 +65,21 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
             of=brought.subject.jti,
             as_jwt=asked.issued_type == exchange.JWT,
         ),
-        cnf=await possession.proved(request, client),
+        cnf=cnf,
     )
     if isinstance(brought.of, Grant):
         body = await _more(services, client, brought.of, asked, given)
     else:
         body = await _afresh(request, client, brought.of, asked, given)
     return {**body, "issued_token_type": asked.issued_type}
+
+
+def _stays_bound(subject: Subject, client: Client) -> Mapping[str, str]:
+    """What of the subject token's key the new one must have too.
+
+    An app's own is not exchanged for one that anybody can use. Who was sent another's cannot have its key.
+    """
+    return subject.cnf if client.client_id in subject.client_ids else {}
 
 
 async def _brought(request: web.Request, client: Client, asked: Asked) -> _Brought:
@@ -103,6 +112,7 @@ async def _by_access_token(services: Services, client: Client, text: str) -> tup
         scopes=token.scopes,
         actor=token.actor,
         jti=token.jti,
+        cnf=token.cnf,
         expires_at=token.expires_at,
     )
     return subject, grant
@@ -121,7 +131,9 @@ async def _by_id_token(services: Services, client: Client, text: str) -> tuple[S
         raise InvalidToken(reason="id_token_unknown")
     grant = await may_be_used(services, state, refusal=InvalidToken, holder=client)
     await bearer.of_no_ended_session(services, claims["iat"], grant)
-    subject = Subject(client_ids=(grant.client_id,), scopes=grant.scopes, expires_at=claims["exp"])
+    subject = Subject(
+        client_ids=(grant.client_id,), scopes=grant.scopes, cnf=grant.cnf, expires_at=claims["exp"]
+    )
     return subject, grant
 
 
