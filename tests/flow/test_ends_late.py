@@ -140,7 +140,10 @@ async def test_a_notice_that_its_app_cannot_deal_with_keeps_no_other_of_that_app
         await broker.services.store.post_notice(notice(number))
     look = broker.services.store.list_notices
     (posted,) = await until(look, lambda found: len(found) == 1 and found[0].notice.attempts > 0)
-    assert (posted.notice.id, posted.notice.problem) == ("jti-0", f"{app.backchannel_logout_uri} answered 500")
+    assert (posted.notice.id, posted.notice.problem) == (
+        "jti-0",
+        f"{app.backchannel_logout_uri} answered 500",
+    )
     assert len(app.told) == 80
 
 
