@@ -212,6 +212,10 @@ async def test_the_page_offers_the_other_ways_where_there_are_some(start):
         assert "Staff login" in again.body
 
 
+@pytest.mark.row("TK-21")
+@pytest.mark.row("RT-07")
+@pytest.mark.row("RS-03")
+@pytest.mark.row("RS-07")
 @pytest.mark.proves("pool", "`broker users disable`: sessions and tokens end at once, and nobody signs in")
 async def test_disabling_somebody_ends_everything_they_have(pool, tmp_path):
     (config,) = tmp_path.glob("broker-*.yaml")
@@ -224,8 +228,13 @@ async def test_disabling_somebody_ends_everything_they_have(pool, tmp_path):
         landed = await sign_in(browser, scope="openid offline_access")
         _, tokens = await browser.token(landed.code)
         assert (await browser.userinfo(tokens["access_token"]))[0] == 200
+        unspent = (await browser.authorize(prompt="none", scope="openid offline_access")).code
         await users("disable")
         assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+        _, told = await browser.post("/introspect", {"token": tokens["access_token"]})
+        assert told == {"active": False}
+        status, refused = await browser.token(unspent)
+        assert (status, refused["error"]) == (400, "invalid_grant")
         status, refused = await browser.refresh(tokens["refresh_token"])
         assert (status, refused["error"]) == (400, "invalid_grant")
         assert (await browser.authorize(prompt="none")).params["error"] == "login_required"
