@@ -116,7 +116,13 @@ class Supervisor:
             return
         staying = sum(not worker.leaving for worker in self._workers.values())
         for _ in range(self._count - staying):
-            self._start()
+            # Nobody is born whom a signal misses: before the fork it is heard here, after it by both.
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            try:
+                if self._stop_by is None:
+                    self._start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def _start(self) -> None:
         ours, theirs = os.pipe()
@@ -135,6 +141,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             self._selector.close()
             self._work(pipe)
             code = 0

@@ -2,17 +2,38 @@
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 from aiohttp import web
 
+from broker.cli import supervisor
 from broker.cli.listening import Entrance, open_socket, where
-from broker.cli.supervisor import Supervisor
 from broker.cli.worker import work
 from broker.config import read_listen
 from broker.events import Events
+
+
+def say(line: str) -> None:
+    """One line on standard output, from whichever process."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def told_to_stop_while_it_forks() -> int:
+    """`os.fork` on a machine that is so busy that SIGTERM comes before its answer."""
+    child = fork()
+    if child:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return child
+
+
+fork = os.fork
+# Who was not told is waited for as good as for ever; who does not hear, as good as not at all.
+LIMITS = {"stopped early": 600.0, "deaf": 1.0}
 
 
 async def build() -> web.Application:
@@ -22,10 +43,17 @@ async def build() -> web.Application:
         return web.json_response({"pid": os.getpid(), "parent": os.getppid(), "remote": request.remote})
 
     async def slow(request: web.Request) -> web.Response:
+        say("answering")
         await asyncio.sleep(float(request.query["s"]))
         return web.json_response({"pid": os.getpid()})
 
+    async def deaf(_request: web.Request) -> web.Response:
+        say("answering")
+        threading.Event().wait()  # and with it the whole worker
+        return web.Response()
+
     app.router.add_get("/who", who)
+    app.router.add_get("/deaf", deaf)
     app.router.add_get("/slow", slow)
     return app
 
@@ -40,10 +68,13 @@ def main(listen: str, workers: str, mode: str = "") -> int:
         work(build, {}, [Entrance(listening)], parent, tell)
 
     def ready() -> None:
-        sys.stdout.write(f"{where(listening, tls=False)}\n")
-        sys.stdout.flush()
+        say(where(listening, tls=False))
 
-    return Supervisor(int(workers), be_a_worker, Events(now=time.time)).run(ready)
+    if mode == "stopped early":
+        os.fork = told_to_stop_while_it_forks
+    if mode in LIMITS:
+        vars(supervisor)["_LIMIT"] = LIMITS[mode]
+    return supervisor.Supervisor(int(workers), be_a_worker, Events(now=time.time)).run(ready)
 
 
 if __name__ == "__main__":
