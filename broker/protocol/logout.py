@@ -25,6 +25,7 @@ LOGOUT_TOKEN_LIFE: Final = 120
 OLDEST = 600.0
 """Seconds that the clock of an upstream that repeats itself may take."""
 LONGEST_STATE: Final = 2048
+_LONGEST_URI, _LONGEST_LOCALES = 4096, 256
 
 
 # ── What a client app asks ────────────────────────────────────────────────────────────────────────
@@ -78,14 +79,18 @@ def read_request(params: Params, claims: Mapping[str, Any] | None, *, issuer: st
         client_id = hint.client_id
     elif params.get("id_token_hint") is not None:
         client_id = None
-    state = params.get("state")
     return LogoutRequest(
         hint=hint,
-        client_id=client_id,
-        post_logout_redirect_uri=params.get("post_logout_redirect_uri"),
-        state=None if state is None or len(state) > LONGEST_STATE else state,
-        ui_locales=tuple((params.get("ui_locales") or "").split()),
+        client_id=_within(client_id, _LONGEST_URI),
+        post_logout_redirect_uri=_within(params.get("post_logout_redirect_uri"), _LONGEST_URI),
+        state=_within(params.get("state"), LONGEST_STATE),
+        ui_locales=tuple((_within(params.get("ui_locales"), _LONGEST_LOCALES) or "").split()),
     )
+
+
+def _within(text: str | None, longest: int) -> str | None:
+    """What is longer than anybody needs is as good as absent: the request may be kept, whoever sent it."""
+    return None if text is None or len(text) > longest else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -285,6 +285,17 @@ async def test_state_comes_back_encoded_and_does_nothing_else(shop: Broker, stat
         assert "<" not in landed.url
 
 
+@pytest.mark.row("DS-02")
+@pytest.mark.parametrize("name", ["post_logout_redirect_uri", "client_id", "state", "ui_locales"])
+async def test_nobody_fills_the_store_by_asking_for_sign_outs(shop: Broker, name: str) -> None:
+    store = shop.services.store
+    async with shop.browser() as browser:
+        asked = await browser.step("POST", f"{shop.issuer}/logout", data={name: "a " * 30_000})
+        assert asked.status == 303
+        (kept,) = await store._wire.call("KEYS", f"{store._prefix}logout:*")
+        assert await store._wire.call("STRLEN", kept) < 1000
+
+
 @pytest.mark.row("LO-05")
 async def test_a_state_beyond_measure_does_not_come_back(shop: Broker) -> None:
     async with shop.browser() as browser:
