@@ -1,7 +1,7 @@
 """``broker connectors``: which upstreams there are, a new one in one command, and whether one of them works.
 
 Owns `list` and `probe`, and the words in which a finding is told; `broker.cli.connectors_add` owns `add`.
-Nobody signs in here, and nothing is kept.
+Neither needs a variable that only another entry takes. Nobody signs in here, and nothing is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from broker.cli import connectors_add
-from broker.cli.operator import OperatorError, answer, command, config_argument, json_argument, load_config
+from broker.cli.operator import OperatorError, answer, command, config_argument, json_argument
+from broker.cli.partly import load_for, read_outline
 from broker.config import Config
 from broker.connector import Finding
 from broker.protocol.metadata import SIGNED_OUT
@@ -42,17 +43,17 @@ def register(commands: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    config = load_config(options)
     rows = [
         {
-            "id": connector.id,
-            "type": connector.type,
-            "name": connector.name,
-            "enabled": connector.enabled,
-            "redirect_uri": connectors_add.redirect_uri(config, connector.id),
-            "post_logout_redirect_uri": config.issuer + SIGNED_OUT if connector.offers_logout else None,
+            "id": one.id,
+            "type": one.type,
+            "name": one.name,
+            "enabled": one.enabled,
+            "redirect_uri": f"{issuer}/callback/{one.id}" if one.speaks_http else None,
+            "post_logout_redirect_uri": issuer + SIGNED_OUT if one.offers_logout else None,
         }
-        for connector in config.connectors.values()
+        for issuer, found in [read_outline(options)]
+        for one in found
     ]
     if options.json:
         answer(rows)
@@ -66,7 +67,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _probe(options: argparse.Namespace) -> int:
-    config = load_config(options)
+    config = load_for(options, options.name)
     if options.name not in config.connectors:
         known = ", ".join(config.connectors) or "none"
         raise OperatorError(f"there is no connector {options.name}; there are: {known}")

@@ -21,10 +21,10 @@ from typing import Any
 import yaml
 
 from broker.cli.operator import OperatorError, answer, config_argument, json_argument, load_config
+from broker.cli.partly import STAND_IN, stood_in
 from broker.cli.settings_options import Option, options_of
 from broker.config import Config, ConfigError, load
 from broker.config.connectors import CONNECTOR_ID, installed, load_module
-from broker.config.environment import unset
 from broker.connector import Finding
 
 _NAMES = {
@@ -48,7 +48,6 @@ _NAMES = {
 """What stands on a button where nobody says otherwise."""
 _CREDENTIALS = "our credentials"
 """What a probe calls whether the upstream knows us."""
-_UNSET = "not-set-yet-" + "x" * 32
 
 Probe = Callable[[Config, str], Sequence[Finding]]
 Tell = Callable[[Sequence[Finding]], None]
@@ -94,7 +93,7 @@ class Made:
     @property
     def environ(self) -> dict[str, str]:
         """The environment, in which every variable has some value."""
-        return {**dict.fromkeys(self.unset, _UNSET), **self.around}
+        return {**dict.fromkeys(self.unset, STAND_IN), **self.around}
 
 
 def _add(kind: str, rest: Sequence[str], probe: Probe, tell: Tell) -> int:
@@ -139,8 +138,7 @@ def _around(options: argparse.Namespace) -> Mapping[str, str]:
     try:
         load(options.config, os.environ)
     except ConfigError as error:
-        names = [name for problem in error.problems if (name := unset(problem.message)) is not None]
-        return {**dict.fromkeys(names, _UNSET), **os.environ}
+        return stood_in(error.problems)
     return os.environ
 
 

@@ -99,8 +99,13 @@ def _issuer(config: Config, workspace: str | None) -> Config:
     if workspace is None:
         return config
     if workspace not in config.workspaces:
-        raise OperatorError(f"--workspace: the configuration has none that is called {workspace}")
+        raise no_workspace(workspace)
     return config.workspaces[workspace]
+
+
+def no_workspace(name: str) -> OperatorError:
+    """What is told of a workspace that is none."""
+    return OperatorError(f"--workspace: the configuration has none that is called {name}")
 
 
 def answer(value: Any) -> None:

@@ -12,6 +12,7 @@
     theming.py, parts.py         the sections
     settings.py      what the rest of the house reads
     loading.py       all of it in order
+    outline.py       which upstreams there are, told without the rest
     schema.py        the same models described for editors and people
 
 Nothing here knows the store, the network or the endpoints.

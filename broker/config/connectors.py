@@ -30,7 +30,8 @@ CONNECTOR_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
 _NO_NAMES = Names()
-_COMMON = frozenset(ConnectorEntry.model_fields)
+COMMON = frozenset(ConnectorEntry.model_fields)
+"""The keys that every connector has."""
 
 
 @cache
@@ -87,7 +88,7 @@ class ConnectorReader:
         if not isinstance(node.value, dict):
             self._report.add(node.place, path, "expected keys with values")
             return None
-        common = {key: value.plain() for key, value in node.items() if key in _COMMON}
+        common = {key: value.plain() for key, value in node.items() if key in COMMON}
         part = read_partly(ConnectorEntry, node, path, self._report, common)
         module = self._module(node, path)
         settings = self._settings(module, node, path) if module is not None else None
@@ -155,13 +156,13 @@ class ConnectorReader:
 
     def _settings(self, module: ModuleType, node: Node, path: Path) -> ConnectorSettings | None:
         """The keys that only this kind of connector has."""
-        own = frozenset(keys_of(module.Settings)) - _COMMON
+        own = frozenset(keys_of(module.Settings)) - COMMON
         data = {}
         for key, value in node.items():
             if key in own:
                 data[key] = value.plain()
-            elif key not in _COMMON:
-                self._report.add(value.key_place, (*path, key), unknown_key(key, own | _COMMON))
+            elif key not in COMMON:
+                self._report.add(value.key_place, (*path, key), unknown_key(key, own | COMMON))
         return read_keys(module.Settings, node, path, data, self._report)
 
     def _check_issuer(

@@ -103,6 +103,77 @@ def test_list_says_what_there_is_and_what_to_register(run: Run, config: Path) ->
     assert done.stdout.splitlines()[0].endswith("/callback/staff, http://127.0.0.1:8999/signed-out")
 
 
+OTHERS = """\
+  partners:
+    type: okta
+    name: Partner login
+    domain: ${PARTNERS}
+    client_id: ${PARTNERS_ID}
+    client_secret: ${PARTNERS_SECRET}
+clients:
+  other:
+    client_name: Other
+    client_secret: ${OTHER_SECRET}
+    redirect_uris: [https://other.example/]
+"""
+REST = """\
+store: { url: redis://127.0.0.1, encryption_keys: ["${STORE_KEY}"] }
+subject_key: ${SUBJECT_KEY}
+workspaces:
+  acme:
+    connectors:
+      staff: { type: github, name: "${CALLED:-GitHub}", client_id: "${ID}", client_secret: "${SECRET_THERE}" }
+"""
+
+
+def with_others(config: Path) -> str:
+    """The configuration, with a great deal more that takes its secrets from the environment."""
+    text = config.read_text().replace("clients:\n", OTHERS) + REST
+    config.write_text(text)
+    return text
+
+
+def test_list_needs_no_variable_of_anything(run: Run, config: Path) -> None:
+    text = with_others(config)
+    done = run("connectors", "list", "--config", "broker.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["staff", "old", "partners"]
+    done = run("connectors", "list", "--config", "broker.yaml", "--workspace", "acme")
+    assert done.stdout == "staff: github, GitHub, http://127.0.0.1:8999/t/acme/callback/staff\n", done.stderr
+    config.write_text(text.replace("http://127.0.0.1:8999", "${ISSUER}"))
+    done = run("connectors", "list", "--config", "broker.yaml")
+    assert done.stdout.splitlines()[0].endswith("${ISSUER}/callback/staff")
+    done = run("connectors", "list", "--config", "broker.yaml", "--workspace", "beta")
+    assert (done.returncode, done.stdout) == (1, "")
+    config.write_text(text.replace("type: okta", "type: otka").replace("enabled: false", "enabled: never"))
+    done = run("connectors", "list", "--config", "broker.yaml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [
+        "connectors.old.enabled",
+        "connectors.partners.type",
+    ]
+
+
+def test_probe_needs_the_variables_of_the_one_upstream_alone(run: Run, config: Path) -> None:
+    text = with_others(config)
+    done = run("connectors", "probe", "staff", "--config", "broker.yaml", SECRET=SECRET)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    done = run("connectors", "probe", "staff", "--config", "broker.yaml")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("connectors.staff.client_secret: the environment has no SECRET")
+    done = run("connectors", "probe", "staff", "--config", "broker.yaml", "--workspace", "acme")
+    assert {line.split(": ")[1] for line in done.stderr.splitlines()} == {
+        "workspaces.acme.connectors.staff.client_id",
+        "workspaces.acme.connectors.staff.client_secret",
+    }
+    config.write_text(text.replace("redis://127.0.0.1", '"${STORE}"'))
+    done = run("connectors", "probe", "staff", "--config", "broker.yaml", SECRET=SECRET)
+    assert (done.returncode, "the environment has no STORE" in done.stderr) == (1, True), (
+        "and nothing made up"
+    )
+
+
 def test_probe_says_what_works_and_what_does_not(run: Run, config: Path, idp: FakeProvider) -> None:
     done = run("connectors", "probe", "staff", "--config", "broker.yaml", SECRET=SECRET)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
