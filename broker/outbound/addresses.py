@@ -32,19 +32,15 @@ _NOT_PUBLIC = tuple(
         "203.0.113.0/24",
         "224.0.0.0/4",  # multicast
         "240.0.0.0/4",  # reserved, and broadcast
-        "::/96",  # unspecified, loopback, and IPv4 in its oldest disguise
-        "64:ff9b::/96",  # IPv4 behind NAT64
-        "64:ff9b:1::/48",
-        "100::/64",
+        # All of IPv6 but 2000::/3, which alone is given out (RFC 4291 §2.4): loopback, link-local, multicast,
+        # unique local, a cloud's metadata, and IPv4 in most disguises, NAT64's (64:ff9b::/96) among them.
+        "::/3",
+        "4000::/2",
+        "8000::/1",
         "2001::/23",  # Teredo and other experiments
         "2001:db8::/32",
         "2002::/16",  # IPv4 behind 6to4
         "3fff::/20",
-        "5f00::/16",
-        "fc00::/7",  # unique local, and a cloud's metadata
-        "fe80::/10",
-        "fec0::/10",
-        "ff00::/8",  # multicast
     )
 )
 
