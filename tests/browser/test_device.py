@@ -32,7 +32,7 @@ async def test_a_person_types_the_code_signs_in_and_allows_it(
         )
         page = await context.new_page()
         await page.goto(tv.asked["verification_uri"])
-        assert await page.evaluate("document.activeElement.id") == "user_code"
+        await page.locator("#user_code:focus").wait_for()
         await page.keyboard.type("bbbb bbbb")
         await page.keyboard.press("Enter")
         await page.get_by_text("This code is not right").wait_for()

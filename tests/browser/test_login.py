@@ -36,7 +36,7 @@ async def test_with_a_username_that_is_known_the_focus_is_on_the_password(browse
     _, site = await show({"login": replace(LOGIN, username="ada")})
     page = await browser.new_page()
     await page.goto(f"{site}/page/login")
-    assert await page.evaluate("document.activeElement.id") == "password"
+    await page.locator("#password:focus").wait_for()
 
 
 @pytest.mark.parametrize("scripting", [True, False])

@@ -103,7 +103,8 @@ async def test_a_form_of_another_site_signs_out_here_and_there_and_leads_back(
     site.to = f"{broker.issuer}/logout"
     site.form = {"id_token_hint": hint, "post_logout_redirect_uri": f"{site.origin}/bye", "state": "s&t"}
     await page.goto(f"{site.origin}/out")
-    await page.get_by_role("button").click()
+    async with page.expect_request_finished(lambda request: "/frame?" in request.url):
+        await page.get_by_role("button").click()
     if not scripting:  # the frames are there all the same, and a button leads on
         await page.get_by_role("link", name="Billing").click()
     await page.wait_for_url(f"{site.origin}/bye?state=s%26t")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from playwright.async_api import Frame, Route
 
 from broker.pages import BounceView, FormPostView, LeavingView
 from tests.pages.samples import CONSENT, ERROR, FIELDS, GRANTS, HANDLE, ORDINARY, SIGNED_OUT_OF
@@ -317,6 +318,27 @@ async def test_apps_sign_out_in_frames_and_then_the_page_leads_back(browser, sho
     await page.wait_for_url(f"{elsewhere}/back?state=y")
     assert sorted(apps.visited[:2]) == ["/one?sid=x", "/two"]
     assert apps.visited[2] == "/back?state=y"
+
+
+async def test_frames_that_were_quicker_than_the_script_are_not_waited_for(browser, show):
+    _, elsewhere = await show({})
+    view = replace(
+        SIGNED_OUT_OF, frames=(f"{elsewhere}/one", f"{elsewhere}/two"), onward_url=f"{elsewhere}/back"
+    )
+    _, site = await show({"out": view})
+    page = await browser.new_page()
+    quick: asyncio.Queue[Frame] = asyncio.Queue()
+    page.on("framenavigated", lambda frame: frame.parent_frame and quick.put_nowait(frame))
+
+    async def late(route: Route) -> None:
+        for _ in view.frames:
+            await (await quick.get()).wait_for_load_state()
+        await route.continue_()
+
+    await page.route("**/page*.js", late)
+    await page.add_init_script("window.setTimeout = () => 0")  # the three seconds are never over
+    await page.goto(f"{site}/page/out", wait_until="commit")
+    await page.wait_for_url(f"{elsewhere}/back")
 
 
 async def test_without_scripting_the_frames_load_too_and_a_link_leads_back(browser, show):

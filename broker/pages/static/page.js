@@ -51,9 +51,10 @@
   // Back to the app as soon as all frames have had their time, and after three seconds whatever they do.
   const onward = document.querySelector("[data-onward]");
   if (onward && !(came && came.type === "back_forward")) {
-    const frames = [...all("iframe")].map((f) => new Promise((done) => f.addEventListener("load", done)));
+    // The window's load, not each frame's: one that was quicker than this script tells nothing any more.
+    const loaded = new Promise((done) => addEventListener("load", done));
     const late = new Promise((done) => setTimeout(done, 3000));
-    Promise.race([Promise.all(frames), late]).then(() => location.assign(onward.href));
+    Promise.race([loaded, late]).then(() => location.assign(onward.href));
   }
 
   for (const button of all("[data-copy]")) {
