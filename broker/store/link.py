@@ -15,6 +15,8 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, 
 
 from broker.store.errors import StoreRefused, StoreUnavailable
 
+_HELD_UP = 0.1
+"""Seconds by which a timer may be late before that says something about us, and not about the server."""
 Waiting = tuple["asyncio.Future[Any]", bytes, float]
 
 
@@ -29,6 +31,8 @@ class Link:
         self._unanswered: deque[Waiting] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self._held_up = False
         self.broken = False
         self._task = self._loop.create_task(self._live())
 
@@ -45,7 +49,7 @@ class Link:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         if self._watch is None:
-            self._watch = loop.call_later(self._deadline, self._look_for_late)
+            self._look_in(self._deadline)
         return answer
 
     def give_up(self, error: StoreUnavailable) -> None:
@@ -73,11 +77,21 @@ class Link:
         if oldest is None:
             self._watch = None
             return
-        left = oldest[2] + self._deadline - self._loop.time()
-        if left <= 0:
-            self.give_up(StoreUnavailable("timeout", f"no answer within {self._deadline} s"))
+        now = self._loop.time()
+        left = oldest[2] + self._deadline - now
+        # Who was held up oneself (a pause of the machine, a busy loop) first reads what came meanwhile.
+        held_up, self._held_up = now - self._due > _HELD_UP and not self._held_up, False
+        if left > 0:
+            self._look_in(left)
+        elif held_up:
+            self._held_up = True
+            self._look_in(_HELD_UP)
         else:
-            self._watch = self._loop.call_later(left, self._look_for_late)
+            self.give_up(StoreUnavailable("timeout", f"no answer within {self._deadline} s"))
+
+    def _look_in(self, seconds: float) -> None:
+        self._due = self._loop.time() + seconds
+        self._watch = self._loop.call_at(self._due, self._look_for_late)
 
     async def _live(self) -> None:
         """Open, write what is queued until something breaks; whatever ends it, the socket is closed."""

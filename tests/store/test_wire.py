@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -117,6 +118,23 @@ async def test_a_server_that_hangs_is_given_up_in_under_two_seconds(wire: Wire, 
     assert time.monotonic() - started < 2
     proxy.answers.set()
     assert await wire.call("PING") == b"PONG"
+
+
+async def test_an_answer_that_came_while_this_process_was_held_up_is_no_timeout(
+    valkey: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire, loop = Wire(valkey.url, links=1), asyncio.get_running_loop()
+    await wire.call("PING")
+    asked = wire.call("ECHO", "mine")
+    await asyncio.sleep(0)  # it leaves
+    (link,) = wire._links
+    assert link is not None
+    socket = link._connection._writer.get_extra_info("socket")  # type: ignore[attr-defined]
+    assert select.select([socket], [], [], 10)[0], "the answer is there, and not yet read"
+    now = loop.time() + 60
+    monkeypatch.setattr(loop, "time", lambda: now)
+    assert await asked == b"mine"
+    await wire.close()
 
 
 async def test_an_answer_without_a_question_breaks_the_connection(wire: Wire, proxy: Proxy) -> None:
