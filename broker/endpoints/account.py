@@ -151,9 +151,15 @@ async def own_form(request: web.Request) -> tuple[Params, Session]:
     form = await forms.read(request)
     session, cookie = await flow.current_session(request), request.app[flow.JAR].session(request)
     if session is None or cookie is None:
-        raise Shown("forbidden", status=403, detail="nobody is signed in")
+        raise nobody_here(request)
     from_our_own_page(request, form, cookie)
     return form, session
+
+
+def nobody_here(request: web.Request) -> Shown:
+    """The session of whoever had this page open has ended: they may begin another."""
+    account = request.app[SERVICES].at(ACCOUNT)
+    return Shown("signed_out_since", status=403, detail="nobody is signed in", back_url=account)
 
 
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────
@@ -185,6 +191,7 @@ async def _page(
         receipts_url=services.at(RECEIPTS),
         withdrawn=withdrawn,
         ended=ended,
+        forgotten=forgotten,
         remembered=remembered,
         forget=Forget(action=services.at(FORGET), csrf=csrf) if remembered is not None else None,
     )

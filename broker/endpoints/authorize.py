@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import about, choosing, flow, http, requests
+from broker.endpoints import about, choosing, flow, http, requests, speaking
 from broker.protocol.errors import Shown
 from broker.protocol.flow import AuthorizeRequest
 from broker.services import SERVICES
@@ -15,7 +15,10 @@ from broker.services import SERVICES
 
 async def handle(request: web.Request) -> web.Response:
     """GET and POST /authorize."""
-    asked = await requests.read(request, await http.read_params(request))
+    params = await http.read_params(request)
+    speaking.as_asked(request, (params.get("ui_locales") or "").split())  # should it be refused with a page
+    asked = await requests.read(request, params)
+    speaking.as_asked(request, asked.ui_locales)
     with flow.told_to(asked):
         if request.method == "POST":
             # A POST from another site brings no Lax cookie; a GET of our own does.
@@ -29,6 +32,7 @@ async def resume(request: web.Request) -> web.Response:
     flow_id = params.get("flow") or ""
     asked = await _kept(request, flow_id)
     request[about.CORRELATION] = asked.correlation_id
+    speaking.as_asked(request, asked.ui_locales)
     with flow.told_to(asked):
         return await flow.proceed(request, asked, choosing.Visit.of(params))
 

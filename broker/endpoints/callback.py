@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from broker.endpoints import arrival, flow, http
+from broker.endpoints import arrival, flow, http, speaking
 from broker.pages import BounceView
 from broker.protocol.errors import Shown
 from broker.services import SERVICES
@@ -32,6 +32,7 @@ async def handle(request: web.Request) -> web.Response:
         onward = upstream.onward(answer)
         return http.see_other(onward) if onward is not None else _bounce(request, connector, answer)
     pending = await arrival.take(request, state, secret, connector)
+    speaking.as_asked(request, pending.asked.ui_locales)
     return await arrival.arrive(request, pending, state, lambda: upstream.finish(pending, state, answer))
 
 

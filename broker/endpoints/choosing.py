@@ -106,10 +106,10 @@ def show(
     if visit.query:
         found, by_address = _found(services, visit.query, allowed)
         if _goes_on(services, found, visit.query, by_address=by_address):
-            return _onward(request, asked, found[0], visit, hint=visit.query if by_address else None)
-        return _page(request, asked, client, allowed, visit, found, narrowed=True)
+            return _onward(request, found[0], visit, hint=visit.query if by_address else None)
+        return _page(request, client, allowed, visit, found, narrowed=True)
     narrowed = () if visit.everything else of_address(services, asked.login_hint, allowed)
-    return _page(request, asked, client, allowed, visit, narrowed or allowed, narrowed=bool(narrowed))
+    return _page(request, client, allowed, visit, narrowed or allowed, narrowed=bool(narrowed))
 
 
 async def forget(request: web.Request) -> web.Response:
@@ -139,18 +139,15 @@ def _goes_on(services: Services, found: Sequence[str], query: str, *, by_address
     return fold(services.upstreams[found[0]].name) == fold(query)
 
 
-def _onward(
-    request: web.Request, asked: AuthorizeRequest, connector: str, visit: Visit, *, hint: str | None
-) -> web.Response:
+def _onward(request: web.Request, connector: str, visit: Visit, *, hint: str | None) -> web.Response:
     services = request.app[SERVICES]
     url = services.at(_url(visit.flow_id, connector=connector, login_hint=hint))
     view = OnwardView(url=url, name=services.upstreams[connector].name)
-    return http.page(request, view, ui_locales=asked.ui_locales)
+    return http.page(request, view)
 
 
 def _page(
     request: web.Request,
-    asked: AuthorizeRequest,
     client: Client,
     allowed: Names,
     visit: Visit,
@@ -169,7 +166,7 @@ def _page(
         search=_search(services, allowed, visit, offered, narrowed=narrowed),
         forget=_forget(request, visit.flow_id) if last in shown else None,
     )
-    return http.page(request, view, ui_locales=asked.ui_locales)
+    return http.page(request, view)
 
 
 def _first(offered: Sequence[str], last: str | None) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ async def show(request: web.Request) -> web.Response:
     services, which = request.app[SERVICES], pending.asked.device
     view = await _view(services, pending, flow_id, csrf_token(secret))
     if which is None:
-        return http.page(request, view, ui_locales=pending.asked.ui_locales)
+        return http.page(request, view)
     waiting = await device_answers.waiting(services, which)
     return http.page(request, _for_device(services, view, waiting, which))
 
@@ -103,7 +103,7 @@ async def _allow(request: web.Request, pending: PendingConsent, chosen: frozense
 def _words(request: web.Request, pending: PendingConsent, now: float) -> Mapping[str, Worded]:
     """How each scope was asked about: in the language of the page, which is that of the answer."""
     services = request.app[SERVICES]
-    language = services.pages.language_of(speaking.wanted(request, pending.asked.ui_locales))
+    language = services.pages.language_of(speaking.wanted(request))
     said = {name: scopes.in_words(name, services.scopes) for name in pending.to_ask}
     return {
         name: Worded(sentence=services.pages.said(sentence, language), language=language, at=now)
@@ -120,6 +120,7 @@ async def _there(request: web.Request, pending: PendingConsent | None) -> Pendin
     if pending is None:
         raise Shown("consent_gone", detail="answered before, or expired")
     request[about.CORRELATION] = pending.asked.correlation_id
+    speaking.as_asked(request, pending.asked.ui_locales)
     await flow.client_of(request.app[SERVICES], pending.asked)
     return pending
 
@@ -129,7 +130,7 @@ async def _same_person(request: web.Request, pending: PendingConsent) -> None:
     session = await flow.current_session(request)
     # Who signed out and in again has another session, and a grant of the one before could not be used.
     if session is None or (session.context.subject, session.sid) != (pending.context.subject, pending.sid):
-        raise Shown("forbidden", status=403, detail="somebody else is signed in, or nobody, or anew")
+        raise Shown("sign_in_changed", status=403, detail="somebody else is signed in, or nobody, or anew")
 
 
 async def _read(request: web.Request) -> tuple[Params, frozenset[str]]:

@@ -15,6 +15,8 @@ from aiohttp import web
 from broker.protocol.handles import digest
 
 _MOST_FLOWS = 8
+_AFTERWARDS = 86400
+"""Seconds that a flow's cookie outlives it: who comes too late hears so, and nothing of another browser."""
 _FLOW_NAME = re.compile(r"flow-[0-9a-f]{8}")
 _FLOW_VALUE = re.compile(r"([0-9]{1,15})\.([A-Za-z0-9_-]{43})")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}")
@@ -85,7 +87,7 @@ class Jar:
         others = sorted(self._flows(request), reverse=True)
         for _, name in others[_MOST_FLOWS - 1 :]:
             self._set(response, name, "", 0)
-        self._set(response, _flow_name(flow.id), f"{int(now * 1000)}.{flow.secret}", ttl)
+        self._set(response, _flow_name(flow.id), f"{int(now * 1000)}.{flow.secret}", ttl + _AFTERWARDS)
 
     def drop_flow(self, response: web.StreamResponse, flow_id: str) -> None:
         """The login is over."""

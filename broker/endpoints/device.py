@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import ceil
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -140,7 +141,8 @@ async def entered(request: web.Request) -> web.Response:
     wait, which = await services.store.spend_attempt(_COUNTED, limits)
     if wait:
         _log(request, "too_many", which)
-        return _page(request, user_code=typed[: 2 * device.LENGTH], problem="too_many", wait=wait)
+        shown = typed[: 2 * device.LENGTH]
+        return _page(request, user_code=shown, problem="too_many", wait=wait, from_link=from_link)
     found = await services.store.find_device(code) if code is not None else None
     which_device = ForDevice(id=found, from_link=from_link) if found is not None else None
     waiting = await _waiting(services, which_device)
@@ -237,7 +239,9 @@ def _page(
         minutes=ceil(wait / 60),
         status=_STATUS[problem],
     )
-    response = http.page(request, view, status=view.status)
+    # A code that came with a link comes with it again, so that its page goes on to warn of it.
+    back = f"{metadata.DEVICE}?{urlencode({'user_code': user_code})}" if from_link else metadata.DEVICE
+    response = http.page(request, view, status=view.status, back=services.at(back))
     jar.set_flow(
         request, response, Flow(_PAGE, secret), now=services.now(), ttl=services.config.lifetimes.device
     )

@@ -7,7 +7,7 @@ Nothing here knows what a parameter means.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -178,7 +178,6 @@ def page(
     view: View,
     *,
     status: int = 200,
-    ui_locales: Sequence[str] = (),
     back: str | None = None,
 ) -> web.Response:
     """One of our pages, in the person's language.
@@ -187,8 +186,8 @@ def page(
     """
     rendered: Page = request.app[SERVICES].pages.render(
         view,
-        languages=speaking.wanted(request, ui_locales),
-        switch=speaking.switch(request, ui_locales, back),
+        languages=speaking.wanted(request),
+        switch=speaking.switch(request, back),
     )
     return web.Response(body=rendered.html, status=status, headers=rendered.headers)
 

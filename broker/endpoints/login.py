@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from broker.connector import Question, Secret, UpstreamIdentity
-from broker.endpoints import about, arrival, attempts, flow, forms, http
+from broker.endpoints import about, arrival, attempts, flow, forms, http, speaking
 from broker.endpoints.forms import csrf_token, from_our_own_page
 from broker.pages import LoginProblem, LoginView
 from broker.protocol.client import Client
@@ -190,6 +190,7 @@ async def _asked(request: web.Request, state: str, secret: str | None) -> Asked:
         raise Shown("login_expired", detail="used before, expired, or another connector's")
     request[about.CORRELATION] = pending.asked.correlation_id
     request[about.CONCERNS]["client_id"] = pending.asked.client_id
+    speaking.as_asked(request, pending.asked.ui_locales)
     client = await flow.client_of(services, pending.asked)
     with flow.told_to(pending.asked):
         question = await upstream.question(pending, state)
@@ -222,7 +223,8 @@ def _page(
         other_url=_other_url(request, asked),
         status=_STATUS[problem],
     )
-    response = http.page(request, view, status=view.status, ui_locales=pending.asked.ui_locales)
+    back = f"{view.action}?{urlencode({'state': asked.state})}"
+    response = http.page(request, view, status=view.status, back=back)
     if wait:
         response.headers["Retry-After"] = str(ceil(wait))  # RFC 6585 §4
     return response

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from broker.endpoints import flow, forms, http
+from broker.endpoints import about, flow, forms, http
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
 from broker.endpoints.signing_out import Onward, nothing_to_end, onward, sign_out
 from broker.pages import SignedOutView, SignOutView
@@ -39,7 +39,7 @@ async def handle(request: web.Request) -> web.Response:
     if request.method == "POST":
         return await _wait_for_get(request, asked)
     session = await flow.current_session(request)
-    to = await onward(services, asked)
+    to = await onward(request, asked)
     if session is None:
         return nothing_to_end(request, to)
     if _proves(services, to, session):
@@ -51,8 +51,10 @@ async def ask(request: web.Request) -> web.Response:
     """GET /logout/confirm: the question, where one is needed."""
     flow_id = http.read_query(request).get("flow") or ""
     services, secret = request.app[SERVICES], forms.flow_secret(request, flow_id)
-    pending = _there(await services.store.read_logout(flow_id, secret))
-    session, to = await flow.current_session(request), await onward(services, pending.asked)
+    pending = await services.store.read_logout(flow_id, secret)
+    if pending is None:
+        return await _too_late(request)
+    session, to = await flow.current_session(request), await onward(request, pending.asked)
     if session is None or _proves(services, to, session):
         await services.store.take_logout(flow_id, secret)
         response = (
@@ -61,7 +63,7 @@ async def ask(request: web.Request) -> web.Response:
         request.app[flow.JAR].drop_flow(response, flow_id)
         return response
     view = _question(services, session, to.client, flow_id, csrf_token(secret))
-    return http.page(request, view, ui_locales=pending.asked.ui_locales)
+    return http.page(request, view)
 
 
 async def answer(request: web.Request) -> web.Response:
@@ -70,8 +72,10 @@ async def answer(request: web.Request) -> web.Response:
     flow_id, services = form.get("flow") or "", request.app[SERVICES]
     secret = forms.flow_secret(request, flow_id)
     from_our_own_page(request, form, secret)
-    pending = _there(await services.store.take_logout(flow_id, secret))
-    session, to = await flow.current_session(request), await onward(services, pending.asked)
+    pending = await services.store.take_logout(flow_id, secret)
+    if pending is None:
+        return await _too_late(request)
+    session, to = await flow.current_session(request), await onward(request, pending.asked)
     if session is None:
         response = nothing_to_end(request, to)
     elif form.get("answer") != "sign_out":
@@ -130,7 +134,15 @@ def _question(
     )
 
 
-def _there(pending: PendingLogout | None) -> PendingLogout:
-    if pending is None:
-        raise Shown("login_expired", detail="the sign-out was answered before, or has expired")
-    return pending
+async def _too_late(request: web.Request) -> web.Response:
+    """The question was answered before, or waited too long: whether somebody is signed in is said."""
+    services, session = request.app[SERVICES], await flow.current_session(request)
+    services.events.emit(
+        "sign_out",
+        "refused",
+        reason="question_gone",
+        subject=session.context.subject if session is not None else "",
+        correlation_id=request[about.CORRELATION],
+    )
+    account = services.at(flow.ACCOUNT) if session is not None else None
+    return http.page(request, SignedOutView(stayed=session is not None, account_url=account))

@@ -42,7 +42,7 @@ async def every(request: web.Request) -> web.Response:
 async def _signed_in(request: web.Request) -> Session:
     session = await flow.current_session(request)
     if session is None:
-        raise Shown("forbidden", status=403, detail="nobody is signed in")
+        raise account.nobody_here(request)
     return session
 
 

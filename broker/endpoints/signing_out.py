@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from broker.endpoints import about, flow, http
+from broker.endpoints import about, flow, http, speaking
 from broker.logout import Ended
 from broker.pages import SignedOutView
 from broker.protocol.client import Client
@@ -21,7 +21,7 @@ from broker.protocol.errors import OAuthError
 from broker.protocol.flow import Session
 from broker.protocol.logout import LogoutRequest, PendingLogout, way_back
 from broker.protocol.metadata import SIGNED_OUT
-from broker.services import SERVICES, Services
+from broker.services import SERVICES
 
 ACCOUNT = flow.ACCOUNT
 
@@ -43,8 +43,10 @@ class Onward:
         return way_back(self.client, self.asked.post_logout_redirect_uri, self.asked.state)
 
 
-async def onward(services: Services, asked: LogoutRequest) -> Onward:
-    """What is known of the app that asks."""
+async def onward(request: web.Request, asked: LogoutRequest) -> Onward:
+    """What is known of the app that asks; from here on the pages speak as it wants."""
+    services = request.app[SERVICES]
+    speaking.as_asked(request, asked.ui_locales)
     client = None if asked.client_id is None else await services.clients.find(asked.client_id)
     return Onward(asked=asked, client=client)
 
@@ -80,7 +82,7 @@ async def _after(request: web.Request, session: Session, ended: Ended | None, to
     view = _view(ended, frames, to)
     if upstream is not None:
         view = replace(view, upstream=upstream.name, upstream_url=there)
-    return http.page(request, view, ui_locales=to.asked.ui_locales)
+    return http.page(request, view)
 
 
 async def _by_way_of(request: web.Request, url: str, frames: Sequence[str], to: Onward) -> web.Response:
@@ -121,7 +123,7 @@ async def back_from_there(request: web.Request) -> web.Response:
     services, jar = request.app[SERVICES], request.app[flow.JAR]
     kept = jar.leaving(request)
     pending = None if kept is None else await services.store.take_logout(kept.id, kept.secret)
-    to = Onward() if pending is None else await onward(services, pending.asked)
+    to = Onward() if pending is None else await onward(request, pending.asked)
     if to.url is not None:
         response = http.go(request, to.url, to.client)
     else:
@@ -137,7 +139,7 @@ def nothing_to_end(request: web.Request, to: Onward) -> web.Response:
     """Nobody is signed in: on to the app, or to the page that says so."""
     if to.url is not None:
         return http.go(request, to.url, to.client)
-    return http.page(request, _view(None, (), to), ui_locales=to.asked.ui_locales)
+    return http.page(request, _view(None, (), to))
 
 
 def _view(ended: Ended | None, frames: Sequence[str], to: Onward) -> SignedOutView:

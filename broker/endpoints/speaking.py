@@ -7,7 +7,7 @@ since it knows the person; unless they have seen what that gave and chose anothe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlencode
 
@@ -24,12 +24,19 @@ _LONGEST_OFFER = 100
 _MOST_OFFERS = 20
 _FINDS: Final = ("flow", "state", "q", "show", "user_code")
 """The parameters of our own pages."""
+_ASKED: web.RequestKey[tuple[str, ...]] = web.RequestKey("ui_locales", tuple)
 LONGEST_BACK: Final = 2000
 """A longer address is not carried along, and its page has no switch."""
 
 
-def wanted(request: web.Request, ui_locales: Sequence[str] = ()) -> tuple[str, ...]:
+def as_asked(request: web.Request, ui_locales: Iterable[str]) -> None:
+    """Whatever this request is answered with, be it an error, is said in a language that the app wants."""
+    request[_ASKED] = tuple(ui_locales)
+
+
+def wanted(request: web.Request) -> tuple[str, ...]:
     """What the person reads, best first."""
+    ui_locales = request.get(_ASKED, ())
     chosen = request.app[JAR].language(request)
     if chosen is None:
         return (*ui_locales, *accepted(request))
@@ -38,14 +45,14 @@ def wanted(request: web.Request, ui_locales: Sequence[str] = ()) -> tuple[str, .
     return (*ui_locales, chosen.tag, *accepted(request))
 
 
-def switch(request: web.Request, ui_locales: Sequence[str], back: str | None) -> Switch | None:
+def switch(request: web.Request, back: str | None) -> Switch | None:
     """The way to another language and back: to ``back``, or to this page where it can be asked for again."""
     services = request.app[SERVICES]
     if back is None and request.method == "GET":
         back = services.at(about.path(request)) + _needed(request)
     if back is None or len(back) > LONGEST_BACK:
         return None
-    instead_of = services.pages.speaks(ui_locales) or ""
+    instead_of = services.pages.speaks(request.get(_ASKED, ())) or ""
     return Switch(action=services.at(LANGUAGE), back=back, instead_of=instead_of)
 
 

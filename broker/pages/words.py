@@ -39,6 +39,8 @@ class Message:
     title: str
     happened: str
     do_now: str
+    button: str = N_("Try again")
+    """What leads on, where there is somewhere to go."""
 
 
 MessageKey = Literal[
@@ -51,6 +53,8 @@ MessageKey = Literal[
     "not_found",
     "redirect_uri_unregistered",
     "server_error",
+    "sign_in_changed",
+    "signed_out_since",
     "store_away",
     "too_large",
     "unknown_client",
@@ -58,6 +62,9 @@ MessageKey = Literal[
 ]
 
 _START_AGAIN = N_("Go back to the app and start signing in again.")
+_CHANGED_SINCE = N_(
+    "Since this page was opened, the sign-in in this browser has ended or changed, so nothing was done."
+)
 _DOUBT_THE_LINK = N_(
     "If you do not know where the link came from, stop here. If you do, tell the people who run the app."
 )
@@ -70,8 +77,11 @@ MESSAGES: Final[Mapping[MessageKey, Message]] = {
     ),
     "browser_mismatch": Message(
         N_("Please start again"),
-        N_("This sign-in was not started in this browser, so it was stopped to protect your account."),
-        N_("Start signing in again and stay in one browser. If you block cookies, allow them for this site."),
+        N_("This was not begun in this browser, or has ended, so it was stopped to protect your account."),
+        N_(
+            "Go back to the app, start again, and stay in one browser. "
+            "If you block cookies, allow them for this site."
+        ),
     ),
     "consent_gone": Message(
         N_("This question is no longer open"),
@@ -84,8 +94,8 @@ MESSAGES: Final[Mapping[MessageKey, Message]] = {
         N_("Reload the page you came from and try once more."),
     ),
     "login_expired": Message(
-        N_("This sign-in took too long"),
-        N_("For your safety a sign-in stays open for a few minutes only, and this one has ended."),
+        N_("This sign-in is no longer open"),
+        N_("You may have finished it already, or it waited too long. It stays open for a few minutes only."),
         _START_AGAIN,
     ),
     "method_not_allowed": Message(
@@ -105,13 +115,20 @@ MESSAGES: Final[Mapping[MessageKey, Message]] = {
     ),
     "server_error": Message(
         N_("Something went wrong on our side"),
-        N_("You did nothing wrong, and you have not been signed in."),
+        N_("You did nothing wrong. What you were doing was not finished."),
         N_("Try again in a moment. If it happens again, give the reference below to your help desk."),
     ),
+    "sign_in_changed": Message(N_("Please start again"), _CHANGED_SINCE, _START_AGAIN),
+    "signed_out_since": Message(
+        N_("You are no longer signed in here"),
+        _CHANGED_SINCE,
+        N_("Sign in again, and then try once more."),
+        N_("Sign in"),
+    ),
     "store_away": Message(
-        N_("Sign-in is paused for a moment"),
-        N_("A part that we need to sign you in safely is not answering."),
-        N_("Wait a minute, then try again. Nothing you did was lost."),
+        N_("We need a moment"),
+        N_("A part that we cannot do without is not answering. What you were doing was not finished."),
+        N_("Wait a minute, then try again."),
     ),
     "too_large": Message(
         N_("That was too much at once"),

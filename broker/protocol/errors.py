@@ -36,6 +36,8 @@ Message = Literal[
     "login_expired",
     "not_found",
     "redirect_uri_unregistered",
+    "sign_in_changed",
+    "signed_out_since",
     "unknown_client",
     "upstream_refused",
 ]

@@ -123,3 +123,50 @@ async def test_the_metadata_names_the_languages_of_the_pages(broker: Broker) -> 
             said = (await answer.json())["ui_locales_supported"]
     assert tuple(said) == LANGUAGES
     assert set(said) == set(broker.services.pages.languages)
+
+
+# ── pages that answer something else than the app's wish itself ───────────────────────────────────
+
+
+@pytest.mark.standard("OpenID Core", "§3.1.2.1 ui_locales, of a page that refuses the request too")
+async def test_an_error_is_said_in_the_language_that_the_app_asked_for(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        page = await browser.authorize(ui_locales="xx fr", redirect_uri="https://evil.example/")
+        assert (page.status, language(page)) == (400, "fr")
+        page = await browser.authorize(ui_locales="fr", client_id="nobody")
+        assert (page.status, language(page)) == (400, "fr")
+
+
+async def test_what_somebody_chose_in_place_of_the_apps_wish_holds_for_errors_too(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        await switched(browser, await browser.authorize(ui_locales="de"), "ja")
+        assert language(await browser.authorize(ui_locales="de", client_id="nobody")) == "ja"
+        assert language(await browser.authorize(ui_locales="es", client_id="nobody")) == "es"
+
+
+async def test_a_consent_that_cannot_be_answered_any_more_is_refused_in_that_language(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        page = await browser.authorize(ui_locales="ar")
+        browser.session.cookie_jar.clear(lambda cookie: cookie.key == "session")
+        answer = await browser.answer_consent(page)
+    assert (answer.status, language(answer)) == (403, "ar")
+
+
+@pytest.mark.parametrize("response_mode", ["form_post", "query"])
+async def test_the_page_that_leads_back_to_an_app_speaks_as_the_app_asked(
+    broker: Broker, response_mode: str
+) -> None:
+    async with broker.browser() as browser:
+        page = await browser.authorize(ui_locales="es", response_mode=response_mode)
+        landed = await browser.answer_consent(page)
+    assert "Volviendo a <bdi>Billing</bdi>" in landed.body
+    assert language(landed) == "es"
+
+
+async def test_who_stays_signed_in_reads_so_in_the_language_of_the_question(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        await browser.login(scope="openid")
+        page = await browser.go(f"{broker.issuer}/logout?client_id=billing&ui_locales=fr")
+        data = {"csrf": page.field("csrf"), "flow": page.field("flow"), "answer": "stay"}
+        stayed = await browser.step("POST", f"{broker.issuer}/logout/confirm", data=data)
+    assert (language(page), language(stayed)) == ("fr", "fr")

@@ -67,6 +67,8 @@ class AccountView:
     """The name of the app whose access has just been withdrawn."""
     ended: bool = False
     """Whether another browser has just been signed out."""
+    forgotten: bool = False
+    """Whether this browser has just forgotten how somebody signed in."""
     remembered: str | None = None
     """The way to sign in that this browser used last."""
     forget: Forget | None = None
