@@ -517,6 +517,7 @@ async def test_two_secrets_are_good_while_one_replaces_the_other(start, hashed) 
 
 
 @pytest.mark.row("CA-07")
+@pytest.mark.row("RS-05")
 @pytest.mark.row("DS-15")
 async def test_a_guesser_waits_and_the_client_with_its_secret_does_not(start, hashed) -> None:
     broker = await start(clients={"chosen": {"client_secret": hashed}})

@@ -132,6 +132,7 @@ async def test_prompt_none_with_a_session_and_consent_is_silent(broker: Broker) 
         assert again.code != first.code
 
 
+@pytest.mark.row("AZ-22")
 async def test_prompt_none_without_consent_is_consent_required(broker: Broker) -> None:
     async with broker.browser() as browser:
         await browser.login(client_id="trusted", redirect_uri="https://trusted.example/cb")

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from tests.flow.broker import Broker, Browser, Landed, claims, leaving
+from tests.flow.registering import OPEN, STRANGER, redeem, register, sign_in
 
 BACK = "https://billing.example/bye?keep=1"
 CLIENT: dict[str, Any] = {"post_logout_redirect_uris": [BACK, "https://billing.example/"]}
@@ -285,6 +286,23 @@ async def test_state_comes_back_encoded_and_does_nothing_else(shop: Broker, stat
         assert "<" not in landed.url
 
 
+@pytest.mark.row("LO-01")
+@pytest.mark.standard("RFC 9700", "§4.11.2 whoever registers makes no open redirector of us")
+async def test_a_link_to_an_app_that_registered_itself_leads_nobody_away_by_itself(start) -> None:
+    broker: Broker = await start(top=OPEN)
+    told = await register(broker, post_logout_redirect_uris=[f"{STRANGER}/bye"])
+    asked = {"client_id": told.body["client_id"], "post_logout_redirect_uri": f"{STRANGER}/bye"}
+    async with broker.browser() as browser:
+        page = await log_out(browser, **asked)
+        assert (page.status, "data-onward" in page.body) == (200, False)
+        assert page.link("stranger.example") == f"{STRANGER}/bye"  # for whoever knows the app
+        _, tokens = await redeem(browser, told, (await sign_in(browser, told)).code)
+        hint = {"id_token_hint": tokens["id_token"]}
+        assert (await log_out(browser, **asked, **hint)).url == f"{STRANGER}/bye"  # they were signed in to it
+        # A hint says who was given it, and nothing of who is in front of this browser.
+        assert (await log_out(browser, **asked, **hint)).status == 200
+
+
 @pytest.mark.row("DS-02")
 @pytest.mark.parametrize("name", ["post_logout_redirect_uri", "client_id", "state", "ui_locales"])
 async def test_nobody_fills_the_store_by_asking_for_sign_outs(shop: Broker, name: str) -> None:
@@ -352,6 +370,7 @@ async def test_a_login_that_races_with_a_sign_out_is_whole_or_not_there(shop: Br
 
 
 @pytest.mark.row("LO-10")
+@pytest.mark.row("RT-07")
 @pytest.mark.standard("OpenID Back-Channel Logout", "§2.7 offline_access outlives the session")
 async def test_refresh_tokens_of_who_is_away_stay_unless_the_entry_says_otherwise(start) -> None:
     scope, grants = "openid offline_access", ["authorization_code", "refresh_token"]

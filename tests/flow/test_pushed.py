@@ -86,8 +86,12 @@ async def test_only_a_form_is_pushed(broker: Broker) -> None:
     async with broker.browser() as browser:
         for method in ("GET", "PUT", "DELETE", "HEAD"):
             assert (await browser.step(method, url)).status == 405
+        parts = "".join(f'--x\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'
+                        for n, v in (asked() | {"client_secret": SECRET}).items())  # fmt: skip
+        multipart = {"Content-Type": "multipart/form-data; boundary=x"}
         for body in (
             {"json": asked()},
+            {"data": f"{parts}--x--\r\n", "headers": multipart},
             {"data": json.dumps(asked()), "headers": {"Content-Type": "text/plain"}},
         ):
             landed = await browser.step("POST", url, **body)

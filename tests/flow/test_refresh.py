@@ -71,6 +71,7 @@ async def test_concurrent_refreshes_have_one_successor(broker: Broker) -> None:
     assert len({body["refresh_token"] for _, body in answers}) == 1
 
 
+@pytest.mark.row("RT-05")
 async def test_a_refresh_may_narrow_but_not_widen(broker: Broker) -> None:
     async with broker.browser() as browser:
         first = await tokens_of(browser)

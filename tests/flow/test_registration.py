@@ -518,7 +518,7 @@ async def test_a_change_says_everything_anew(open_broker: Broker) -> None:
     ("change", "ends"),
     [
         ({"redirect_uris": [STRANGER, "https://attacker.example/cb"]}, True),
-        ({"token_endpoint_auth_method": "client_secret_basic"}, True),
+        ({"token_endpoint_auth_method": "client_secret_post"}, True),
         ({"client_name": "Another name"}, False),
     ],
 )
@@ -536,15 +536,33 @@ async def test_a_change_that_puts_another_behind_the_app_ends_what_it_was_grante
         assert (await browser.userinfo(tokens["access_token"]))[0] == (401 if ends else 200)
         secret = changed.body.get("client_secret")
         form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
-        if secret is None:
-            form["client_id"] = told.body["client_id"]
-            status, body = await browser.post("/token", form, client=None)
-            assert (status, body.get("error")) == ((400, "invalid_grant") if ends else (200, None))
-            assert (await redeem(browser, told, unspent.code))[0] == (400 if ends else 200)
-        else:
+        form["client_id"] = told.body["client_id"]
+        if secret is not None:
             assert len(secret) == 43
-            form["client_id"] = told.body["client_id"]
             assert (await browser.post("/token", form, client=None))[0] == 401
+            form["client_secret"] = secret
+        status, body = await browser.post("/token", form, client=None)
+        assert (status, body.get("error")) == ((400, "invalid_grant") if ends else (200, None))
+        proof = {"client_secret": secret} if secret is not None else {}
+        assert (await redeem(browser, told, unspent.code, **proof))[0] == (400 if ends else 200)
+
+
+@pytest.mark.row("RG-09")
+async def test_an_app_that_gives_its_secret_up_loses_what_it_had_with_it(open_broker: Broker) -> None:
+    told = await register(open_broker, token_endpoint_auth_method="client_secret_post")
+    client_id, secret = told.body["client_id"], told.body["client_secret"]
+    async with open_broker.browser() as browser:
+        landed = await sign_in(browser, told, scope="openid profile offline_access")
+        _, tokens = await redeem(browser, told, landed.code, client_secret=secret)
+        unspent = await sign_in(browser, told)
+        changed = await call("PUT", told.uri, token=told.token, body=APP | {"client_id": client_id})
+        assert (changed.status, changed.body["token_endpoint_auth_method"]) == (200, "none")
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        status, body = await browser.post("/token", form | {"client_id": client_id}, client=None)
+        assert (status, body["error"]) == (400, "invalid_grant")
+        status, body = await redeem(browser, told, unspent.code)
+        assert (status, body["error"]) == (400, "invalid_grant")
 
 
 @pytest.mark.row("RG-13")

@@ -11,7 +11,7 @@ import pytest
 from broker.config import StoreConfig
 from broker.connector import Secret
 from broker.store import start_embedded
-from tests.flow.broker import running_broker
+from tests.flow.broker import SECRET, running_broker
 
 
 @pytest.mark.row("RD-04")
@@ -63,8 +63,10 @@ async def test_a_revocation_that_cannot_be_stored_is_never_called_done(idp, tmp_
         _, tokens = await browser.token(landed.code)
         server.stop()
         for name in ("refresh_token", "access_token"):
-            status, body = await browser.post("/revoke", {"token": tokens[name]})
-            assert (status, body["error"]) == (503, "temporarily_unavailable")
+            form = {"token": tokens[name], "client_id": "billing", "client_secret": SECRET}
+            told = await browser.step("POST", f"{broker.issuer}/revoke", data=form)
+            assert (told.status, told.headers["Retry-After"]) == (503, "1")
+            assert '"temporarily_unavailable"' in told.body
 
 
 async def test_a_store_that_is_away_at_the_start_is_waited_for(idp, tmp_path) -> None:

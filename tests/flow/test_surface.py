@@ -7,6 +7,7 @@ import re
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from authlib.oidc.discovery import OpenIDProviderMetadata
 from yarl import URL
 
@@ -96,6 +97,7 @@ async def test_two_ways_of_client_authentication_at_once_are_refused(broker: Bro
         assert (status, body["error"]) == (400, "invalid_request")
 
 
+@pytest.mark.row("TK-13")
 @pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke"])
 @pytest.mark.parametrize(
     ("kind", "body"),
@@ -105,6 +107,7 @@ async def test_two_ways_of_client_authentication_at_once_are_refused(broker: Bro
         ("application/x-www-form-urlencoded; charset=klingon", "a=b"),
         ("application/x-www-form-urlencoded", "a=%ff"),
         ("application/x-www-form-urlencoded", "&".join(f"p{n}=1" for n in range(200))),
+        ("application/x-www-form-urlencoded", "&".join(f"{n:x}=" for n in range(10_000))),
         ("", "grant_type=authorization_code"),
     ],
 )
@@ -136,6 +139,7 @@ async def test_a_query_that_is_no_utf8_is_a_page_and_never_a_500(broker: Broker,
     assert b"Location" not in answer
 
 
+@pytest.mark.row("TK-13")
 async def test_a_body_that_is_too_large_is_413(broker: Broker) -> None:
     async with broker.browser() as browser:
         answer = await browser.step("POST", f"{broker.issuer}/token", data={"code": "x" * 70_000})
@@ -281,6 +285,7 @@ async def test_cookies_on_https_are_host_bound_secure_and_not_for_scripts() -> N
     response = web.Response()
     jar = Jar.of("https://login.example")
     jar.set_session(response, "s", ttl=60)
+    jar.set_flow(make_mocked_request("GET", "/"), response, Flow("id", "the secret"), now=0, ttl=60)
     jar.drop_flow(response, "f")
     for cookie in response.headers.getall("Set-Cookie"):
         assert cookie.startswith("__Host-")
@@ -293,11 +298,17 @@ async def test_cookies_on_https_are_host_bound_secure_and_not_for_scripts() -> N
 @pytest.mark.row("SE-07")
 async def test_many_logins_in_one_browser_keep_a_bounded_number_of_cookies(broker: Broker) -> None:
     async with broker.browser() as browser:
+        away = []
         for _ in range(20):
-            await browser.step("GET", browser.authorize_url())
+            away.append(await browser.step("GET", browser.authorize_url()))
             broker.clock.forward(1)
         flows = [name for name in browser.cookies() if name.startswith("flow-")]
         assert len(flows) == 8
+        # The oldest were dropped, each with a page that says so, and the newest go on.
+        statuses = [
+            (await browser.go(landed.url)).status for landed in (away[0], away[11], away[12], away[-1])
+        ]
+        assert statuses == [400, 400, 200, 200]
 
 
 async def test_metadata_and_keys_are_what_discovery_says(broker: Broker) -> None:

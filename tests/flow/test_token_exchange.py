@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import json
 import time
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -236,7 +239,9 @@ async def test_what_comes_of_an_id_token_lives_as_long_as_it_says(start_with, cl
 
 @pytest.mark.row("TX-01")
 @pytest.mark.parametrize("kind", ["access_token", "id_token", "jwt"])
-@pytest.mark.parametrize("how", ["rubbish", "none", "foreign", "cut", "other kind"])
+@pytest.mark.parametrize(
+    "how", ["rubbish", "none", "foreign", "cut", "other kind", "HMAC with a public key", "unknown issuer"]
+)
 async def test_a_token_that_is_not_what_it_is_said_to_be_is_refused(start_with, kind, how) -> None:
     broker = await start_with(clients=["billing"])
     async with broker.browser() as browser:
@@ -249,11 +254,24 @@ async def test_a_token_that_is_not_what_it_is_said_to_be_is_refused(start_with, 
             "foreign": sign(KEY, said, typ="at+jwt" if kind == "access_token" else "JWT"),
             "cut": good[:-4],
             "other kind": tokens["access_token" if kind == "id_token" else "id_token"],
+            "HMAC with a public key": by_public_key(
+                broker, said, "at+jwt" if kind == "access_token" else "JWT"
+            ),
+            "unknown issuer": assertion(broker, iss="https://nobody.example"),
         }[how]
         status, answer = await exchanged(browser, token, kind=kind, audience=API)
     assert status == 400
     assert answer["error"] in ("invalid_request", "invalid_grant")
     assert "access_token" not in answer
+
+
+def by_public_key(broker: Broker, said: dict[str, Any], typ: str) -> str:
+    """A token with the algorithm that takes our own published key for a secret."""
+    public = next(key for key in broker.services.keys.jwks()["keys"] if key["kty"] == "EC")
+    parts = {"alg": "HS256", "typ": typ, "kid": public["kid"]}, said
+    message = ".".join(urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=").decode() for one in parts)
+    mac = hmac.digest(json.dumps(public).encode(), message.encode(), "sha256")
+    return f"{message}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
 @pytest.mark.row("TX-02")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -94,6 +95,12 @@ async def test_a_token_is_taken_once_and_never_from_the_url(broker: Broker) -> N
             assert "error" not in challenge
         status, body, _ = await userinfo(browser, headers=[("Authorization", f"DPoP {token}")])
         assert (status, body["error"]) == (401, "invalid_token")
+        both = [bearer(token), ("Authorization", f"DPoP {token}")]
+        status, body, _ = await userinfo(browser, headers=both)
+        assert (status, body["error"]) == (400, "invalid_request")
+        # A proof is no token: beside one that needs none it is nothing (RFC 9449 §7.2).
+        status, body, _ = await userinfo(browser, headers=[bearer(token), ("DPoP", token)])
+        assert (status, "sub" in body) == (200, True)
 
 
 @pytest.mark.row("RS-03")
@@ -289,6 +296,78 @@ async def test_a_grant_type_of_old_or_of_others_is_not_supported(broker: Broker,
         form = {"grant_type": grant_type, "username": "ada", "password": "correct horse"}
         status, body = await browser.post("/token", form)
     assert (status, body["error"]) == (400, "unsupported_grant_type")
+
+
+@pytest.mark.row("TK-10")
+@pytest.mark.standard("RFC 6749", "§5.2 what is said of a grant_type that is no good")
+@pytest.mark.parametrize(
+    ("grant_type", "error"),
+    [
+        (None, "invalid_request"),
+        ("", "invalid_request"),
+        ("unheard_of", "unsupported_grant_type"),
+        ("AUTHORIZATION_CODE", "unsupported_grant_type"),
+        ("Refresh_Token", "unsupported_grant_type"),
+        ("authorization_code ", "unsupported_grant_type"),
+        ("refresh_token", "unauthorized_client"),
+    ],
+)
+async def test_a_grant_type_is_one_of_ours_to_the_letter_and_of_the_client(start, grant_type, error) -> None:
+    broker = await start(client={"grant_types": ["authorization_code"], "scope": "openid profile email"})
+    async with broker.browser() as browser:
+        code = (await browser.login()).code
+        form = GOOD | {"code": code, "refresh_token": code, "grant_type": grant_type}
+        status, body = await browser.post("/token", form)
+        assert (status, body["error"]) == (400, error)
+        assert (await browser.token(code))[0] == 200
+
+
+@pytest.mark.row("TK-17")
+@pytest.mark.parametrize("scope", ["openid email groups", "groups", "offline_access", "openid phone", "\x00"])
+async def test_a_scope_beside_a_code_gives_no_more_than_the_code_stands_for(broker: Broker, scope) -> None:
+    async with broker.browser() as browser:
+        landed = await browser.login(scope="openid profile")
+        status, tokens = await browser.token(landed.code, scope=scope)
+        assert status == 200  # RFC 6749 §4.1.3 knows none there
+        assert tokens["scope"] == claims(tokens["access_token"])["scope"] == "openid profile"
+        assert "refresh_token" not in tokens
+        _, person = await browser.userinfo(tokens["access_token"])
+        assert not {"email", "groups"} & set(person)
+
+
+@pytest.mark.row("TK-15")
+@pytest.mark.standard("RFC 6749", "§5.1 Cache-Control: no-store, for the tokens themselves too")
+async def test_what_is_told_of_tokens_is_json_that_nobody_keeps_and_errors_repeat_nothing(
+    broker: Broker,
+) -> None:
+    from_elsewhere = {"Origin": "https://evil.example"} | {
+        "Authorization": aiohttp.encode_basic_auth("billing", SECRET)
+    }
+    async with broker.browser() as browser:
+        code = (await browser.login(scope="openid email offline_access")).code
+        good = GOOD | {"code": code}
+        given = None
+        for path, form, status in (
+            ("/token", good | {"code_verifier": "w" * 50}, 400),
+            ("/token", good, 200),
+            ("/introspect", {"token": "access"}, 200),
+            ("/userinfo", {"access_token": "access"}, 200),
+            ("/revoke", {"token": "access"}, 200),
+            ("/token", good, 400),
+            ("/token", {"grant_type": "refresh_token", "refresh_token": "refresh"}, 400),
+        ):
+            sent = {n: given[f"{v}_token"] if v in ("access", "refresh") else v for n, v in form.items()}
+            headers = from_elsewhere if path != "/userinfo" else {"Origin": "https://evil.example"}
+            answer = await browser.step("POST", broker.issuer + path, data=sent, headers=headers)
+            assert answer.status == status, path
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert not answer.body or answer.headers["Content-Type"].startswith("application/json")
+            assert "Access-Control-Allow-Origin" not in answer.headers
+            if status == 200 and path == "/token":
+                given = json.loads(answer.body)
+            elif status == 400:
+                assert not [one for one in (code, SECRET, VERIFIER, *sent.values()) if one in answer.body]
 
 
 @pytest.mark.row("TK-14")
