@@ -1,9 +1,9 @@
 """``broker clients``: the apps that may sign people in, the operator's and those that registered themselves.
 
 Owns the file that `add` writes, ``clients.d/ID.yaml`` beside the configuration, with its secret in a file of
-its own beside that (mode 0600). Nothing is written that the broker would not take, and nothing is
-overwritten. `remove` is for apps that registered themselves: what is in a file is taken out there. RFC 7591;
-RFC 7592 §2.3.
+its own beside that (mode 0600, and left out by git). Nothing is written that the broker would not take, and
+nothing is overwritten. `remove` is for apps that registered themselves: what is in a file is taken out there.
+RFC 7591; RFC 7592 §2.3.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from broker.protocol.client import DEVICE_CODE, Client
 from broker.store import Registered
 from broker.upstreams.passwords import hash_password
 
+_KEPT = ".secret"
+"""What the file of a secret ends with."""
 _SHORTEST = 16
 """Characters of a secret that somebody chose."""
 
@@ -38,14 +40,14 @@ def register(commands: Any) -> None:
     parser = command(commands, "clients", _list)
     ways = parser.add_subparsers(title="what to do", metavar="list|add|remove|hash", required=True)
     listing = ways.add_parser("list", help="which there are, and who registered itself", allow_abbrev=False)
-    listing.set_defaults(run=_list, parser=listing)
+    listing.set_defaults(run=_list)
     adding = ways.add_parser("add", help="write the entry of a new app, and its secret", allow_abbrev=False)
-    adding.set_defaults(run=_add, parser=adding)
+    adding.set_defaults(run=_add)
     _entry_arguments(adding)
     removal = ways.add_parser(
         "remove", help="forget an app that registered itself, and end what it was given", allow_abbrev=False
     )
-    removal.set_defaults(run=_remove, parser=removal)
+    removal.set_defaults(run=_remove)
     removal.add_argument("client_id", metavar="CLIENT_ID")
     for way in (listing, removal):
         config_argument(way)
@@ -55,7 +57,7 @@ def register(commands: Any) -> None:
     hashing = ways.add_parser(
         "hash", help="hash a secret that somebody chose, for client_secret", allow_abbrev=False
     )
-    hashing.set_defaults(run=_hash, parser=hashing)
+    hashing.set_defaults(run=_hash)
 
 
 def _entry_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +68,9 @@ def _entry_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scope", metavar="'SCOPE …'", help="what it may ask for")
     parser.add_argument("--public", action="store_true", help="it cannot keep a secret")
-    parser.add_argument("--native", action="store_true", help="it runs on people's own machines")
+    parser.add_argument(
+        "--native", action="store_true", help="it runs on people's machines: add --public too"
+    )
     parser.add_argument("--device", action="store_true", help="it signs in devices without a browser")
 
 
@@ -160,14 +164,14 @@ def _add(options: argparse.Namespace) -> int:
     if CLIENT_ID.fullmatch(options.client_id) is None or set(options.client_id) & set("/\\"):
         raise OperatorError("CLIENT_ID: visible ASCII characters without a colon or slash, at most 200")
     folder = options.config.parent / "clients.d"
-    file, kept = folder / f"{options.client_id}.yaml", folder / f"{options.client_id}.secret"
+    file, kept = folder / f"{options.client_id}.yaml", folder / f"{options.client_id}{_KEPT}"
     if options.client_id in config.clients_by_id or file.exists() or kept.exists():
         raise OperatorError(f"there is a client {options.client_id} already")
     secret = None if options.public else secrets.token_urlsafe(32)
     entry = _entry(options, kept.name if secret is not None else None)
     text = str(yaml.safe_dump({"clients": {options.client_id: entry}}, sort_keys=False, allow_unicode=True))
     _check(options, text, kept.name, secret)
-    _write(folder, {file: text} | ({kept: f"{secret}\n"} if secret is not None else {}))
+    _write(folder, {file: text} if secret is None else {file: text, kept: f"{secret}\n"})
     included = options.client_id in load(options.config, os.environ).clients_by_id
     if options.json:
         said = {"client_id": options.client_id, "file": str(file), "client_secret": secret}
@@ -222,8 +226,10 @@ def _check(options: argparse.Namespace, text: str, secret_file: str, secret: str
 def _write(folder: Path, texts: Mapping[Path, str]) -> None:
     try:
         folder.mkdir(exist_ok=True)
+        if not (folder / ".gitignore").exists():  # the configuration is often kept in git, and secrets never
+            (folder / ".gitignore").write_text(f"*{_KEPT}\n", encoding="utf-8")
         for file, text in texts.items():
-            mode = 0o600 if file.suffix == ".secret" else 0o644
+            mode = 0o600 if file.suffix == _KEPT else 0o644
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with os.fdopen(handle, "w", encoding="utf-8") as opened:
                 opened.write(text)

@@ -124,7 +124,6 @@ def _parser(kind: str, offered: Sequence[Option]) -> argparse.ArgumentParser:
     parser.add_argument("--id", help="its name in the configuration, for ever (default: the type)")
     parser.add_argument("--name", help="what stands on its button")
     parser.add_argument("--no-probe", action="store_true", help="do not ask the upstream")
-    parser.set_defaults(parser=parser)
     group = parser.add_argument_group("settings", "A secret is file:PATH, or '${NAME}' of the environment.")
     for option in offered:
         option.add_to(group)

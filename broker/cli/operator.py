@@ -46,6 +46,7 @@ def file_name(text: str) -> Path:
 
 def config_argument(parser: argparse.ArgumentParser, *, of_one_issuer: bool = True) -> None:
     """``--config FILE``; ``BROKER_CONFIG`` stands for it. ``--workspace`` where it is about one issuer."""
+    parser.set_defaults(parser=parser)  # whoever forgets it is told the usage of what was typed
     parser.add_argument(
         "--config",
         metavar="FILE",
@@ -64,7 +65,7 @@ def json_argument(parser: argparse.ArgumentParser) -> None:
 
 def about_a_person(way: argparse.ArgumentParser) -> None:
     """``SUBJECT --config FILE --json``: for a command about what one person has here."""
-    way.add_argument("subject", metavar="SUBJECT", help="the person's sub")
+    way.add_argument("subject", metavar="SUBJECT", help="the person's sub, as the log says it in subject")
     config_argument(way)
     json_argument(way)
 

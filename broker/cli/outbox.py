@@ -54,6 +54,8 @@ def _tried(notice: Notice) -> str:
 
 
 def _retry(options: argparse.Namespace) -> int:
+    _is_said(options)
+
     async def retry(store: Store) -> list[str]:
         wanted = await _wanted(store, options, {"later", "dead"})
         return [one.notice.id for one in wanted if await store.retry_notice(one.notice)]
@@ -62,6 +64,8 @@ def _retry(options: argparse.Namespace) -> int:
 
 
 def _drop(options: argparse.Namespace) -> int:
+    _is_said(options)
+
     async def drop(store: Store) -> list[str]:
         wanted = await _wanted(store, options, {"dead"})
         return [one.notice.id for one in wanted if await store.drop_notice(one.notice.id)]
@@ -69,14 +73,18 @@ def _drop(options: argparse.Namespace) -> int:
     return _done(options, with_store(load_config(options), drop), "dropped")
 
 
+def _is_said(options: argparse.Namespace) -> None:
+    """Which are meant, or the usage is told: one group cannot say that of words and a flag."""
+    if options.config is not None and bool(options.id) == options.all:
+        options.parser.error("say which: one ID or several, or --all")
+
+
 async def _wanted(store: Store, options: argparse.Namespace, of_all: set[str]) -> list[Posted]:
     """Those that were named, or all of some states.
 
     Raises:
-        OperatorError: neither is said, both are, or there is none of that name.
+        OperatorError: there is none of that name.
     """
-    if bool(options.id) == options.all:
-        raise OperatorError("say which: one ID or several, or --all")
     posted = await store.list_notices()
     if options.all:
         return [one for one in posted if one.state in of_all]

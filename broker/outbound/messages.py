@@ -6,6 +6,7 @@ which URLs are asked at all, the limit on answers, and the library's errors as o
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -130,7 +131,7 @@ def ours(error: aiohttp.ClientError | OSError, place: str) -> UpstreamError:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             why = getattr(error.certificate_error, "verify_message", "")
             return UpstreamUnavailable(f"{place} has a certificate that is not believed: {why}")
-        return UpstreamUnavailable(f"{place} cannot be connected to: {type(error).__name__}")
+        return UpstreamUnavailable(f"{place} cannot be connected to: {_unconnected(error)}")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return UpstreamUnavailable(f"{place}: the proxy answered {error.status}")
     if isinstance(error, aiohttp.InvalidURL):  # neither a name nor an address in its usual spelling
@@ -138,3 +139,14 @@ def ours(error: aiohttp.ClientError | OSError, place: str) -> UpstreamError:
     if isinstance(error, aiohttp.ClientResponseError):
         return UpstreamInvalid("bad_http", f"{place} did not answer in HTTP: {type(error).__name__}")
     return UpstreamUnavailable(f"{place} broke off: {type(error).__name__}")
+
+
+def _unconnected(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, as an operator would say it."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return "its proxy does not answer"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is not found"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "no TLS is agreed on"
+    return os.strerror(error.errno).lower() if error.errno else type(error).__name__

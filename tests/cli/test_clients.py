@@ -112,6 +112,7 @@ def test_a_new_app_is_written_with_a_secret_of_its_own(run: Run, config: Path) -
     assert told["client_secret"] not in (folder / "wiki.yaml").read_text()
     assert (folder / "wiki.secret").read_text().strip() == told["client_secret"]
     assert stat.S_IMODE((folder / "wiki.secret").stat().st_mode) == 0o600
+    assert (folder / ".gitignore").read_text() == "*.secret\n", "the next commit would publish it"
     client = load(config, os.environ).clients_by_id["wiki"]
     assert (client.redirect_uris, client.grant_types) == ((uri,), ("authorization_code", "refresh_token"))
     again = run("clients", "add", "wiki", "--name", "Wiki", "--redirect-uri", uri, "--config", str(config))

@@ -91,6 +91,8 @@ def test_a_broken_configuration_stops_every_command_in_the_same_words(
         ["metadata"],
         ["consents"],
         ["consents", "withdraw", "someone", "--config", "x"],
+        ["outbox", "drop", "--config", "broker.yaml"],
+        ["outbox", "retry", "some", "--all", "--config", "broker.yaml"],
         ["serve", "--config", "broker.yaml", "--workers", "0"],
         ["serve", "--config", "broker.yaml", "--workers", "many"],
         ["serve", "--config", "broker.yaml", "--listen", "nowhere"],
@@ -102,6 +104,13 @@ def test_wrong_usage_is_two(run: Run, sound: Path, arguments: list[str]) -> None
     assert (done.stdout, done.returncode) == ("", 2)
     assert done.stderr.startswith("usage: broker")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("consents", "list", "someone"), ("outbox", "drop"), ("clients", "list")])
+def test_wrong_usage_is_told_with_the_usage_of_what_was_typed(run: Run, words: tuple[str, ...]) -> None:
+    done = run(*words, BROKER_CONFIG="")
+    assert done.stderr.startswith(f"usage: broker {' '.join(words[:2])} ")
+    assert done.stderr.endswith("error: --config FILE is needed, or BROKER_CONFIG in the environment\n")
 
 
 def test_help_names_every_command_and_the_version_is_ours(run: Run) -> None:

@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 from cryptography.hazmat.primitives import serialization
 
 from broker.config import OutboundConfig
 from broker.connector import Secret, UpstreamInvalid, UpstreamUnavailable
-from broker.outbound import Outbound, Way
+from broker.outbound import Outbound, Way, messages
 from tests.outbound.proxies import Proxy, proxying
 from tests.tls import Authority
 
@@ -258,5 +260,28 @@ async def test_a_proxy_where_nobody_listens_is_unavailable():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     async with going(proxy=Secret(f"http://127.0.0.1:{port}")) as client:
-        with pytest.raises(UpstreamUnavailable, match="cannot be connected to"):
+        with pytest.raises(UpstreamUnavailable, match="cannot be connected to: its proxy does not answer"):
             await client.get("https://idp.example/")
+
+
+async def test_where_nobody_listens_an_operator_reads_that_it_was_refused():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with going() as client:
+        with pytest.raises(UpstreamUnavailable, match="cannot be connected to: connection refused"):
+            await client.get(f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (aiohttp.ClientConnectorDNSError, "its name is not found"),
+        (aiohttp.ClientConnectorSSLError, "no TLS is agreed on"),
+    ],
+)
+def test_why_there_is_no_connection_is_said_in_words(kind, why):
+    place = "https://idp.example/"
+    there = ConnectionKey("idp.example", 443, True, True, None, None, None)
+    told = messages.ours(kind(there, OSError(-2, "anything")), place)
+    assert told.detail == f"{place} cannot be connected to: {why}"
