@@ -152,11 +152,18 @@ def needs_secret(metadata: Metadata) -> bool:
     return metadata["token_endpoint_auth_method"] in _WITH_SECRET
 
 
+_WHO_HEARS_WHAT: Final = ("redirect_uris", "subject_type", "sector_identifier_uri")
+
+
 def ends_grants(before: Metadata, after: Metadata) -> bool:
-    """Whether a change ends what was granted before it: somebody else might be behind the app now."""
+    """Whether a change ends what was granted before it.
+
+    Somebody else might be behind the app now; or it wants other subjects than those it was told, which a
+    refreshed ID Token could not say (Core §12.2).
+    """
     was_public = before["token_endpoint_auth_method"] == "none"
     is_public = after["token_endpoint_auth_method"] == "none"
-    return was_public != is_public or before.get("redirect_uris") != after.get("redirect_uris")
+    return was_public != is_public or any(before.get(name) != after.get(name) for name in _WHO_HEARS_WHAT)
 
 
 # ── where it is answered ──────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -66,7 +67,7 @@ async def type_code(browser: Browser, user_code: str, *, link: bool = False, **h
     page = await browser.step("GET", f"{browser.broker.issuer}/device{query}", headers=headers)
     data = {"csrf": page.field("csrf"), "user_code": page.field("user_code") if link else user_code}
     action = "/device/link" if link else "/device"
-    assert f'action="{action}"' in page.body
+    assert f'action="{urlsplit(browser.broker.issuer).path}{action}"' in page.body
     return await browser.step("POST", browser.broker.issuer + action, data=data, headers=headers)
 
 

@@ -1,109 +1,216 @@
-"""Features crossed with each other: what is right alone must be right together."""
+"""Two things at once that are each tested alone: apps that come by themselves, devices, and workspaces."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
-from tests.flow.broker import CALLBACK, VERIFIER, Broker, Browser, claims
-from tests.flow.machines import API, EXCHANGE, SCOPES, TYPE
-from tests.flow.proofs import Prover, send
+from broker.config import StoreConfig
+from broker.jose import sign
+from broker.protocol.client import DEVICE_CODE
+from tests.fakes.provider import FakeProvider
+from tests.flow import devices, signing
+from tests.flow.broker import CALLBACK, Browser, claims
+from tests.flow.conftest import Start
+from tests.flow.devices import TV, Device, to_confirm
+from tests.flow.documents import Host as Site
+from tests.flow.documents import hosting
+from tests.flow.registering import OPEN, Told, call, redeem, register, sign_in
+from tests.flow.test_workspaces import Host, running_host
 
-ASKED = "openid email offline_access reports.read"
-UPSTREAM = "connector:staff"
+SIGNER = {
+    "client_name": "Signer",
+    "client_secret": None,
+    "token_endpoint_auth_method": "private_key_jwt",
+    "grant_types": ["client_credentials", "authorization_code"],
+}
 
 
 @pytest.fixture
-async def broker(start) -> Broker:
-    """An app that may exchange its own tokens, also for the upstream's."""
-    policy = {"subject_tokens": ["access_token", "id_token"], "audiences": [API], "upstream_token": True}
-    return await start(
-        top={"scopes": SCOPES},
-        connector={"give_token": True},
-        client={
-            "scope": ASKED,
-            "grant_types": ["authorization_code", "refresh_token", EXCHANGE],
-            "token_exchange": policy,
-        },
-    )
+async def host(idp: FakeProvider, store_config: StoreConfig, tmp_path: Path) -> AsyncIterator[Host]:
+    """Three issuers with the same apps, one of them for devices, and one with the same keys."""
+    apps = {"tv": TV, "signer": SIGNER | {"jwks": signing.written_jwks(tmp_path)}}
+    async with AsyncExitStack() as stack:
+        yield await running_host(stack, idp, store_config, tmp_path, clients=apps, top=OPEN)
 
 
-async def bound_tokens(broker: Broker, browser: Browser, prover: Prover) -> dict[str, Any]:
-    """What a login gives to whoever has this key."""
-    landed = await browser.login(scope=ASKED)
-    form = {
-        "grant_type": "authorization_code",
-        "code": landed.code,
-        "redirect_uri": CALLBACK,
-        "code_verifier": VERIFIER,
-    }
-    status, body, _ = await send(broker, "/token", form, proof=prover.proof())
-    assert status == 200, body
-    return body
+@pytest.fixture
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with hosting(tmp_path_factory.mktemp("site")) as running:
+        yield running
 
 
-# ── Exchange and possession ───────────────────────────────────────────────────────────────────
+# ── workspaces whose apps have the same names ─────────────────────────────────────────────────────
 
 
-def exchange(token: str, kind: str, audience: str = API) -> dict[str, str]:
-    form = {"grant_type": EXCHANGE, "subject_token": token, "subject_token_type": TYPE + kind}
-    return form | {"audience": audience}
+@pytest.mark.row("DV-05")
+@pytest.mark.row("AZ-41")
+async def test_a_device_of_one_workspace_is_nothing_in_another(host: Host) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        host.beta.browser() as at_beta,
+        host.acme.browser() as at_acme,
+    ):
+        tv = Device(host.acme, session, "tv")
+        assert await tv.ask() == 200
+        assert tv.asked["verification_uri"] == f"{host.acme.issuer}/device"
+        page = await devices.type_code(at_beta, tv.user_code)
+        assert page.status == 422, "its code is unknown there"
+        onward = await devices.type_code(at_acme, tv.user_code)
+        confirm = await at_acme.go(onward.link("/continue"))
+        done = await devices.answer(at_acme, confirm)
+        assert done.status == 200
+        for broker in (host.beta, host.own):
+            elsewhere = Device(broker, session, "tv", tv.asked)
+            assert (await elsewhere.poll())[1]["error"] == "invalid_grant"
+        status, given = await tv.poll()
+        assert status == 200, given
+        assert claims(given["access_token"])["iss"] == host.acme.issuer
 
 
-@pytest.mark.row("DP-01")
-@pytest.mark.row("TX-05")
-@pytest.mark.standard("RFC 9449", "§5 what belongs to a key is not exchanged for what belongs to nobody")
-@pytest.mark.parametrize("kind", ["access_token", "id_token"])
-@pytest.mark.parametrize("audience", [API, UPSTREAM])
-async def test_an_app_cannot_exchange_its_own_bound_token_for_one_without_a_key(
-    broker: Broker, kind: str, audience: str
-) -> None:
-    prover, other = Prover(broker), Prover(broker)
+@pytest.mark.row("AZ-41")
+@pytest.mark.row("CA-11")
+async def test_what_an_app_signs_or_pushes_for_one_workspace_counts_in_no_other(host: Host) -> None:
+    async with host.acme.browser() as at_acme, host.beta.browser() as at_beta:
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        form = {"grant_type": "client_credentials", "client_assertion_type": kind}
+        for browser, status in ((at_beta, 401), (at_acme, 200)):
+            now = int(host.acme.clock())
+            said = {"iss": "signer", "sub": "signer", "aud": host.acme.issuer, "iat": now, "exp": now + 60}
+            made = sign(signing.key(), said | {"jti": f"{status}"}, typ="JWT")
+            told = await browser.post("/token", form | {"client_assertion": made}, client=None)
+            assert told[0] == status, told
+        asked = {**signing.asked(), "redirect_uri": CALLBACK}
+        _, pushed = await at_acme.post("/par", asked)
+        uri = pushed["request_uri"]
+        page = await at_beta.step("GET", f"{host.beta.issuer}/authorize?client_id=billing&request_uri={uri}")
+        assert page.status == 400
+        page = await at_acme.go(f"{host.acme.issuer}/authorize?client_id=billing&request_uri={uri}")
+        assert 'name="answer"' in page.body
+
+
+@pytest.mark.row("LO-01")
+async def test_an_id_token_of_one_workspace_signs_nobody_out_of_another(host: Host) -> None:
+    async with host.acme.browser() as browser:
+        landed = await browser.login()
+        _, given = await browser.token(landed.code)
+        browser.broker = host.beta
+        await browser.login()
+        hint = given["id_token"]
+        page = await browser.step("GET", f"{host.beta.issuer}/logout?id_token_hint={hint}")
+        assert "/t/beta/logout/confirm?" in page.url, "it asks, as without a hint"
+        assert "code" in (await browser.authorize(prompt="none")).params
+
+
+# ── an app that changes what it registered while something of it is out ───────────────────────────
+
+
+async def changed(told: Told, **members: Any) -> Told:
+    """Change these members of what was registered (RFC 7592 §2.2: the others are said again)."""
+    same = {name: value for name, value in told.body.items() if not name.startswith("registration_")}
+    return await call("PUT", told.uri, token=told.token, body=same | members)
+
+
+@pytest.mark.row("RG-09")
+async def test_a_code_that_is_out_is_redeemed_as_the_app_proves_itself_now(start: Start) -> None:
+    broker = await start(top=OPEN)
+    told = await register(broker, token_endpoint_auth_method="client_secret_basic")
+    secret = told.body["client_secret"]
     async with broker.browser() as browser:
-        given = await bound_tokens(broker, browser, prover)
-    form = exchange(given[kind], kind, audience)
-    status, body, _ = await send(broker, "/token", form)
-    assert (status, body["error"]) == (400, "invalid_dpop_proof")
-    # The app is known by its secret, and may have a new key (RFC 9449 §5).
-    status, body, _ = await send(broker, "/token", form, proof=other.proof())
-    assert status == 200, body
-    if audience == API:
-        assert claims(body["access_token"])["cnf"] == {"jkt": other.jkt}
+        landed = await sign_in(browser, told)
+        changed = told.body | {"token_endpoint_auth_method": "client_secret_post"}
+        del (
+            changed["client_secret"],
+            changed["registration_access_token"],
+            changed["client_secret_expires_at"],
+        )
+        after = await call("PUT", told.uri, token=told.token, body=changed)
+        assert after.status == 200
+        by_basic = aiohttp.encode_basic_auth(told.body["client_id"], secret)
+        form = {"grant_type": "authorization_code", "code": landed.code, "code_verifier": "v" * 50}
+        form["redirect_uri"] = told.body["redirect_uris"][0]
+        async with browser.session.post(
+            f"{broker.issuer}/token", data=form, headers={"Authorization": by_basic}
+        ) as answer:
+            assert answer.status == 401, "the method of before is none of its methods"
+        assert (await redeem(browser, told, landed.code))[0] == 401
+        assert (await redeem(browser, told, landed.code, client_secret=secret))[0] == 200
 
 
-@pytest.mark.standard("RFC 9449", "§7.1 whoever uses the scheme is answered in it")
-@pytest.mark.parametrize("text", ["rubbish", "a.b.c", "one that has ended"])
-async def test_a_token_of_a_key_that_is_no_good_is_refused_in_its_own_scheme(
-    broker: Broker, text: str
-) -> None:
-    prover = Prover(broker)
-    if text == "one that has ended":
-        async with broker.browser() as browser:
-            text = (await bound_tokens(broker, browser, prover))["access_token"]
-        broker.clock.forward(3600)
-    proof = prover.proof("/userinfo", "GET", token=text)
-    status, body, headers = await send(broker, "/userinfo", token=text, method="GET", proof=proof)
-    assert (status, body["error"]) == (401, "invalid_token")
-    assert headers["WWW-Authenticate"].startswith('DPoP error="invalid_token"')
-
-
-@pytest.mark.standard("RFC 9449", "§5.2 an app that wants bound tokens proves its key at every token request")
-async def test_an_app_that_wants_bound_tokens_proves_its_key_for_the_upstreams_token_too(start) -> None:
-    broker = await start(
-        connector={"give_token": True},
-        client={
-            "grant_types": ["authorization_code", EXCHANGE],
-            "token_exchange": {"upstream_token": True},
-            "dpop_bound_access_tokens": True,
-            "scope": ASKED,
-        },
-        top={"scopes": SCOPES},
-    )
-    prover = Prover(broker)
+@pytest.mark.row("RG-09")
+@pytest.mark.standard("OpenID Core", "§12.2 a refreshed ID Token says the same sub")
+async def test_an_app_that_wants_other_subjects_begins_anew(start: Start) -> None:
+    broker = await start(top=OPEN)
+    told = await register(broker)
     async with broker.browser() as browser:
-        given = await bound_tokens(broker, browser, prover)
-    form = exchange(given["access_token"], "access_token", UPSTREAM)
-    status, body, _ = await send(broker, "/token", form)
-    assert (status, body["error"]) == (400, "invalid_dpop_proof")
-    assert (await send(broker, "/token", form, proof=prover.proof()))[0] == 200
+        landed = await sign_in(browser, told, scope="openid profile offline_access")
+        status, given = await redeem(browser, told, landed.code)
+        assert status == 200
+        after = await changed(told, subject_type="pairwise")
+        assert (after.status, after.body["subject_type"]) == (200, "pairwise")
+        form = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}
+        form["client_id"] = told.body["client_id"]
+        status, again = await browser.post("/token", form, client=None)
+        assert (status, again["error"]) == (400, "invalid_grant")
+        assert (await browser.userinfo(given["access_token"]))[0] == 401
+
+
+@pytest.mark.row("RG-09")
+async def test_an_app_that_gives_up_a_grant_type_has_no_use_of_what_is_out(start: Start) -> None:
+    both = ["authorization_code", "refresh_token", DEVICE_CODE]
+    registration = OPEN["registration"] | {"grant_types": both}
+    broker = await start(top={"registration": registration})
+    told = await register(broker, grant_types=both)
+    async with aiohttp.ClientSession() as session, broker.browser() as browser:
+        landed = await sign_in(browser, told, scope="openid offline_access")
+        _, given = await redeem(browser, told, landed.code)
+        tv = Device(broker, session, told.body["client_id"])
+        assert await tv.ask("openid") == 200
+        confirm = await to_confirm(browser, tv.user_code)
+        assert (await changed(told, grant_types=["authorization_code"])).status == 200
+        page = await devices.answer(browser, confirm)
+        assert page.status == 400, "nobody is asked for a device any more"
+        assert (await tv.later())[1]["error"] == "unauthorized_client"
+        form = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}
+        form["client_id"] = told.body["client_id"]
+        assert (await browser.post("/token", form, client=None))[1]["error"] == "unauthorized_client"
+
+
+# ── a document that changes between the request and the token ─────────────────────────────────────
+
+
+async def _code(browser: Browser, url: str) -> str:
+    page = await browser.authorize(client_id=url, redirect_uri="https://app.example/callback", scope="openid")
+    return (await browser.answer_consent(page)).code
+
+
+@pytest.mark.row("RG-09")
+@pytest.mark.standard("CIMD", "§6.3 changes of the metadata")
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"redirect_uris": ["https://attacker.example/cb"]}, 400),
+        ({"token_endpoint_auth_method": "private_key_jwt", "jwks": signing.jwks()}, 401),
+        ({"client_name": "Renamed"}, 200),
+    ],
+)
+async def test_a_code_is_worth_what_the_document_says_when_it_is_redeemed(
+    start: Start, site: Site, change: dict[str, Any], status: int
+) -> None:
+    broker = await start(top={"client_id_metadata_documents": {"enabled": True, "ca": str(site.ca)}})
+    url = site.document()
+    site.cache_control = "max-age=300"
+    async with broker.browser() as browser:
+        code = await _code(browser, url)
+        site.document(**change)
+        broker.clock.forward(40)  # of what it has read itself, the worker
+        await broker.services.store.drop_client_document(url)
+        told = await browser.token(
+            code, client=None, client_id=url, redirect_uri="https://app.example/callback"
+        )
+        assert told[0] == status, told

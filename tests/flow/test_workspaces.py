@@ -31,7 +31,7 @@ from tests.flow.broker import (
     nothing_secret_was_logged,
 )
 
-OWN_KEYS = ("connectors", "clients", "scopes")
+OWN_KEYS = ("connectors", "clients", "scopes", "registration", "client_id_metadata_documents")
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,19 @@ async def host(idp: FakeProvider, store_config: StoreConfig, tmp_path: Path) -> 
 
 
 async def running_host(
-    stack: AsyncExitStack, idp: FakeProvider, store: StoreConfig, folder: Path, path: str = ""
+    stack: AsyncExitStack,
+    idp: FakeProvider,
+    store: StoreConfig,
+    folder: Path,
+    path: str = "",
+    **changes: Any,
 ) -> Host:
     listening = socket.create_server(("127.0.0.1", 0))
     stack.callback(listening.close)
     issuer = f"http://127.0.0.1:{listening.getsockname()[1]}{path}"
-    document = json.loads(config_text(issuer, idp, store, {}))
+    document = json.loads(config_text(issuer, idp, store, changes))
     document["listen"] = urlsplit(issuer).netloc
-    tenant = {key: document[key] for key in OWN_KEYS}
+    tenant = {key: document[key] for key in OWN_KEYS if key in document}
     (folder / "beta.yaml").write_text(json.dumps(tenant))
     document["workspaces"] = {"acme": tenant, "beta": "beta.yaml"}
     file = folder / "host.yaml"
