@@ -94,6 +94,8 @@ async def _by_way_of(request: web.Request, url: str, frames: Sequence[str], to: 
         kept, ttl = flow.new_flow(services), services.config.lifetimes.login
         await services.store.put_logout(kept.id, kept.secret, PendingLogout(asked=to.asked), ttl)
         request.app[flow.JAR].set_leaving(response, kept, ttl=ttl)
+    else:  # where an earlier sign-out was to lead, which never came back
+        request.app[flow.JAR].drop_leaving(response)
     return response
 
 
@@ -136,10 +138,15 @@ async def back_from_there(request: web.Request) -> web.Response:
 
 
 def nothing_to_end(request: web.Request, to: Onward) -> web.Response:
-    """Nobody is signed in: on to the app, or to the page that says so."""
-    if to.url is not None:
+    """Nobody is signed in: on to the app, or to the page that says so.
+
+    Nobody vouches for an app that registered itself, and nothing here says that this person knows it: the
+    page has a link, so that such an app cannot make us lead people anywhere (RFC 9700 §4.11.2).
+    """
+    leads = to.client is None or not to.client.registered_itself
+    if to.url is not None and leads:
         return http.go(request, to.url, to.client)
-    return http.page(request, _view(None, (), to))
+    return http.page(request, replace(_view(None, (), to), leads=leads))
 
 
 def _view(ended: Ended | None, frames: Sequence[str], to: Onward) -> SignedOutView:

@@ -321,6 +321,19 @@ async def test_where_the_operator_wants_it_people_go_by_way_of_the_upstream_and_
     assert "state" not in sent
 
 
+async def test_who_stopped_at_the_upstream_is_not_led_to_that_app_after_a_later_sign_out(start, idp) -> None:
+    entry = {"post_logout_redirect_uris": [BACK]}
+    broker = await start(connector={"upstream_logout": "always"}, client=entry)
+    async with broker.browser() as browser:
+        tokens = await signed_in(browser)
+        asked = urlencode({"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": BACK})
+        stopped = await browser.step("GET", f"{broker.issuer}/logout?{asked}")
+        assert stopped.url.startswith(idp.issuer)
+        again = await signed_in(browser)
+        page = await log_out(browser, id_token_hint=again["id_token"])
+        assert (page.status, urlsplit(page.url).path) == (200, "/signed-out")
+
+
 async def test_by_way_of_the_upstream_nobody_is_sent_where_nothing_is_registered(start, idp) -> None:
     broker = await start(connector={"upstream_logout": "always"})
     async with broker.browser() as browser:

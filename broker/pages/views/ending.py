@@ -58,5 +58,7 @@ class SignedOutView:
     """Addresses of apps that sign out in a frame that nobody sees (Front-Channel Logout 1.0 §2)."""
     onward_url: str | None = None
     """Where the app wants the person to land: at once, or as soon as the frames had their time."""
+    leads: bool = True
+    """Whether the page goes there by itself."""
     custom_scheme: str | None = None
     """The scheme of ``onward_url`` as registered, where it is neither http nor https."""
