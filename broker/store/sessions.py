@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from broker.protocol.flow import Session
+from broker.store.errors import StoreCorrupt
 from broker.store.listing import Listed, Listing, Origin
 from broker.store.records import fingerprint, milliseconds
 from broker.store.wire import Script
@@ -211,7 +212,10 @@ class Sessions(Listing):
     def _as_known(
         self, sid: str, fields: list[bytes], *, idle_left: float = 0.0, was_live: bool = False
     ) -> KnownSession | None:
-        listed = self._open(f"{self._listed(sid)}\0listed", Listed, _field(fields, b"listed"))
+        try:
+            listed = self._open(f"{self._listed(sid)}\0listed", Listed, _field(fields, b"listed"))
+        except StoreCorrupt:  # told as an alarm already; it hides none of the others, and ends like them
+            listed = None
         if listed is None:
             return None
         pairs = zip(fields[::2], fields[1::2], strict=True)

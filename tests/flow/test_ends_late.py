@@ -16,7 +16,7 @@ from tests.flow.conftest import Start
 from tests.flow.devices import TV, Device, answer, to_confirm
 from tests.flow.test_device import InFront
 from tests.flow.test_logout import signed_in
-from tests.flow.test_logout_notices import listening, settled, until
+from tests.flow.test_logout_notices import listening, post, settled, until
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ async def test_a_notice_that_cannot_be_read_keeps_no_other_in_the_outbox(
     first = store._notice(notice(1))
     await store.post_notice(notice(0))
     await store._wire.call("HSET", name, "jti-0", first)  # sealed for another place
-    await store.post_notice(notice(1))
+    await post(broker, notice(1))
     await app.hears()
     await settled(broker)
 
@@ -120,7 +120,7 @@ async def test_a_notice_that_nobody_can_deal_with_is_given_up_like_any_other(
         raise RuntimeError("no key for this")
 
     monkeypatch.setattr(broker.services.keys, "sign", fails)
-    await broker.services.store.post_notice(notice(0))
+    await post(broker, notice(0))
     look = broker.services.store.list_notices
     for attempt in range(1, 11):
         (posted,) = await until(look, lambda found, n=attempt: found[0].notice.attempts >= n)
@@ -130,14 +130,32 @@ async def test_a_notice_that_nobody_can_deal_with_is_given_up_like_any_other(
     assert "RuntimeError" in posted.notice.problem
 
 
+@pytest.mark.row("LO-10")
+async def test_a_session_of_which_nothing_can_be_read_keeps_nobody_from_signing_out_everywhere(
+    broker: Broker,
+) -> None:
+    store = broker.services.store
+    async with broker.browser() as another, broker.browser() as browser:
+        sid = claims((await signed_in(another))["id_token"])["sid"]
+        tokens = await signed_in(browser)
+        await store._wire.call("HSET", store._listed(sid), "listed", b"its key is gone")
+        page = await browser.go(f"{broker.issuer}/account")
+        data = {"csrf": page.field("csrf")}
+        page = await browser.step("POST", f"{broker.issuer}/account/sign-out-everywhere", data=data)
+        assert page.status == 200
+        assert "You are signed out everywhere" in page.body
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+        for one in (another, browser):
+            assert (await one.authorize(prompt="none")).params["error"] == "login_required"
+
+
 @pytest.mark.row("LO-11")
 async def test_a_notice_that_its_app_cannot_deal_with_keeps_no_other_of_that_app_waiting(
     start: Start, app: ClientApp
 ) -> None:
     broker = await start(client=listening(app))
     app.refuses = frozenset({"jti-0"})
-    for number in range(80):  # more than a worker has in hand
-        await broker.services.store.post_notice(notice(number))
+    await post(broker, *map(notice, range(80)))  # more than a worker has in hand
     look = broker.services.store.list_notices
     (posted,) = await until(look, lambda found: len(found) == 1 and found[0].notice.attempts > 0)
     assert (posted.notice.id, posted.notice.problem) == (
@@ -151,10 +169,9 @@ async def test_an_app_that_takes_its_time_keeps_no_other_waiting(start: Start, a
     async with ClientApp.running() as quick:
         broker = await start(client=listening(app), trusted=listening(quick), top={"outbound": SLOWLY})
         app.hangs = asyncio.Event()
-        for number in range(64):
-            await broker.services.store.post_notice(notice(number))
+        await post(broker, *map(notice, range(64)))
         await app.hears(4)
-        await broker.services.store.post_notice(notice(64, "trusted"))
+        await post(broker, notice(64, "trusted"))
         await quick.hears()
         app.hangs.set()
         app.hangs = None

@@ -124,6 +124,16 @@ async def test_who_signed_in_again_in_two_tabs_at_once_has_two_cookies_and_both_
         assert await store.read_session(cookie, 60) is None
 
 
+async def test_a_session_of_which_nothing_can_be_read_ends_and_hides_no_other(store: Store) -> None:
+    await put(store, "first")
+    await put(store, "second")
+    await store._wire.call("HSET", store._listed("first"), "listed", b"its key is gone")
+    assert [known.sid for known in await store.list_sessions("subject-of-ada", now=NOW)] == ["second"]
+    assert await store.end_session("first", 300) is None
+    assert await store.read_session("first.secret", 60) is None
+    assert await store.session_ended("first")
+
+
 async def test_what_is_due_is_one_s_own_for_a_while_and_then_anybody_s_again(store: Store) -> None:
     await store.note_due("first", NOW + 10, now=NOW)
     await store.note_due("first", NOW + 99, now=NOW)  # a time that was noted before stays
