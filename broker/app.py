@@ -80,7 +80,7 @@ async def build(config: Config, *, around: Surroundings | None = None) -> web.Ap
     around, anchors = around or Surroundings(), Anchors()
     host = _issuer(config, around, anchors)
     for one in config.workspaces.values():
-        app = _issuer(one, around, anchors)
+        app = _issuer(one, around, anchors, host)
         # RFC 8414 §3.1: the well-known path stands before that of the issuer; Discovery §4 has it behind.
         for path, handler in discovery.of_an_issuer_with_a_path(app):
             host.router.add_get(path + _mount(one), handler)
@@ -93,17 +93,21 @@ def _mount(config: Config) -> str:
     return f"{AT}{config.workspace}" if config.workspace else ""
 
 
-def _issuer(config: Config, around: Surroundings, anchors: Anchors) -> web.Application:
+def _issuer(
+    config: Config, around: Surroundings, anchors: Anchors, host: web.Application | None = None
+) -> web.Application:
     app = web.Application(middlewares=[gate], client_max_size=MAX_FORM)
     app.add_routes(route for route in ROUTES if not config.workspace or route.path not in HOSTS_OWN)
     app[flow.JAR] = Jar.of(config.issuer, config.workspace)
     app[certificates.ANCHORS] = anchors
     app[cors.ORIGINS] = cors.origins(config.clients_by_id.values())
-    app.cleanup_ctx.append(_lifespan(config, around))
+    app.cleanup_ctx.append(_lifespan(config, around, host))
     return app
 
 
-def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application], AsyncIterator[None]]:
+def _lifespan(
+    config: Config, around: Surroundings, host: web.Application | None
+) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(app: web.Application) -> AsyncIterator[None]:
         events = Events(now=around.now, write=around.log, workspace=config.workspace)
         async with AsyncExitStack() as stack:
@@ -111,7 +115,9 @@ def _lifespan(config: Config, around: Surroundings) -> Callable[[web.Application
                 handler = LogHandler(events)
                 logging.getLogger().addHandler(handler)
                 stack.callback(logging.getLogger().removeHandler, handler)
-            store = await open_store(config.store, config.state_dir)
+            # A host starts before its workspaces, which keep what is theirs in the same store.
+            beside = host[SERVICES].store if host is not None else None
+            store = await open_store(config.store, config.state_dir, beside=beside)
             stack.push_async_callback(store.close)
             keys = await _key_ring(config, store, around, events)
             stack.push_async_callback(keys.close)

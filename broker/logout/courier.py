@@ -38,8 +38,9 @@ _TURN = 2.0
 """Seconds that a notice stays in hand until it is its turn at its app; then it is put off."""
 LOST_AFTER = 120.0
 """Seconds after which a worker that has not said what became of a notice is taken for dead."""
-_LOOKS = 1.0
-"""Seconds between two looks into the outbox; what this worker posts is seen at once."""
+_LOOKS, _SELDOM = 1.0, 5.0
+"""Seconds between two looks into the outbox, and into one that was empty; what this worker posts is seen at
+once."""
 _UNDERSTOOD = frozenset({200, 204})
 _NOT_NOW = frozenset({429, 502, 503, 504})
 """What is answered where it would be answered to any notice (RFC 6585 §4, RFC 9110 §15.6)."""
@@ -79,6 +80,7 @@ class Courier:
     """Seconds after which what another worker has in hand is taken from it."""
     _apps: dict[str, _App] = field(default_factory=dict)
     _in_hand: set[asyncio.Task[None]] = field(default_factory=set)
+    _looks: float = _LOOKS
     _leaving: bool = False
 
     async def run(self) -> None:
@@ -110,9 +112,10 @@ class Courier:
     async def _begin(self, most: int) -> int:
         """Take what is due now, and begin to deliver it; how many notices that are."""
         now, patience = self.now(), self.lost_after
-        taken = await self.store.take_notices(self.name, now=now, lost_after=patience, most=most)
-        self._in_hand |= {asyncio.create_task(self._deal_with(one)) for one in taken}
-        return len(taken)
+        look = await self.store.take_notices(self.name, now=now, lost_after=patience, most=most)
+        self._in_hand |= {asyncio.create_task(self._deal_with(one)) for one in look.taken}
+        self._looks = _SELDOM if look.is_empty else _LOOKS
+        return len(look.taken)
 
     async def _pause(self, *, full: bool) -> None:
         """Until there is a hand free, or something new."""
@@ -120,7 +123,8 @@ class Courier:
             await asyncio.wait(self._in_hand, return_when=asyncio.FIRST_COMPLETED)
         elif not full:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.news.wait(), _LOOKS)
+                async with asyncio.timeout(self._looks):
+                    await self.news.wait()
             self.news.clear()
 
     async def _finish(self) -> None:

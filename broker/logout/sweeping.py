@@ -23,8 +23,7 @@ _TURN = 60.0
 
 async def look_after(store: Store, endings: Endings, *, now: float) -> int:
     """Look after all whose time has come; how many that were."""
-    taken = await asyncio.gather(*(store.take_due(shard, now=now, turn=_TURN) for shard in range(SHARDS)))
-    sids = [sid for found in taken for sid in found]
+    sids = await store.take_due(*range(SHARDS), now=now, turn=_TURN)
     await asyncio.gather(*(endings.look_after(sid) for sid in sids))
     return len(sids)
 

@@ -75,9 +75,7 @@ name (`broker.store.vault`), so no answer and no copied value is taken for anoth
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from broker.config.settings import EMBEDDED, StoreConfig
@@ -98,7 +96,7 @@ from broker.store.kept import kept_secret
 from broker.store.listing import SHARDS, Listed, Origin
 from broker.store.logouts import Logouts
 from broker.store.once import Onces
-from broker.store.outbox import Counts, InHand, Notice, Outbox, Posted
+from broker.store.outbox import Counts, InHand, Look, Notice, Outbox, Posted
 from broker.store.people import PoolPerson, Pools
 from broker.store.pushed import PushedRequest, PushedRoom
 from broker.store.registered import Registered, Registrations
@@ -121,6 +119,7 @@ __all__ = [
     "KnownSession",
     "Limit",
     "Listed",
+    "Look",
     "Notice",
     "OpaqueAccess",
     "Origin",
@@ -166,13 +165,15 @@ class Store(
 ):
     """All that is stored. Every method may raise `StoreUnavailable` and `StoreCorrupt`."""
 
-    def __init__(
-        self, wire: Wire, vault: Vault, prefix: str, *, at_close: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, wire: Wire, vault: Vault, prefix: str) -> None:
         if "{" in prefix or "}" in prefix:
             raise StoreMisconfigured("bad_prefix", "store.prefix: braces are for what must lie together")
         super().__init__(wire, vault, prefix)
-        self._at_close = at_close
+
+    @property
+    def wire(self) -> Wire:
+        """Its connections, for another part of the same store."""
+        return self._wire
 
     @property
     def handle_keys(self) -> tuple[bytes, ...]:
@@ -194,36 +195,38 @@ class Store(
         await self._wire.call("PING")
 
     async def close(self) -> None:
-        """Close the connections, and the embedded server if this is its owner."""
+        """Close the connections, and the embedded server if this is its owner, unless others share them."""
         await self._wire.close()
-        if self._at_close is not None:
-            await asyncio.to_thread(self._at_close)
 
 
-async def open_store(config: StoreConfig, state_dir: Path) -> Store:
+async def open_store(config: StoreConfig, state_dir: Path, *, beside: Store | None = None) -> Store:
     """The store that the configuration names. Redis itself is first spoken to by the first command.
 
     With the embedded store this joins the server that runs in ``state_dir``, or starts one that ends with
     `Store.close`; a broker with workers calls `start_embedded` before, and owns it.
 
+    ``beside`` is another part of the same store, opened before: its connections serve this one too.
+
     Raises:
         StoreMisconfigured: the settings cannot work.
     """
     home = config.home or state_dir
+    if beside is not None:
+        return Store(beside.wire.shared(), _vault(config, home), config.prefix)
     url, owned = _embedded(home) if config.url == EMBEDDED else (config.url, None)
-    # Empty with the embedded store only, which may be known by the URL that its owner passes on.
-    keys = config.encryption_keys or (kept_secret(home / "store-key"),)
     try:
-        return Store(
-            Wire(url),
-            Vault(keys, workspace=config.workspace),
-            config.prefix,
-            at_close=owned.stop if owned else None,
-        )
+        wire = Wire(url, at_close=owned.stop if owned else None)
+        return Store(wire, _vault(config, home), config.prefix)
     except StoreMisconfigured:
         if owned is not None:
             owned.stop()
         raise
+
+
+def _vault(config: StoreConfig, home: Path) -> Vault:
+    # Empty with the embedded store only, which may be known by the URL that its owner passes on.
+    keys = config.encryption_keys or (kept_secret(home / "store-key"),)
+    return Vault(keys, workspace=config.workspace)
 
 
 def _embedded(state_dir: Path) -> tuple[str, Embedded | None]:

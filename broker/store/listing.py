@@ -124,10 +124,11 @@ class Listing(Room):
         known_for = milliseconds(max(0.0, due - now) + _KEPT)
         await self._run(_DUE, self._due(_shard(sid)), repr(due), sid, str(known_for), "XX")
 
-    async def take_due(self, shard: int, *, now: float, turn: float, most: int = 100) -> list[str]:
-        """Those whose time has come; for ``turn`` seconds nobody else takes them."""
-        found = await self._run(_TAKE, self._due(shard), repr(now), repr(now + turn), str(most))
-        return [sid.decode() for sid in found]
+    async def take_due(self, *shards: int, now: float, turn: float, most: int = 100) -> list[str]:
+        """Those in these parts whose time has come; for ``turn`` seconds nobody else takes them."""
+        arguments = (repr(now), repr(now + turn), str(most))
+        found = await self._run_together(*((_TAKE, [self._due(shard)], arguments) for shard in shards))
+        return [sid.decode() for sids in found for sid in sids]
 
     async def not_due(self, sid: str) -> None:
         """There is nothing left to do for it."""

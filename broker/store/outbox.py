@@ -60,6 +60,15 @@ class InHand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a worker found in the outbox."""
+
+    taken: list[InHand]
+    is_empty: bool
+    """Whether there was nothing at all to be done, now or later, by whomever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
     """A notice as an operator sees it."""
 
@@ -86,13 +95,13 @@ class Outbox(Room):
         (new,) = await self._run(POST, self._names(), notice.id, self._notice(notice), self._life())
         return bool(new)
 
-    async def take_notices(self, worker: str, *, now: float, lost_after: float, most: int) -> list[InHand]:
+    async def take_notices(self, worker: str, *, now: float, lost_after: float, most: int) -> Look:
         """What ``worker`` is to deliver: what is due, and what another has had for too long to be alive.
 
         What cannot be read is given up at once, as it stands: it keeps nothing else waiting.
         """
         patience, life = str(milliseconds(lost_after)), self._life()
-        found = await self._run(TAKE, self._names(), worker, repr(now), patience, str(most), life)
+        undone, *found = await self._run(TAKE, self._names(), worker, repr(now), patience, str(most), life)
         taken = list[InHand]()
         for entry, notice_id, sealed in zip(found[::3], found[1::3], found[2::3], strict=True):
             try:
@@ -101,7 +110,7 @@ class Outbox(Room):
                 await self._give_up(entry, notice_id, sealed, now=now)
             else:
                 taken.append(InHand(entry=entry.decode(), notice=notice))
-        return taken
+        return Look(taken=taken, is_empty=not undone)
 
     async def tidy_workers(self, leaving: str = "") -> None:
         """Forget the workers that are gone, and the one that is ``leaving`` with nothing in hand."""

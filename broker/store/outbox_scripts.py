@@ -36,7 +36,8 @@ return {KEYS[1], 1}
 """
 )
 
-# ARGV: worker, now, milliseconds after which an entry in hand is anybody's, how many, life.
+# ARGV: worker, now, milliseconds after which an entry in hand is anybody's, how many, life. Answers how many
+# notices there are that are neither delivered nor given up, and then what is taken of them.
 # A stream that was copied by some tool may have come without its group: then all of it is to be delivered.
 TAKE = Script(
     _KEEP
@@ -46,7 +47,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[2], 'LIMIT
   redis.call('ZREM', KEYS[3], id)
   add(id)
 end
-local most, found = tonumber(ARGV[4]), {KEYS[1]}
+local most = tonumber(ARGV[4])
+local found = {KEYS[1], redis.call('HLEN', KEYS[2]) - redis.call('ZCARD', KEYS[4])}
 if redis.call('EXISTS', KEYS[1]) == 0 then return found end
 local function give(entries)
   for _, entry in ipairs(entries) do
@@ -75,7 +77,7 @@ if most > 0 then
   local new = redis.call('XREADGROUP', 'GROUP', 'workers', ARGV[1], 'COUNT', most, 'STREAMS', KEYS[1], '>')
   if new then give(new[1][2]) end
 end
-if #found > 1 then keep(ARGV[5]) end
+if #found > 2 then keep(ARGV[5]) end
 return found
 """
 )

@@ -12,10 +12,10 @@ event loop, and answered in order by one reader per connection (`broker.store.li
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
-from typing import Any
+from typing import Any, Self
 
 from hiredis import pack_command
 
@@ -48,13 +48,27 @@ Run = tuple[Script, Sequence[str], Sequence[Argument]]
 
 
 class Wire:
-    """A few shared connections to one server."""
+    """A few shared connections to one server. ``at_close`` is called when they are closed."""
 
-    def __init__(self, url: str, *, links: int = 2, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        links: int = 2,
+        deadline: float = DEADLINE,
+        at_close: Callable[[], None] | None = None,
+    ) -> None:
         self._dial = dialler(url, deadline=deadline)
         self._deadline = deadline
         self._links: list[Link | None] = [None] * links
+        self._at_close = at_close
+        self._users = 1
         self._closed = False
+
+    def shared(self) -> Self:
+        """The same, for one user more: each closes it, and the last one's closing counts."""
+        self._users += 1
+        return self
 
     def call(self, *command: Argument) -> asyncio.Future[Any]:
         """Send one command, once. Await the answer at once.
@@ -95,9 +109,14 @@ class Wire:
         return answers
 
     async def close(self) -> None:
-        """Close all connections; whoever still waits hears `StoreUnavailable`."""
+        """Close all connections, unless others use them; whoever still waits hears `StoreUnavailable`."""
+        self._users -= 1
+        if self._users > 0:
+            return
         self._closed = True
         await asyncio.gather(*(link.close() for link in self._links if link is not None))
+        if self._at_close is not None:
+            await asyncio.to_thread(self._at_close)
 
     def _link(self) -> Link:
         if self._closed:

@@ -13,7 +13,7 @@ from broker.store import Notice, StoreUnavailable
 from tests.flow.broker import Broker, running_broker
 from tests.flow.client_app import ClientApp
 from tests.flow.test_logout import log_out, signed_in
-from tests.flow.test_logout_notices import failed, listening, until
+from tests.flow.test_logout_notices import failed, listening, post, until
 
 
 @pytest.fixture
@@ -55,19 +55,18 @@ async def test_one_notice_that_cannot_be_dealt_with_keeps_no_other_from_its_app(
         return await find(client_id)
 
     monkeypatch.setattr(broker.services.clients, "find", odd)
-    await broker.services.store.post_notice(notice(id="odd", client_id="odd"))
-    await broker.services.store.post_notice(notice())
+    await post(broker, notice(id="odd", client_id="odd"), notice())
     await app.hears()
     left = await until(broker.services.store.list_notices, lambda found: len(found) == 1)
     assert left[0].notice.id == "odd"  # and is taken up again, by whoever comes to it
-    await broker.services.store.post_notice(notice(id="k"))
+    await post(broker, notice(id="k"))
     await app.hears(2)
     assert "RuntimeError" in [event.get("reason") for event in broker.events("outbox")]
 
 
 async def test_an_app_whose_own_document_cannot_be_had_is_told_later(start) -> None:
     broker: Broker = await start()
-    await broker.services.store.post_notice(notice(client_id="https://app.example/client.json"))
+    await post(broker, notice(client_id="https://app.example/client.json"))
     assert (await failed(broker)).state == "later"
 
 

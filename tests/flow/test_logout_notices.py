@@ -71,6 +71,13 @@ async def until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> 
     return found
 
 
+async def post(broker: Broker, *notices: Notice) -> None:
+    """Have their apps told, by a worker that need not wait until it looks by itself."""
+    for one in notices:
+        await broker.services.store.post_notice(one)
+    broker.services.endings.news.set()
+
+
 async def settled(broker: Broker) -> None:
     """The outbox is empty, as far as it can be now."""
     await until(broker.services.store.count_notices, lambda counts: counts.waiting == 0)
@@ -347,7 +354,7 @@ async def test_an_address_that_may_not_be_called_is_not_called(start, app: Clien
     notice = Notice(
         id="a-jti", client_id="billing", subject="ada", sid="a-sid", why="signed_out", posted_at=0.0
     )
-    await broker.services.store.post_notice(notice)
+    await post(broker, notice)
     assert "not allowed" in (await failed(broker)).notice.problem
     assert app.told == []
 
@@ -384,7 +391,7 @@ async def test_what_a_worker_had_in_hand_that_died_is_delivered_by_another(
 @pytest.mark.parametrize("client_id", ["spa", "nobody"])
 async def test_for_an_app_that_listens_no_more_nothing_waits(broker: Broker, client_id: str) -> None:
     notice = Notice(id="j", client_id=client_id, subject="a", sid="s", why="signed_out", posted_at=0.0)
-    await broker.services.store.post_notice(notice)
+    await post(broker, notice)
     await until(broker.services.store.list_notices, lambda found: not found)
     assert [event["reason"] for event in broker.events("logout_notice")] == ["client_gone"]
 

@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from broker.config import StoreConfig
+from broker.store import Embedded
+from broker.store.wire import Wire
 from tests.fakes.provider import FakeProvider
 from tests.flow.test_workspaces import Host, running_host
 
@@ -91,3 +93,22 @@ async def test_the_numbers_do_not_grow_with_the_workspaces(host: Host) -> None:
             text = await answer.text()
     assert 'broker_request_seconds_count{endpoint="/jwks"' in text
     assert 'endpoint="/t/acme' not in text
+
+
+async def test_the_issuers_of_a_host_share_one_connection_to_the_store(
+    idp: FakeProvider, store_config: StoreConfig, valkey: Embedded, tmp_path: Path
+) -> None:
+    looking = Wire(valkey.url)
+
+    async def connected() -> set[str]:
+        told = (await looking.call("CLIENT", "LIST")).decode()
+        return set(re.findall(r"^id=([0-9]+)", told, re.MULTILINE))
+
+    before = await connected()
+    async with AsyncExitStack() as stack:
+        host = await running_host(stack, idp, store_config, tmp_path)
+        for broker in host.all:
+            async with broker.browser() as browser:
+                assert (await browser.login()).params["iss"] == broker.issuer
+        assert len(await connected() - before) == 1
+    await looking.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from broker.config.settings import StoreConfig
-from broker.store import Holder, InHand, Notice, Store, open_store
+from broker.store import Holder, InHand, Look, Notice, Store, open_store
 from tests.store.samples import NOW
 
 
@@ -30,7 +30,8 @@ def notice(number: int = 0, **changes: object) -> Notice:
 async def take(
     store: Store, worker: str = "one", *, now: float = NOW, lost_after: float = 60, most: int = 10
 ) -> Sequence[InHand]:
-    return await store.take_notices(worker, now=now, lost_after=lost_after, most=most)
+    look = await store.take_notices(worker, now=now, lost_after=lost_after, most=most)
+    return look.taken
 
 
 async def test_what_is_posted_is_taken_once_and_gone_when_it_is_delivered(store: Store) -> None:
@@ -90,7 +91,8 @@ async def take():
     url, prefix, key = sys.argv[1:]
     config = StoreConfig(url=url, prefix=prefix, encryption_keys=(Secret(key),))
     store = await open_store(config, Path("."))
-    assert await store.take_notices("killed", now=2e9, lost_after=60, most=10)
+    look = await store.take_notices("killed", now=2e9, lost_after=60, most=10)
+    assert look.taken
     os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(take())
@@ -260,3 +262,18 @@ async def test_a_notice_that_cannot_be_read_is_given_up_as_it_stands_and_can_be_
     assert await store.retry_notice(dead.notice)
     (again,) = await take(store)
     assert again.notice == notice(1)
+
+
+async def test_who_looks_hears_whether_there_is_anything_to_be_done(store: Store) -> None:
+    async def look(worker: str, now: float = NOW) -> Look:
+        return await store.take_notices(worker, now=now, lost_after=60, most=1)
+
+    assert (await look("one")).is_empty
+    await store.post_notice(notice())
+    (mine,) = (await look("one")).taken
+    assert not (await look("two")).is_empty, "another has it in hand, who may die"
+    await store.notice_failed(mine, "500", again_at=NOW + 30, now=NOW)
+    assert not (await look("two")).is_empty, "it is tried again later"
+    (mine,) = (await look("two", NOW + 30)).taken
+    await store.notice_failed(mine, "500", again_at=None, now=NOW)
+    assert (await look("one", NOW + 99)).is_empty, "it was given up"
