@@ -134,15 +134,13 @@ class Endings:
     ) -> list[Ended]:
         """End what came of an upstream's session, or of all that it calls ``subject``.
 
-        With both, only that session of that person (Back-Channel §2.6). ``ours`` is what we would call them
-        if our own ``sub`` is made of theirs. Each session's own record has the last word.
+        With both, only that session of that person (Back-Channel §2.7), and those of theirs of which the
+        upstream never told a sid: any may be that one. ``ours`` is what we would call them if our own ``sub``
+        is made of theirs. Each session's own record has the last word.
         """
         now, named = self._now(), dict[str, None]()
-        if sid is not None:
-            found = await self._store.sids_from(connector, issuer, sid=sid, now=now)
-        else:
-            found = await self._store.sids_from(connector, issuer, subject=subject, now=now)
-            found += await self._store.sids_of(ours, now=now) if ours is not None else []
+        found = await self._store.sids_from(connector, issuer, sid=sid, subject=subject, now=now)
+        found += await self._store.sids_of(ours, now=now) if ours is not None else []
         for one in found:
             known = await self._store.known_session(one)
             if known is not None and _is_named(known, connector, issuer, sid, subject, ours):
@@ -266,6 +264,6 @@ def _is_named(
     listed, origin = known.listed, known.listed.origin
     if (listed.connector, origin.issuer) != (connector, issuer):
         return False
-    if sid is not None and origin.sid != sid:
+    if sid is not None and origin.sid != sid and (origin.sid is not None or subject is None):
         return False
     return subject is None or origin.subject == subject or (origin.subject is None and listed.subject == ours)

@@ -113,6 +113,22 @@ async def test_only_the_sessions_that_are_named_end(start, idp) -> None:
         assert await who() == [False, False, False, True]
 
 
+@pytest.mark.row("LO-07")
+@pytest.mark.standard("OpenID Back-Channel Logout", "§2.7 the sessions that iss with sub and sid identify")
+async def test_a_session_whose_sid_was_never_told_ends_by_the_sub_beside_a_sid(broker: Broker, idp) -> None:
+    idp.switch(sid="missing")
+    async with broker.browser() as browser, broker.browser() as another:
+        await signed_in(browser)
+        idp.switch(sid="told")
+        await signed_in(another)
+        assert (await post(browser, signed(idp, sub=None, sid="elsewhere")))[0] == 200
+        assert (await post(browser, signed(idp, sub="bob", sid="elsewhere")))[0] == 200
+        assert await is_signed_in(browser)  # it may be anybody's
+        assert (await post(browser, signed(idp, sid="elsewhere")))[0] == 200
+        assert not await is_signed_in(browser)
+        assert await is_signed_in(another)
+
+
 def by_another_key(idp: FakeProvider) -> str:
     return signed(idp, key=strangers_key("RS256"))
 
