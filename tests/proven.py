@@ -109,9 +109,10 @@ def _said(expression: ast.expr, test: str, named: Mapping[str, ast.expr]) -> Ite
         if isinstance(node, ast.Name) and node.id in named and node.id != "pytestmark":
             if "pytest.mark." in ast.unparse(named[node.id]):
                 yield from _said(named[node.id], test, {})
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            kind = node.func.attr
-            if kind in _MARKS and ast.unparse(node.func.value) == "pytest.mark":
+        elif isinstance(node, ast.Call):
+            called = named.get(node.func.id) if isinstance(node.func, ast.Name) else node.func
+            kind = ast.unparse(called).removeprefix("pytest.mark.") if called is not None else ""
+            if kind in _MARKS:
                 yield Mark(kind, _texts(node, kind, test), test)
 
 

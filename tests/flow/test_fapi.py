@@ -78,6 +78,12 @@ async def test_a_code_is_good_for_a_minute_whatever_others_have(client: FapiClie
         assert (status, told["error"]) == (400, "invalid_grant")
 
 
+@pytest.mark.standard("FAPI 2.0 Security Profile", "§5.3.2.2 a pushed request lives less than ten minutes")
+async def test_a_pushed_request_is_soon_over_whatever_others_have(client: FapiClient) -> None:
+    status, told = await client.push()
+    assert (status, 0 < told["expires_in"] < 600) == (201, True)
+
+
 @pytest.mark.row("PR-09")
 @pytest.mark.standard("FAPI 2.0 Security Profile", "§5.3.2.2 nothing is taken but a pushed request")
 async def test_a_request_that_was_not_pushed_is_refused(client: FapiClient) -> None:

@@ -30,6 +30,7 @@ from tests.flow.broker import (
     every_key_ends_by_itself,
     nothing_secret_was_logged,
 )
+from tests.flow.signing import asked
 
 OWN_KEYS = ("connectors", "clients", "scopes", "registration", "client_id_metadata_documents")
 
@@ -59,15 +60,17 @@ async def running_host(
     store: StoreConfig,
     folder: Path,
     path: str = "",
+    names: tuple[str, str] = ("staff", "billing"),
     **changes: Any,
 ) -> Host:
+    """``names`` are those of the connector and of the client app of Beta's that all have."""
     listening = socket.create_server(("127.0.0.1", 0))
     stack.callback(listening.close)
     issuer = f"http://127.0.0.1:{listening.getsockname()[1]}{path}"
     document = json.loads(config_text(issuer, idp, store, changes))
     document["listen"] = urlsplit(issuer).netloc
     tenant = {key: document[key] for key in OWN_KEYS if key in document}
-    (folder / "beta.yaml").write_text(json.dumps(tenant))
+    (folder / "beta.yaml").write_text(json.dumps(renamed(tenant, *names)))
     document["workspaces"] = {"acme": tenant, "beta": "beta.yaml"}
     file = folder / "host.yaml"
     file.write_text(json.dumps(document))
@@ -89,6 +92,13 @@ async def running_host(
         return broker
 
     return Host(one(issuer), one(f"{issuer}/t/acme"), one(f"{issuer}/t/beta"))
+
+
+def renamed(tenant: dict[str, Any], connector: str, client: str) -> dict[str, Any]:
+    """A workspace in which the connector and the client app have these names."""
+    connectors = {connector if name == "staff" else name: one for name, one in tenant["connectors"].items()}
+    clients = {client if name == "billing" else name: one for name, one in tenant["clients"].items()}
+    return tenant | {"connectors": connectors, "clients": clients}
 
 
 async def tokens_of(browser: Browser, **changes: str | None) -> dict[str, Any]:
@@ -236,6 +246,60 @@ async def test_the_pages_of_a_workspace_lead_only_into_itself(host: Host) -> Non
         browser.broker = host.beta
         at_beta = await browser.go(host.beta.issuer + "/account")
         assert "Billing" not in at_beta.body, "nothing was allowed there"
+
+
+@pytest.mark.row("UI-18")
+@pytest.mark.row("AZ-27")
+async def test_no_app_of_one_workspace_is_served_by_a_connector_of_another(
+    idp: FakeProvider, store_config: StoreConfig, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        host = await running_host(stack, idp, store_config, tmp_path, names=("partners", "shop"))
+        async with host.acme.browser() as browser:
+            landed = await browser.authorize(connector="partners")
+            assert landed.params["error"] == "access_denied"
+            foreign = (
+                "/callback/partners?state=x&code=y",
+                "/login/partners?flow=x",
+                "/connectors/partners/jwks",
+            )
+            for path in foreign:
+                page = await browser.step("GET", host.acme.issuer + path)
+                assert (page.status, "Location" in page.headers) == (404, False), path
+            stranger = await browser.step("GET", browser.authorize_url(client_id="shop"))
+            assert (stranger.status, "Location" in stranger.headers) == (400, False)
+            status, told = await browser.post("/token", {"grant_type": "authorization_code"}, client="shop")
+            assert (status, told["error"]) == (401, "invalid_client")
+        assert idp.seen("authorize") == []
+        async with host.beta.browser() as browser:  # where they are at home
+            assert "code" in (await browser.login(client_id="shop")).params
+
+
+@pytest.mark.row("AZ-40")
+@pytest.mark.row("AZ-41")
+async def test_what_is_kept_for_an_app_or_a_browser_of_one_workspace_is_nothing_in_another(
+    host: Host,
+) -> None:
+    async with host.acme.browser() as browser:
+        _, told = await browser.post("/par", asked())
+        asking = f"/authorize?client_id=billing&request_uri={quote(told['request_uri'])}"
+        page = await browser.step("GET", host.beta.issuer + asking)
+        assert (page.status, "Location" in page.headers) == (400, False)
+        away = await browser.step("GET", host.acme.issuer + asking)
+        assert away.url.startswith(host.acme.idp.issuer)
+        await browser.login()
+        cookie = browser.cookies()["t.acme.session"]
+    for name, issuer, known in (
+        ("t.acme.session", host.acme.issuer, True),
+        ("t.beta.session", host.beta.issuer, False),
+        ("session", host.own.issuer, False),
+    ):
+        async with host.own.browser() as thief:
+            query = thief.authorize_url(prompt="none").partition("?")[2]
+            landed = await thief.step(
+                "GET", f"{issuer}/authorize?{query}", headers={"Cookie": f"{name}={cookie}"}
+            )
+            assert ("code=" in landed.url, "error=login_required" in landed.url) == (known, not known)
 
 
 async def test_a_client_app_is_told_errors_at_the_token_endpoint_of_its_workspace(host: Host) -> None:

@@ -29,6 +29,11 @@ def test_a_row_that_a_test_names_is_in_the_catalogue():
     assert {mark.said[0] for mark in proven.marks() if mark.kind == "row"} <= known
 
 
+def test_a_mark_counts_by_whatever_name_its_file_calls_it():
+    where = {mark.test.partition("::")[0] for mark in proven.marks() if mark.said[0] == "SM-01"}
+    assert where == {"tests/connectors/test_saml_response.py"}  # which says `row` for short
+
+
 def test_a_standard_that_a_test_names_is_written_as_the_others_write_it():
     named = {mark.said[0] for mark in proven.marks() if mark.kind == "standard"}
     assert [name for name in named if STANDARD.fullmatch(name) is None] == []
