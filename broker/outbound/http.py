@@ -29,6 +29,9 @@ from broker.outbound.sessions import Sessions, Way
 
 MAX_STRANGERS = 512
 """Those of whom connections and documents are kept."""
+MAX_STRANGERS_DOCUMENT = 128 * 1024
+"""Bytes of a document of theirs, such as 64 keys with certificates. JSON of a MiB takes up to a tenth of a
+second to read, in which nobody else is answered."""
 MAX_WAITING = 1024
 """Calls to one upstream under way or waiting for a connection."""
 
@@ -78,7 +81,8 @@ class Outbound:
         return self._known[name]
 
     def _stranger(self, name: str, way: Way) -> UpstreamClient:
-        share = self._strangers.pop(name, None) or self._never_open(self._strangers_names, way)
+        known = self._strangers.pop(name, None)
+        share = known or self._never_open(self._strangers_names, way, most=MAX_STRANGERS_DOCUMENT)
         self._strangers[name] = share
         over = len(self._strangers) - MAX_STRANGERS
         # Whoever is being waited for stays: it would be somebody else's request that ends with it.
@@ -89,9 +93,9 @@ class Outbound:
             closing.add_done_callback(self._closing.discard)
         return share
 
-    def _never_open(self, names: Names, way: Way) -> UpstreamClient:
+    def _never_open(self, names: Names, way: Way, most: int = messages.MAX_BODY) -> UpstreamClient:
         circuit = NeverOpen(self._clock, self._now)
-        return UpstreamClient(self._config, self._clock, circuit, names, way)
+        return UpstreamClient(self._config, self._clock, circuit, names, way, most=most)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -114,8 +118,11 @@ class UpstreamClient:
         circuit: Circuit,
         names: Names,
         way: Way = _USUAL,
+        *,
+        most: int = messages.MAX_BODY,
     ) -> None:
-        self.circuit = circuit
+        """``most`` bytes are read of a document."""
+        self.circuit, self._most = circuit, most
         self._sessions = Sessions(way, config.timeout, config.allow_networks, names)
         self._under_way = 0
         self._documents = Documents(self._fetch_document, clock, self._missed)
@@ -216,7 +223,7 @@ class UpstreamClient:
 
     async def _fetch(self, url: str, accept: str, *, spare: bool) -> Answer:
         """A document. While the last edition serves, nobody is left alone for want of a newer one."""
-        answer = await self._send("GET", url, {"Accept": accept}, spare=spare)
+        answer = await self._send("GET", url, {"Accept": accept}, spare=spare, most=self._most)
         if answer.status != 200:  # noqa: PLR2004
             raise UpstreamInvalid("bad_status", f"{messages.place_of(url)} answered {answer.status}")
         return answer

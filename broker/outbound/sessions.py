@@ -17,20 +17,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 from urllib.parse import unquote
 
 import aiohttp
-from aiohttp.connector import Connection
 from yarl import URL
 
 from broker.connector import Secret, UpstreamInvalid
 from broker.outbound.addresses import Network, is_allowed, read
+from broker.outbound.connections import Connector
 from broker.outbound.names import Names
-
-if TYPE_CHECKING:
-    from aiohttp.client_reqrep import ConnectionKey
-    from aiohttp.tracing import Trace
 
 MAX_HEADERS = 100
 MAX_HEADER_LINE = 16 * 1024
@@ -87,7 +83,7 @@ class Sessions:
             UpstreamInvalid: the files for it are not what they should be.
         """
         if scheme not in self._open:
-            connector = _Connector(
+            connector = Connector(
                 socket_factory=self._guarded(loopback_only=scheme == "http"),
                 resolver=self._names,
                 ssl=self._tls(),
@@ -156,21 +152,6 @@ class Sessions:
             return socket.socket(family, kind, protocol)
 
         return make
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Drops an idle connection on which something came that nobody had asked for.
-
-    HTTP/1.1 tells answers apart by their order alone (RFC 9112 §9.3.2): whoever used it next would take that
-    for theirs, and everybody after them the answer to somebody else. The library looks for that when a
-    connection is put back, not when it is taken again.
-    """
-
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        for protocol, _since in self._conns.get(key, ()):
-            if protocol.should_close:
-                protocol.close()
-        return await super()._get(key, traces)
 
 
 def _nobody_is_asked() -> str:

@@ -384,6 +384,33 @@ async def test_what_follows_an_answer_is_not_the_next_answer():
     assert [first.json(), second.json()] == [{"sub": "ann"}, {"sub": "ann"}]
 
 
+class Announcing(Server):
+    """It says without end that there will be an answer."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+                await writer.drain()
+
+
+@pytest.mark.row("UP-21")
+@pytest.mark.row("UP-06")
+async def test_an_answer_that_is_only_announced_again_and_again_is_not_waited_for():
+    async with serving(Announcing(b"")) as url, calling() as upstream:
+        assert await refused(upstream.get(url)) == "bad_http"
+
+
+@pytest.mark.parametrize("times", [1, 15])
+async def test_an_answer_may_be_announced(times):
+    announced = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * times + said(body=b'{"sub": "ann"}')
+    async with serving(Server(announced)) as url, calling() as upstream:
+        for _ in range(3):
+            assert (await upstream.get(url)).json() == {"sub": "ann"}
+
+
 @pytest.mark.row("UP-10")
 async def test_a_dead_upstream_costs_the_others_nothing(monkeypatch):
     monkeypatch.setattr(http, "MAX_WAITING", 20)

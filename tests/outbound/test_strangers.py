@@ -27,6 +27,7 @@ class Published:
     def __init__(self) -> None:
         self.keys: list[SigningKey] = [KEY]
         self.asked, self.status, self.url = 0, 200, ""
+        self.more: dict[str, str] = {}
         self.gate, self.arrived = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
@@ -34,7 +35,8 @@ class Published:
         self.asked += 1
         self.arrived.set()
         await self.gate.wait()
-        return web.json_response({"keys": [key.public_jwk() for key in self.keys]}, status=self.status)
+        said = {"keys": [key.public_jwk() for key in self.keys], **self.more}
+        return web.json_response(said, status=self.status)
 
 
 class Steady:
@@ -202,3 +204,13 @@ async def test_one_that_does_not_answer_costs_the_others_nothing(outbound, publi
     assert (await outbound.called("alive", stranger=True).get(published.url)).status == 200
     with pytest.raises(UpstreamInvalid):
         await outbound.called("alive", stranger=True).get("https://10.0.0.1/")
+
+
+@pytest.mark.row("CA-15")
+@pytest.mark.row("UP-07")
+async def test_a_stranger_has_less_read_of_a_document_than_who_is_named(keys, published) -> None:
+    published.more = {"x": "x" * (http.MAX_STRANGERS_DOCUMENT)}
+    assert await verified(keys, holder(published)) == "ada"
+    with pytest.raises(JoseError, match="bytes") as caught:
+        await verified(keys, holder(published, stranger=True))
+    assert caught.value.reason == "jwks_too_large"
