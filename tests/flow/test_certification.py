@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.flow.broker import CALLBACK, SECRET, Broker, Browser, claims
+from tests.flow.broker import CALLBACK, CHALLENGE, SECRET, Broker, Browser, claims
 from tests.flow.signing import give
 
 DATA = Path(__file__).parents[1] / "data"
@@ -151,6 +151,28 @@ async def test_silence_without_a_session_says_the_error_the_state_the_issuer_and
             "state": "state-of-the-client",
             "iss": broker.issuer,
         }
+
+
+@pytest.mark.standard("OpenID Core", "§15.1 what every provider takes, and at least does not refuse")
+@pytest.mark.standard("RFC 6749", "§3.1 and §3.3 unknown parameters are ignored, and scopes have no order")
+async def test_parameters_that_change_nothing_here_refuse_nobody(broker: Broker) -> None:
+    asked = {
+        "scope": "email profile openid",
+        "display": "popup",
+        "ui_locales": "se",
+        "claims_locales": "se",
+        "acr_values": "1 2",
+        "login_hint": "buffy@example",
+        "extra": "foobar",
+        "nonce": None,
+    }
+    async with broker.browser() as browser:
+        assert "nonce" not in await signed_in(browser, **asked)
+        form = {"client_id": "billing", "redirect_uri": CALLBACK, "response_type": "code", "scope": "openid"}
+        form |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256", "state": "posted"}
+        posted = await browser.step("POST", f"{broker.issuer}/authorize", data=form)
+        landed = await browser.go(broker.issuer + posted.url)
+        assert (landed.params["state"], "code" in landed.params) == ("posted", True)
 
 
 # ── where the answer goes ─────────────────────────────────────────────────────────────────────

@@ -207,6 +207,24 @@ async def test_under_message_signing_a_request_is_short_lived_and_says_what_it_i
     assert (status, told["error"]) == (400, "invalid_request_object")
 
 
+@pytest.mark.standard("RFC 9101", "§4 aud may name others beside us")
+@pytest.mark.standard("FAPI 2.0 Message Signing", "§5.3.1 a request of a clock that is a little ahead")
+async def test_under_message_signing_a_request_may_name_others_and_begin_in_a_moment(
+    start, tmp_path: Path
+) -> None:
+    broker = await start(clients={"bank": entry(tmp_path, "fapi2_message_signing")})
+    client, now = FapiClient(broker, signs=True), int(broker.clock())
+    for members, right in (
+        ({"aud": [broker.issuer, "https://other.example"]}, True),
+        ({"aud": ["https://other.example"]}, False),
+        ({"nbf": now + 8, "iat": now + 8}, True),
+    ):
+        pushed = client.signed(REQUEST_TYP, client.request(), **members)
+        form = client.proven({"client_id": "bank", "request": pushed})
+        status, _, _ = await send(broker, "/par", form, client=None)
+        assert status == (201 if right else 400)
+
+
 @pytest.mark.standard("FAPI 2.0 Message Signing", "§5.4 every answer is signed")
 @pytest.mark.parametrize("mode", [None, "query", "form_post"])
 async def test_under_message_signing_no_answer_is_unsigned(start, tmp_path: Path, mode) -> None:
