@@ -15,7 +15,7 @@ from broker.cli.operator import (
     one_or_all,
 )
 from broker.cli.stored import endings, with_store
-from broker.protocol.flow import Consent
+from broker.protocol.flow import Consent, ConsentAt
 from broker.store import Store
 
 
@@ -40,8 +40,9 @@ def _list(options: argparse.Namespace) -> int:
         answer([_told(consent) for consent in consents])
         return 0
     for consent in consents:
-        refused = f" (not {' '.join(consent.refused)})" if consent.refused else ""
-        print(f"{consent.client_id}: {' '.join(consent.granted)}{refused}, since {_day(consent.since)}")
+        print(f"{consent.client_id}: {_scopes(consent)}, since {_day(consent.since)}")
+        for uri, there in consent.at.items():
+            print(f"  at {uri}: {_scopes(there)}, since {_day(there.since)}")
     return 0
 
 
@@ -70,10 +71,19 @@ def _told(consent: Consent) -> dict[str, Any]:
         "client_id": consent.client_id,
         "granted": list(consent.granted),
         "refused": list(consent.refused),
+        "at": {
+            uri: {"granted": list(there.granted), "refused": list(there.refused), "since": there.since}
+            for uri, there in consent.at.items()
+        },
         "since": consent.since,
         "last_used": consent.last_used,
         "expires_at": consent.expires_at,
     }
+
+
+def _scopes(said: Consent | ConsentAt) -> str:
+    refused = f" (not {' '.join(said.refused)})" if said.refused else ""
+    return f"{' '.join(said.granted) or 'nothing'}{refused}"
 
 
 def _day(instant: float) -> str:

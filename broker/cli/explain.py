@@ -204,7 +204,8 @@ def _consent_now(found: Explained, consent: Consent | None) -> str:
     if consent is None:
         return "none: not answered yet, denied, or withdrawn"
     refused = f", not {' '.join(consent.refused)}" if consent.refused else ""
-    return f"given for {' '.join(consent.granted) or 'nothing'}{refused}"
+    at = "".join(f"; at {uri} for {' '.join(one.granted) or 'no scope'}" for uri, one in consent.at.items())
+    return f"given for {' '.join(consent.granted) or 'nothing'}{refused}{at}"
 
 
 # ── In words ──────────────────────────────────────────────────────────────────────────────────

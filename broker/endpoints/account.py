@@ -8,17 +8,18 @@ is signed in, never by what the form says alone.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from broker.endpoints import about, flow, forms, http, signing_out, start
 from broker.endpoints.forms import csrf_token, from_our_own_page, person_in_words
-from broker.pages import AccountView, Forget, GrantLine, SessionLine
+from broker.pages import AccountView, ApiLine, Forget, GrantLine, SessionLine
 from broker.protocol import scopes
 from broker.protocol.client import Client
 from broker.protocol.errors import Shown
-from broker.protocol.flow import Consent, Session
+from broker.protocol.flow import Consent, ConsentAt, Session
 from broker.protocol.metadata import AUTHORIZE
 from broker.protocol.params import Params
 from broker.protocol.pkce import challenge_of
@@ -278,10 +279,21 @@ async def _line(services: Services, consent: Consent) -> GrantLine:
     return GrantLine(
         client_id=consent.client_id,
         client_name=known.client_name if known is not None else consent.client_id,
-        sentences=tuple(scopes.in_words(name, services.scopes) for name in consent.granted),
+        sentences=_sentences(services, consent.granted),
+        apis=tuple(_at_api(services, uri, said) for uri, said in consent.at.items()),
         since=consent.since,
         last_used=consent.last_used,
         client_logo=services.picture(known) if known is not None else None,
         receipt_url=services.at(f"{RECEIPT}?{urlencode({'client_id': consent.client_id})}"),
         start_url=start.link(services, known),
     )
+
+
+def _at_api(services: Services, uri: str, said: ConsentAt) -> ApiLine:
+    known = services.rules.resources.get(uri)
+    name = known.name if known is not None else said.name
+    return ApiLine(name=name, sentences=_sentences(services, said.granted))
+
+
+def _sentences(services: Services, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(scopes.in_words(name, services.scopes) for name in names)

@@ -18,7 +18,7 @@ from broker.pages import ConsentView, Detail, DeviceConfirmView, ScopeLine
 from broker.protocol import authorization_details, consent, device, redirects, scopes
 from broker.protocol.device import DeviceRequest
 from broker.protocol.errors import AccessDenied, InvalidRequest, Shown
-from broker.protocol.flow import Consent, ForDevice, PendingConsent, Worded
+from broker.protocol.flow import Consent, ConsentAt, ForDevice, PendingConsent, Worded
 from broker.protocol.params import Params
 from broker.services import SERVICES, Services
 
@@ -78,26 +78,47 @@ async def _allow(request: web.Request, pending: PendingConsent, chosen: frozense
     services, client_id = request.app[SERVICES], pending.asked.client_id
     ticked = consent.ticked(pending.to_ask, chosen, services.scopes)
     now, lives = services.now(), services.config.lifetimes.consent
-    fresh = Consent(
-        id=services.fresh_name(),
-        client_id=client_id,
-        granted=(),
-        since=now,
-        last_used=now,
-        expires_at=now + lives,
-        words=_words(request, pending, now),
-    )
+    fresh = _fresh(request, pending, now, lives)
 
     def answered(before: Consent | None) -> Consent:
         still = before if before is not None and now < before.expires_at else None
-        return consent.remember(still, to_ask=pending.to_ask, granted=ticked, fresh=fresh)
+        return consent.remember(still, consent.asked_at(pending), granted=ticked, fresh=fresh)
 
     given = await services.store.change_consent(pending.context.subject, client_id, answered, lives)
     _log(services, pending, "ok", "")
     who = flow.SignedIn(context=pending.context, sid=pending.sid)
-    # What was granted before the page was shown may have been taken back since.
-    earlier = tuple(name for name in pending.granted if name in given.granted)
-    return await flow.issue(request, pending.asked, who, (*earlier, *ticked), given)
+    # What was granted before the page was shown may have been taken back since, at one of the places too.
+    client = await flow.client_of(services, pending.asked)
+    where = consent.places(pending.asked, client, services.scopes, services.rules.resources)
+    stands = consent.standing(given, where)
+    granted = tuple(name for name in (*pending.granted, *ticked) if name in stands)
+    return await flow.issue(request, pending.asked, who, granted, given)
+
+
+def _fresh(request: web.Request, pending: PendingConsent, now: float, lives: float) -> Consent:
+    """A consent to nothing yet, with the words by which it is asked about and the names of the APIs."""
+    services, words = request.app[SERVICES], _words(request, pending, now)
+    known, asked_at = services.rules.resources, consent.asked_at(pending)
+    at = {
+        uri: ConsentAt(
+            name=known[uri].name if uri in known else uri,
+            granted=(),
+            since=now,
+            words={name: words[name] for name in names},
+        )
+        for uri, names in asked_at.items()
+        if uri != consent.ITSELF
+    }
+    return Consent(
+        id=services.fresh_name(),
+        client_id=pending.asked.client_id,
+        granted=(),
+        since=now,
+        last_used=now,
+        expires_at=now + lives,
+        words={name: words[name] for name in asked_at.get(consent.ITSELF, ())},
+        at=at,
+    )
 
 
 def _words(request: web.Request, pending: PendingConsent, now: float) -> Mapping[str, Worded]:

@@ -263,7 +263,7 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     if not client.trusted or "consent" in asked.prompt:
         remembered = await remembered_consent(services, who.context.subject, client.client_id)
     explaining.concludes(request, who.context)
-    question = consent.question(asked, client, remembered, services.scopes)
+    question = consent.question(asked, client, remembered, services.scopes, services.rules.resources)
     outcome, why = consent.in_words(question, client, remembered)
     explaining.decided(request, "consent", outcome, why)
     if question.is_needed and "none" in asked.prompt:
@@ -293,6 +293,7 @@ async def ask_consent(
         sid=who.sid,
         to_ask=question.to_ask,
         granted=question.granted,
+        at=question.at,
     )
     await services.store.put_consent_page(kept.id, kept.secret, pending, ttl)
     response = http.see_other(services.at(f"{CONSENT}?{urlencode({'flow': kept.id})}"))

@@ -17,7 +17,7 @@ from broker.endpoints import account, flow, http
 from broker.endpoints.forms import person_in_words
 from broker.protocol import receipts, scopes
 from broker.protocol.errors import Shown
-from broker.protocol.flow import Consent, Session
+from broker.protocol.flow import Consent, ConsentAt, Session
 from broker.services import SERVICES, Services
 
 
@@ -60,7 +60,8 @@ async def _receipt(services: Services, session: Session, consent: Consent) -> di
         name=known.client_name if known is not None else consent.client_id,
         registered_itself=known.registered_itself if known is not None else False,
     )
-    names = (*consent.granted, *consent.refused)
+    places: list[Consent | ConsentAt] = [consent, *consent.at.values()]
+    names = [name for said in places for name in (*said.granted, *said.refused)]
     words = {name: scopes.in_words(name, services.scopes) for name in names}
     return receipts.receipt(parties, recipient, consent, now=services.now(), words=words)
 

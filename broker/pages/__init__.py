@@ -11,6 +11,7 @@ from broker.pages.rendering import ICONS, Page, Pages, Switch
 from broker.pages.safety import UnsafeAddressError, own_address
 from broker.pages.views import (
     AccountView,
+    ApiLine,
     BounceView,
     Choice,
     ChooserView,
@@ -44,6 +45,7 @@ __all__ = [
     "SCOPE_SENTENCES",
     "STATIC_HEADERS",
     "AccountView",
+    "ApiLine",
     "BounceView",
     "Choice",
     "ChooserView",

@@ -3,16 +3,24 @@
 RFC 6749 §10.2; RFC 7591 §5; RFC 8252 §8.6; RFC 8628 §5.4; OpenID Connect Core §3.1.2.4. Trust and memory
 spare the question, but ``prompt=consent`` overrides both. An app that anybody could impersonate or has
 registered, and a device, which could be anybody's, are always asked about.
+
+What is allowed at one API (RFC 8707) is not allowed at another: a scope is asked about wherever it was not
+answered yet, and so is an API that is new, whatever it understands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from broker.protocol import redirects, scopes
+from broker.protocol import redirects, resources, scopes
 from broker.protocol.client import Client, ScopeRule
-from broker.protocol.flow import AuthorizeRequest, Consent
+from broker.protocol.flow import AuthorizeRequest, Consent, ConsentAt, PendingConsent
+from broker.protocol.resources import Resource
+
+ITSELF: Final = ""
+"""Where a scope is the app's own: one of OpenID Connect's, or for where its tokens are for anyhow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +32,8 @@ class Question:
     """Of what is asked for: granted before, trusted, or never in question."""
     always: bool = False
     """Asked even when nothing is new, because going on is itself the question."""
+    at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each API that is named, and the app `ITSELF`, with what of ``to_ask`` is asked about there."""
 
     @property
     def is_needed(self) -> bool:
@@ -40,35 +50,86 @@ def in_question(asked: AuthorizeRequest, client: Client, rules: Mapping[str, Sco
     return tuple(dict.fromkeys(name for name in names if name != scopes.OPENID))
 
 
+def named(asked: AuthorizeRequest, client: Client) -> tuple[str, ...]:
+    """The APIs that the request names, beside the one that the app's tokens are for anyhow."""
+    return tuple(uri for uri in asked.resources if uri != client.audience)
+
+
+def places(
+    asked: AuthorizeRequest,
+    client: Client,
+    rules: Mapping[str, ScopeRule],
+    apis: Mapping[str, Resource],
+) -> dict[str, tuple[str, ...]]:
+    """Each scope that is in question, with where it would be good: at APIs, or for the app `ITSELF`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in in_question(asked, client, rules):
+        of_apis = asked.resources if name in asked.scopes else ()
+        there = [uri for uri in of_apis if resources.understands(name, uri, apis, rules)]
+        found[name] = tuple(ITSELF if uri == client.audience else uri for uri in there) or (ITSELF,)
+    return found
+
+
 def question(
     asked: AuthorizeRequest,
     client: Client,
     remembered: Consent | None,
     rules: Mapping[str, ScopeRule],
+    apis: Mapping[str, Resource],
 ) -> Question:
     """What this person must be asked before ``client`` gets what it asked for."""
-    names = in_question(asked, client, rules)
-    # Whose device it is only the person knows (RFC 8628 §5.4), however trusted the app on it is.
-    if "consent" in asked.prompt or asked.device is not None:
-        return Question(to_ask=names, granted=(), always=True)
-    if client.trusted:
-        return Question(to_ask=(), granted=names)
-    if client.registered_itself:
-        return Question(to_ask=names, granted=(), always=True)
-    if client.is_public and redirects.cannot_be_proved(asked.reply_to.redirect_uri):
-        return Question(to_ask=names, granted=(), always=True)
-    granted = tuple(n for n in names if remembered is not None and n in remembered.granted)
-    refused = remembered.refused if remembered is not None else ()
+    where = places(asked, client, rules, apis)
+    if client.trusted and "consent" not in asked.prompt and asked.device is None:
+        return Question(to_ask=(), granted=tuple(where))
+    every_time = _asked_every_time(asked, client)
+    before = None if every_time else remembered
     # What was unticked once stays refused, and is asked again only with prompt=consent.
-    new = tuple(n for n in names if n not in granted and n not in refused)
+    new = tuple(n for n, there in where.items() if not all(_answered(before, n, uri) for uri in there))
+    apis_named = named(asked, client)
+    at = {
+        uri: tuple(name for name in new if uri in where[name] and not _granted(before, name, uri))
+        for uri in (ITSELF, *apis_named)
+    }
+    is_new = any(_said(before, uri) is None for uri in apis_named)
     # Details are of this one request, and were never allowed before (RFC 9396 §2).
-    return Question(to_ask=new, granted=granted, always=bool(asked.authorization_details))
+    always = every_time or is_new or bool(asked.authorization_details)
+    return Question(to_ask=new, granted=standing(before, where), always=always, at=at)
+
+
+def _asked_every_time(asked: AuthorizeRequest, client: Client) -> bool:
+    """Whether neither trust nor memory spares the question."""
+    # Whose device it is only the person knows (RFC 8628 §5.4), however trusted the app on it is.
+    if "consent" in asked.prompt or asked.device is not None or client.registered_itself:
+        return True
+    return client.is_public and redirects.cannot_be_proved(asked.reply_to.redirect_uri)
+
+
+def standing(consent: Consent | None, where: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Those of the scopes that are granted wherever they would be good."""
+    return tuple(name for name, there in where.items() if all(_granted(consent, name, uri) for uri in there))
+
+
+def _granted(consent: Consent | None, name: str, uri: str) -> bool:
+    said = _said(consent, uri)
+    return said is not None and name in said.granted
+
+
+def _answered(consent: Consent | None, name: str, uri: str) -> bool:
+    said = _said(consent, uri)
+    return said is not None and (name in said.granted or name in said.refused)
+
+
+def _said(consent: Consent | None, uri: str) -> Consent | ConsentAt | None:
+    if consent is None or uri == ITSELF:
+        return consent
+    return consent.at.get(uri)
 
 
 def in_words(asking: Question, client: Client, remembered: Consent | None) -> tuple[str, str]:
     """What was decided about asking, and why; for who wants to know how a login came out."""
     if asking.is_needed:
-        return "asked", f"about {' '.join(asking.to_ask) or 'going on'}"
+        at = " ".join(uri for uri in asking.at if uri != ITSELF)
+        return "asked", f"about {' '.join(asking.to_ask) or 'going on'}{f' at {at}' if at else ''}"
     if client.trusted:
         return "not asked", "the app is trusted"
     return "not asked", "remembered" if remembered is not None else "there is nothing to grant"
@@ -87,23 +148,55 @@ def may_refuse(name: str, rules: Mapping[str, ScopeRule]) -> bool:
     return rule is None or rule.optional
 
 
+def asked_at(pending: PendingConsent) -> Mapping[str, tuple[str, ...]]:
+    """Where a page asks about what; what was asked before pages said that is the app's own."""
+    return pending.at or {ITSELF: pending.to_ask}
+
+
 def remember(
-    before: Consent | None, *, to_ask: Collection[str], granted: Collection[str], fresh: Consent
+    before: Consent | None,
+    at: Mapping[str, Collection[str]],
+    *,
+    granted: Collection[str],
+    fresh: Consent,
 ) -> Consent:
     """The consent after an answer: what was asked anew replaces what was said of it before.
 
     Something taken back makes it another consent, so that the grants which stood on the old one end.
+
+    Args:
+        before: what was remembered until now.
+        at: what was asked, by where it would be good.
+        granted: what of it was allowed.
+        fresh: a new consent, with nothing but the moment, and the words and names by which it was asked.
     """
-    kept = before or fresh
-    taken_back = [n for n in kept.granted if n in to_ask and n not in granted]
-    said_yes = [n for n in kept.granted if n not in to_ask] + list(granted)
-    said_no = [n for n in kept.refused if n not in to_ask] + [n for n in to_ask if n not in granted]
+    kept, known = before or fresh, dict(before.at if before is not None else {})
+    yes, no, taken_back = _after(kept, at.get(ITSELF, ()), granted)
+    for uri in at.keys() - {ITSELF}:
+        now, earlier = fresh.at[uri], known.get(uri, fresh.at[uri])
+        said_yes, said_no, less = _after(earlier, at[uri], granted)
+        words = {**earlier.words, **now.words}
+        known[uri] = replace(now, granted=said_yes, refused=said_no, since=earlier.since, words=words)
+        taken_back = taken_back or less
     return replace(
         kept,
         id=fresh.id if taken_back else kept.id,
-        granted=tuple(dict.fromkeys(said_yes)),
-        refused=tuple(dict.fromkeys(said_no)),
+        granted=yes,
+        refused=no,
         last_used=fresh.last_used,
         expires_at=fresh.expires_at,
         words={**kept.words, **fresh.words},
+        at=known,
     )
+
+
+def _after(
+    before: Consent | ConsentAt, to_ask: Collection[str], granted: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """What is granted and refused in one place after an answer, and whether something is taken back."""
+    yes = [name for name in before.granted if name not in to_ask]
+    no = [name for name in before.refused if name not in to_ask]
+    yes += [name for name in to_ask if name in granted]
+    no += [name for name in to_ask if name not in granted]
+    taken_back = any(name in to_ask and name not in granted for name in before.granted)
+    return tuple(dict.fromkeys(yes)), tuple(dict.fromkeys(no)), taken_back

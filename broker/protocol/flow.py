@@ -202,6 +202,9 @@ class PendingConsent:
     """The scopes that the page asks about."""
     granted: tuple[str, ...]
     """Scopes that were granted before and are not asked again."""
+    at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each API that is named, with those of the scopes that are asked about there; by an empty name the app
+    itself. Empty where everything is the app's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,18 +217,34 @@ class Worded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentAt:
+    """What a person allowed a client app at one API that it named (RFC 8707 §2)."""
+
+    name: str
+    """As the page called the API."""
+    granted: tuple[str, ...]
+    refused: tuple[str, ...] = ()
+    since: float
+    words: Mapping[str, Worded] = field(default_factory=dict)
+    """As those of the consent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """What a person allowed a client app. A grant that stands on it dies with it."""
 
     id: str
     client_id: str
     granted: tuple[str, ...]
+    """To the app itself, and wherever its tokens are for when it names no API."""
     refused: tuple[str, ...] = ()
     since: float
     last_used: float
     expires_at: float
     words: Mapping[str, Worded] = field(default_factory=dict)
     """Scope → how it was asked about; for receipts."""
+    at: Mapping[str, ConsentAt] = field(default_factory=dict)
+    """URI of an API → what was allowed there: what is allowed at one is not allowed at another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

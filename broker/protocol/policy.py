@@ -88,7 +88,9 @@ def _consent_lacking(grant: Grant, client: Client, now_is: Circumstances) -> str
     """What is wrong with the consent that ``grant`` stands on; None when nothing is."""
     if grant.consent_id is None:
         # It was given on trust, which the operator may have taken back.
-        given = bool(grant.covered or (grant.authorization_details and grant.sid))
+        other_apis = any(uri != client.audience for uri in grant.resources)
+        beyond_scopes = bool(grant.authorization_details) or other_apis
+        given = bool(grant.covered or (beyond_scopes and grant.sid))
         return "consent_missing" if given and not client.trusted else None
     consent = now_is.consent
     if consent is None or consent.id != grant.consent_id:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from broker.protocol.flow import Consent
+from broker.protocol.flow import Consent, ConsentAt
 
 SCHEMA: Final = "federation-broker/consent-receipt/1"
 
@@ -70,9 +70,13 @@ def receipt(
         "given_at": _moment(consent.since),
         "last_used_at": _moment(consent.last_used),
         "valid_until": _moment(consent.expires_at),
+        "resources": [
+            {"resource": uri, "name": there.name, "given_at": _moment(there.since)}
+            for uri, there in consent.at.items()
+        ],
         "purposes": [
-            *(_purpose(name, consent, words, allowed=True) for name in consent.granted),
-            *(_purpose(name, consent, words, allowed=False) for name in consent.refused),
+            *_purposes(consent, words),
+            *({"resource": uri, **one} for uri, at in consent.at.items() for one in _purposes(at, words)),
         ],
     }
 
@@ -87,8 +91,18 @@ def version(sentence: str) -> str:
     return "sha256:" + sha256(sentence.encode()).hexdigest()[:32]
 
 
-def _purpose(name: str, consent: Consent, words: Mapping[str, str], *, allowed: bool) -> dict[str, Any]:
-    asked = consent.words.get(name)
+def _purposes(said: Consent | ConsentAt, words: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What was answered in one place."""
+    return [
+        *(_purpose(name, said, words, allowed=True) for name in said.granted),
+        *(_purpose(name, said, words, allowed=False) for name in said.refused),
+    ]
+
+
+def _purpose(
+    name: str, said: Consent | ConsentAt, words: Mapping[str, str], *, allowed: bool
+) -> dict[str, Any]:
+    asked = said.words.get(name)
     if asked is None:
         sentence = words.get(name, name)
         return {"scope": name, "allowed": allowed, "words": sentence, "words_version": version(sentence)}

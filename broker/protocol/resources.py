@@ -18,7 +18,7 @@ from broker.protocol.errors import InvalidScope, InvalidTarget
 
 MAX_RESOURCES = 10
 _LONGEST = 1000
-_OURS = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
+OURS = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
 """Scopes that the broker itself understands, at userinfo and at the token endpoint."""
 
 
@@ -106,8 +106,15 @@ def understood(
     understands = frozenset[str]().union(*[one for one in known if one is not None])
     found = ((name, scopes.rule_for(name, rules)) for name in names)
     return tuple(
-        name for name, rule in found if name in _OURS or (rule is not None and rule.name in understands)
+        name for name, rule in found if name in OURS or (rule is not None and rule.name in understands)
     )
+
+
+def understands(
+    name: str, target: str, resources: Mapping[str, Resource], rules: Mapping[str, ScopeRule]
+) -> bool:
+    """Whether this scope means something to the target itself, and not only to us."""
+    return name not in OURS and bool(understood((name,), (target,), resources, rules))
 
 
 def cut(

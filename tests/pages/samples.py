@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from broker.pages import (
     AccountView,
+    ApiLine,
     BounceView,
     Choice,
     ChooserView,
@@ -149,6 +150,8 @@ GRANTS = AccountView(
     receipts_url="/account/receipts",
 )
 
+AT_APIS = (ApiLine(name="Ledger", sentences=("Read your invoices",)), ApiLine(name=LONG_NAME))
+
 ERROR = ErrorView(message="upstream_refused", correlation_id="7KQ4-M2XP-9TBD", back_url="/account")
 
 FIELDS = (("code", HANDLE), ("state", 'a"b<c>&d'), ("iss", "https://login.acme.example"))
@@ -255,6 +258,9 @@ ORDINARY: Mapping[str, View] = {
         GRANTS, remembered="Acme staff", forget=Forget(action="/account/forget", csrf=HANDLE)
     ),
     "grants-ended": replace(GRANTS, ended=True, sessions=SESSIONS[:1]),
+    "grants-at-apis": replace(
+        GRANTS, sessions=SESSIONS[:2], grants=(replace(GRANTS.grants[0], sentences=(), apis=AT_APIS),)
+    ),
     "grants-none": replace(GRANTS, grants=(), sessions=SESSIONS[:2]),
     "sign-out": SIGN_OUT,
     "sign-out-nobody-known": replace(SIGN_OUT, client_name=None),

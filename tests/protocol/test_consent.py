@@ -6,16 +6,23 @@ from hypothesis import strategies as st
 
 from broker.protocol import consent as consents
 from broker.protocol.client import ScopeRule
-from broker.protocol.flow import ClaimAsk
+from broker.protocol.flow import ClaimAsk, ConsentAt
+from broker.protocol.resources import Resource
 from tests.protocol.samples import LOOPBACK, NOW, PUBLIC, SCOPES, asked, claims, client, consent, reply_to
 
 PROMPT = {"prompt": frozenset({"consent"})}
 ON_LOOPBACK = {"reply_to": reply_to(redirect_uri="http://127.0.0.1:51004/callback")}
+LEDGER, INVOICES = "https://ledger.example", "https://invoices.example"
+APIS = {
+    LEDGER: Resource(uri=LEDGER, name="Ledger"),
+    INVOICES: Resource(uri=INVOICES, name="Invoices", scopes=frozenset({"terms"})),
+}
+AT_LEDGER, AT_BOTH = {"resources": (LEDGER,)}, {"resources": (LEDGER, INVOICES)}
 CUSTOM_SCHEME = {"reply_to": reply_to(redirect_uri="com.example.app:/callback")}
 
 
 def question(*scopes, of=None, remembered=None, **changes):
-    return consents.question(asked(*scopes, **changes), of or client(), remembered, SCOPES)
+    return consents.question(asked(*scopes, **changes), of or client(), remembered, SCOPES, APIS)
 
 
 def test_what_is_asked_for_the_first_time_is_asked_and_openid_is_not():
@@ -105,7 +112,7 @@ def test_a_claim_that_an_asked_scope_releases_anyway_brings_no_other_scope():
     }
     of = client(scopes=frozenset({"openid", "email", "contact"}))
     wanted = asked("openid", "email", claims=claims({"email": ()}))
-    assert consents.question(wanted, of, None, rules).to_ask == ("email",)
+    assert consents.question(wanted, of, None, rules, {}).to_ask == ("email",)
 
 
 def test_each_scope_is_asked_about_once():
@@ -140,7 +147,7 @@ def test_what_the_operator_calls_optional_may_be_refused(name, may):
 
 def remembered_after(before, to_ask, granted):
     fresh = consent(id="fresh", since=NOW, last_used=NOW, expires_at=NOW + 5000)
-    return consents.remember(before, to_ask=to_ask, granted=granted, fresh=fresh)
+    return consents.remember(before, {"": to_ask}, granted=granted, fresh=fresh)
 
 
 def test_the_first_answer_is_remembered_as_it_was_given():
@@ -181,7 +188,90 @@ def test_whatever_was_said_nothing_is_both_granted_and_refused_and_the_last_word
 @given(some, some, some)
 def test_what_is_granted_without_a_question_was_granted_before(wanted, yes, no):
     before = consent(granted=tuple(yes), refused=tuple(n for n in no if n not in yes))
-    found = consents.question(asked("openid", *wanted), client(), before, SCOPES)
+    found = consents.question(asked("openid", *wanted), client(), before, SCOPES, {})
     assert set(found.granted) <= set(yes)
     assert not set(found.granted) & set(found.to_ask)
     assert set(wanted) - set(found.granted) - set(found.to_ask) <= set(before.refused)
+
+
+# ── Consent at an API (RFC 8707) ──────────────────────────────────────────────────────────────
+
+
+def there(*granted, refused=()):
+    return ConsentAt(name="Ledger", granted=granted, refused=refused, since=NOW - 50)
+
+
+@pytest.mark.row("CS-09")
+def test_what_is_allowed_to_the_app_or_at_one_api_is_asked_about_at_another():
+    before = consent(granted=("account.7", "profile"), at={INVOICES: there("account.7")})
+    found = question("openid", "profile", "account.7", remembered=before, **AT_LEDGER)
+    assert (found.to_ask, found.granted, found.is_needed) == (("account.7",), ("profile",), True)
+    assert found.at == {"": (), LEDGER: ("account.7",)}
+
+
+def test_what_was_answered_there_is_not_asked_again():
+    before = consent(granted=("profile",), at={LEDGER: there("account.7", refused=("terms",))})
+    found = question("openid", "profile", "account.7", "terms", remembered=before, **AT_LEDGER)
+    assert (found.to_ask, found.granted, found.is_needed) == ((), ("profile", "account.7"), False)
+
+
+def test_what_is_allowed_at_an_api_is_not_allowed_to_the_app_itself():
+    before = consent(at={LEDGER: there("account.7")})
+    assert question("openid", "account.7", remembered=before).to_ask == ("account.7",)
+
+
+def test_a_new_api_is_asked_about_though_it_understands_nothing_that_is_new():
+    before = consent(granted=("profile",))
+    found = question("openid", "profile", remembered=before, **AT_LEDGER)
+    assert (found.to_ask, found.granted, found.is_needed) == ((), ("profile",), True)
+    assert not question(
+        "openid", "profile", remembered=consent(granted=("profile",), at={LEDGER: there()}), **AT_LEDGER
+    ).is_needed
+
+
+def test_openid_alone_at_a_new_api_is_asked_about_and_by_a_trusted_app_it_is_not():
+    assert question("openid", **AT_LEDGER).is_needed
+    assert not question("openid", of=client(trusted=True), **AT_LEDGER).is_needed
+
+
+def test_where_the_tokens_of_an_app_are_for_anyhow_is_no_other_api():
+    before = consent(granted=("account.7",))
+    of = client(audience=LEDGER)
+    assert not question("openid", "account.7", of=of, remembered=before, **AT_LEDGER).is_needed
+
+
+def test_a_scope_for_several_apis_is_granted_where_all_of_them_have_it():
+    at = {LEDGER: there("account.7", "terms"), INVOICES: there()}
+    found = question("openid", "account.7", "terms", remembered=consent(at=at), **AT_BOTH)
+    # The other API does not understand account.7, and was never asked about terms.
+    assert (found.to_ask, found.granted) == (("terms",), ("account.7",))
+    assert found.at == {"": (), LEDGER: (), INVOICES: ("terms",)}
+    at[INVOICES] = there(refused=("terms",))
+    found = question("openid", "account.7", "terms", remembered=consent(at=at), **AT_BOTH)
+    assert (found.to_ask, found.granted, found.is_needed) == ((), ("account.7",), False)
+
+
+def test_a_claim_by_name_is_the_apps_own_wherever_its_tokens_are_for():
+    found = question("openid", claims=claims({"email": ()}), **AT_LEDGER)
+    assert found.at == {"": ("email",), LEDGER: ()}
+
+
+def answered_at(before, at, granted):
+    names = {uri: there() for uri in at if uri}
+    fresh = consent(id="fresh", since=NOW, last_used=NOW, expires_at=NOW + 5000, at=names)
+    return consents.remember(before, at, granted=granted, fresh=fresh)
+
+
+def test_an_answer_at_an_api_says_nothing_of_any_other_place():
+    before = consent(granted=("profile",), at={INVOICES: there("terms")})
+    after = answered_at(before, {"": (), LEDGER: ("terms", "account.7")}, ("account.7",))
+    assert (after.id, after.granted) == ("consent-1", ("profile",))
+    assert after.at[INVOICES].granted == ("terms",)
+    assert (after.at[LEDGER].granted, after.at[LEDGER].refused) == (("account.7",), ("terms",))
+
+
+def test_something_taken_back_at_an_api_makes_it_another_consent():
+    before = consent(at={LEDGER: there("account.7", "terms")})
+    after = answered_at(before, {"": (), LEDGER: ("account.7",)}, ())
+    assert (after.id, after.at[LEDGER].granted) == ("fresh", ("terms",))
+    assert after.at[LEDGER].refused == ("account.7",)

@@ -89,7 +89,7 @@ def test_what_was_decided_about_consent_is_told() -> None:
         (trusted, ("not asked", "the app is trusted")),
         (client(), ("asked", "about profile")),
     ):
-        question = consent.question(asked("openid", "profile"), who, None, SCOPES)
+        question = consent.question(asked("openid", "profile"), who, None, SCOPES, {})
         assert consent.in_words(question, who, None) == decided
-    nothing = consent.question(asked("openid"), client(), None, SCOPES)
+    nothing = consent.question(asked("openid"), client(), None, SCOPES, {})
     assert consent.in_words(nothing, client(), None) == ("not asked", "there is nothing to grant")

@@ -7,7 +7,7 @@ Instants are seconds since the epoch.
 
 from __future__ import annotations
 
-from broker.pages.views.account import AccountView, GrantLine, SessionLine
+from broker.pages.views.account import AccountView, ApiLine, GrantLine, SessionLine
 from broker.pages.views.consent import ConsentView, Detail, ScopeLine
 from broker.pages.views.device import DeviceCodeView, DeviceConfirmView, DeviceDoneView, DeviceProblem
 from broker.pages.views.ending import SignedOutView, SignOutView
@@ -42,6 +42,7 @@ View = (
 
 __all__ = [
     "AccountView",
+    "ApiLine",
     "BounceView",
     "Choice",
     "ChooserView",

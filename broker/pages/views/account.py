@@ -27,6 +27,15 @@ class SessionLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiLine:
+    """Another service, at which an app was allowed something."""
+
+    name: str
+    sentences: tuple[str, ...] = ()
+    """What of it, beyond using it at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GrantLine:
     """An app that was allowed something."""
 
@@ -34,6 +43,7 @@ class GrantLine:
     """What the withdraw button sends; never shown."""
     client_name: str
     sentences: tuple[str, ...]
+    apis: tuple[ApiLine, ...] = ()
     since: float
     last_used: float | None = None
     client_logo: str | None = None
