@@ -27,6 +27,14 @@ _LONGEST = 3600.0
 _OF_THE_TOKEN = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti", "sub"})
 _NESTED = ("request", "request_uri")
 _JSON = frozenset({"claims", "authorization_details"})
+_TEXTS = frozenset(
+    {
+        "acr_values", "client_id", "code_challenge", "code_challenge_method", "connector", "dpop_jkt",
+        "id_token_hint", "login_hint", "max_age", "nonce", "prompt", "redirect_uri", "registration",
+        "resource", "response_mode", "response_type", "scope", "state", "ui_locales",
+    }
+)  # fmt: skip
+"""What a request may say in text. What else there is nobody reads, whatever it is (RFC 6749 §3.1)."""
 
 
 def algorithms(client: Client) -> tuple[str, ...]:
@@ -117,7 +125,7 @@ def _pairs(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, _text(name, one)
         elif name in _JSON and isinstance(value, dict | list):
             yield name, json.dumps(value, ensure_ascii=False)
-        else:
+        elif name in _TEXTS or name in _JSON or isinstance(value, str):
             yield name, _text(name, value)
 
 
@@ -128,4 +136,4 @@ def _text(name: str, value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int) or value is None:
         return "" if value is None else str(value)
-    raise _refuse(f"has a malformed {name[:40]}" if name.isidentifier() else "is malformed", "malformed")
+    raise _refuse(f"has a malformed {name}", "malformed")

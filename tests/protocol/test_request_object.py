@@ -33,6 +33,13 @@ def test_its_members_become_parameters_and_those_of_the_token_do_not():
     assert not {"iss", "aud", "exp", "nbf", "jti"} & set(found.values)
 
 
+@pytest.mark.standard("RFC 6749", "§3.1 what is not known is ignored, also where it is signed")
+@pytest.mark.parametrize("value", [{"a": [1]}, [1.5], 1.5, True, None, "text"], ids=repr)
+def test_a_member_that_nobody_knows_is_ignored_whatever_it_is(value):
+    found = params(GOOD | {"vendor_extension": value})
+    assert found.get("redirect_uri") == VALID["redirect_uri"]
+
+
 @pytest.mark.row("PR-13")
 @pytest.mark.parametrize("name", ["request", "request_uri"])
 def test_nothing_is_nested(name):
