@@ -65,7 +65,9 @@ http.server.HTTPServer(("127.0.0.1", {port}), handler).serve_forever()
 async def test_who_does_not_hear_is_asked_again_and_then_made_to_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaf: int, code: int
 ) -> None:
-    patience = ((signal.SIGTERM, 0.3), (signal.SIGTERM, 3.0 if deaf < 99 else 0.3), (signal.SIGKILL, None))
+    # How long each is waited for: who is to go by then has time enough, who is not only so much as it takes.
+    once, twice = (1.0 if deaf else 30.0), (30.0 if deaf < 99 else 0.3)
+    patience = ((signal.SIGTERM, once), (signal.SIGTERM, twice), (signal.SIGKILL, None))
     monkeypatch.setattr(launcher, "_GOODBYES", patience)
     port = three_ports()
     program = STUBBORN.format(deaf=deaf, port=port)

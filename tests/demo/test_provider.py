@@ -11,12 +11,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from broker.demo import provider, provider_tokens
 from tests.demo.helpers import Browser
+from tests.interop.processes import free_port
 
 SECRET = "a secret: with spaces & colons"
 CALLBACK = "http://127.0.0.1:1/callback"
@@ -102,7 +103,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> provider_tokens.Key:
 
 @pytest.fixture
 async def running(key: provider_tokens.Key) -> AsyncIterator[Running]:
-    port, clock = unused_port(), Clock()
+    port, clock = free_port(), Clock()
     issuer = f"http://127.0.0.1:{port}"
     client = provider_tokens.Client(
         issuer=issuer, client_id="broker", client_secret=SECRET, redirect_uri=CALLBACK

@@ -21,6 +21,7 @@ from broker.jose import SigningKey, sign
 from broker.protocol.assertions import JWT_BEARER
 from broker.upstreams.passwords import hash_password
 from tests.flow.broker import SECRET, Broker
+from tests.interop.processes import free_port
 from tests.serving import serving
 
 KEY, OTHER = SigningKey.generate("ES256"), SigningKey.generate("ES256")
@@ -391,8 +392,8 @@ async def test_keys_that_lie_in_somebodys_inner_network_are_not_fetched(start, u
     assert broker.reasons() == ["assertion_jwks_address_not_allowed"]
 
 
-async def test_keys_that_cannot_be_had_now_are_nobodys_fault(start, unused_tcp_port) -> None:
-    url = f"http://127.0.0.1:{unused_tcp_port}/jwks"
+async def test_keys_that_cannot_be_had_now_are_nobodys_fault(start) -> None:
+    url = f"http://127.0.0.1:{free_port()}/jwks"
     broker = await start(clients={"signer": SIGNS | {"jwks": None, "jwks_uri": url}})
     status, body, headers = await ask(
         broker, client_assertion=assertion(broker), client_assertion_type=JWT_BEARER

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.flow.broker import claims, leaving
-from tests.interop.processes import running
+from tests.interop.processes import free_port, running
 
 ROOT = Path(__file__).parents[2]
 PAGE = "https://shop.example/login?theme=dark"
@@ -325,8 +325,9 @@ async def raw(port, length):
 
 
 @pytest.mark.proves("custom", "the worked example, from the app to the code and back")
-async def test_the_worked_example_signs_a_person_in(start, unused_tcp_port):
-    site = f"http://127.0.0.1:{unused_tcp_port}"
+async def test_the_worked_example_signs_a_person_in(start):
+    port = free_port()
+    site = f"http://127.0.0.1:{port}"
     entry = SHOP | {"login_url": f"{site}/"}
     broker = await start(
         top={"connectors": {"shop": entry}}, client={"trusted": True, "id_token_claims": True}
@@ -335,7 +336,7 @@ async def test_the_worked_example_signs_a_person_in(start, unused_tcp_port):
         "BROKER": f"{broker.issuer}/login/shop",
         "CLIENT_ID": "shop-page",
         "CLIENT_SECRET": SECRET,
-        "PORT": str(unused_tcp_port),
+        "PORT": str(port),
     }
     example = ROOT / "deploy" / "examples" / "custom_login.py"
     async with running(ROOT / ".venv/bin/python", example, env=env) as talking, broker.browser() as browser:
@@ -358,6 +359,6 @@ async def test_the_worked_example_signs_a_person_in(start, unused_tcp_port):
             refused = await answer(page, username="ada", password="open sesame, please", **hidden)
             assert (refused.status, "over" in refused.body) == (400, True)
         for length in ("-1", "x", "99999999", "\u0661"):
-            assert b"400 Bad Request" in await raw(unused_tcp_port, length)
+            assert b"400 Bad Request" in await raw(port, length)
         cancelled = await answer(page, answer="cancel")
         assert (await browser.go(cancelled.url)).params["error"] == "access_denied"

@@ -14,7 +14,7 @@ import pytest
 from tests.flow.broker import CHALLENGE, VERIFIER, Broker
 from tests.flow.conftest import Start
 from tests.flow.proofs import Prover
-from tests.interop.processes import running
+from tests.interop.processes import free_port, running
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "deploy" / "examples" / "notes_api.py"
@@ -38,16 +38,16 @@ class Notes:
 
 
 @pytest.fixture
-async def notes(start: Start, unused_tcp_port: int) -> AsyncIterator[Notes]:
-    async with Serving(start, unused_tcp_port) as one:
+async def notes(start: Start) -> AsyncIterator[Notes]:
+    async with Serving(start) as one:
         yield one
 
 
 class Serving:
     """The API on a port, as an operator starts it."""
 
-    def __init__(self, start: Start, port: int, **env: str) -> None:
-        self._start, self._port, self._env = start, port, env
+    def __init__(self, start: Start, **env: str) -> None:
+        self._start, self._port, self._env = start, free_port(), env
 
     async def __aenter__(self) -> Notes:
         url = f"http://127.0.0.1:{self._port}/notes"
@@ -158,10 +158,8 @@ async def test_what_is_not_good_there_is_told_apart(notes: Notes) -> None:
 
 
 @pytest.mark.standard("RFC 9449", "§7 an API that takes only tokens with a key")
-async def test_with_proof_of_possession_a_stolen_token_is_worth_nothing(
-    start: Start, unused_tcp_port: int
-) -> None:
-    async with Serving(start, unused_tcp_port, DPOP="1") as notes:
+async def test_with_proof_of_possession_a_stolen_token_is_worth_nothing(start: Start) -> None:
+    async with Serving(start, DPOP="1") as notes:
         prover, thief = Prover(notes.broker), Prover(notes.broker)
         found = await tokens(notes, prover)
         token = found["access_token"]

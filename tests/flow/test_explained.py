@@ -150,7 +150,7 @@ async def test_the_command_explains_a_login_by_the_id_in_the_log(broker: Broker,
         "\n  rule: from userinfo: email, id_token: email, api: email\n  released in userinfo, by email\n"
         in text
     )
-    assert "Ada" not in text
+    assert "Ada Example" not in text
     as_json = json.loads(await told_by_command(tmp_path, told.correlation_id, "--json"))
     assert as_json["claims"][0]["claim"] == "name"
     assert as_json["consent_now"] == "given for profile email"

@@ -72,7 +72,7 @@ def forged(broker: Broker) -> dict[str, str]:
             ["eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkExMjhHQ00ifQ", *["AAAA"] * 4]
         ),
         "raw JSON": '{"client_id": "billing"}',
-        "changed": request_object(broker, asked())[:-3] + "AAA",
+        "changed": request_object(broker, asked())[:-8] + "AAAAAAAA",
         "nothing": ".",
     }
 

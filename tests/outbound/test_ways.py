@@ -257,20 +257,22 @@ async def test_a_deadline_of_its_own_holds_through_the_proxy_too(authority):
 
 async def test_a_proxy_where_nobody_listens_is_unavailable():
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("127.0.0.1", 0))  # and kept, so that nobody else takes it
         port = free.getsockname()[1]
-    async with going(proxy=Secret(f"http://127.0.0.1:{port}")) as client:
-        with pytest.raises(UpstreamUnavailable, match="cannot be connected to: its proxy does not answer"):
-            await client.get("https://idp.example/")
+        async with going(proxy=Secret(f"http://127.0.0.1:{port}")) as client:
+            with pytest.raises(
+                UpstreamUnavailable, match="cannot be connected to: its proxy does not answer"
+            ):
+                await client.get("https://idp.example/")
 
 
 async def test_where_nobody_listens_an_operator_reads_that_it_was_refused():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    async with going() as client:
-        with pytest.raises(UpstreamUnavailable, match="cannot be connected to: connection refused"):
-            await client.get(f"http://127.0.0.1:{port}/")
+        async with going() as client:
+            with pytest.raises(UpstreamUnavailable, match="cannot be connected to: connection refused"):
+                await client.get(f"http://127.0.0.1:{port}/")
 
 
 @pytest.mark.parametrize(
