@@ -79,14 +79,24 @@ async def build(config: Config, *, around: Surroundings | None = None) -> web.Ap
     """
     around, anchors = around or Surroundings(), Anchors()
     host = _issuer(config, around, anchors)
+    _announce(host, config, host)
     for one in config.workspaces.values():
         app = _issuer(one, around, anchors, host)
-        # RFC 8414 §3.1: the well-known path stands before that of the issuer; Discovery §4 has it behind.
-        for path, handler in discovery.of_an_issuer_with_a_path(app):
-            host.router.add_get(path + _mount(one), handler)
-            host.router.add_options(path + _mount(one), handler)
+        _announce(host, one, app)
         host.add_subapp(_mount(one), app)
     return host
+
+
+def _announce(host: web.Application, config: Config, app: web.Application) -> None:
+    """Answer at the well-known paths that stand before that of an issuer (RFC 8414 §3.1).
+
+    Discovery §4 has them behind it, where the issuer itself answers. A proxy that takes a path of the host's
+    own away can do so in the middle as well, or leave it there.
+    """
+    for path, handler in discovery.of_an_issuer_with_a_path(app):
+        for behind in {_mount(config), urlsplit(config.issuer).path} - {""}:
+            host.router.add_get(path + behind, handler)
+            host.router.add_options(path + behind, handler)
 
 
 def _mount(config: Config) -> str:

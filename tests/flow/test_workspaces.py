@@ -202,6 +202,21 @@ async def test_the_metadata_of_a_workspace_is_at_both_well_known_forms(host: Hos
         assert jwks != await fetched(session, f"{host.beta.issuer}/jwks")
 
 
+@pytest.mark.standard("RFC 8414", "§3.1 the well-known path of an issuer with a path")
+async def test_the_metadata_of_a_host_with_a_path_is_at_both_well_known_forms(
+    idp: FakeProvider, store_config: StoreConfig, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack, aiohttp.ClientSession() as session:
+        host = await running_host(stack, idp, store_config, tmp_path, path="/sso")
+        origin = host.own.issuer.removesuffix("/sso")
+        for name in ("openid-configuration", "oauth-authorization-server"):
+            well_known = f"{origin}/.well-known/{name}"
+            for path in ("", "/sso"):
+                assert (await fetched(session, well_known + path))["issuer"] == host.own.issuer
+            for path in ("/t/acme", "/sso/t/acme"):
+                assert (await fetched(session, well_known + path))["issuer"] == host.acme.issuer
+
+
 @pytest.mark.row("AZ-41")
 @pytest.mark.parametrize(
     "path",
