@@ -37,7 +37,7 @@ class Presented:
 async def presented(request: web.Request) -> Presented | None:
     """The one token that this request carries: in the header, or as a bearer token in a form.
 
-    RFC 6750 §2.1 and §2.2; RFC 9449 §7.1. Whoever comes by another scheme alone has brought none (RFC 6750 §3.1).
+    RFC 6750 §2.1 and §2.2; RFC 9449 §7.1. Who comes by another scheme alone has brought none (§3.1).
 
     Raises:
         InvalidRequest: more than one, or a malformed header. A token in the URL is never taken.
