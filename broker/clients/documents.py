@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -61,6 +61,10 @@ def asked_from(places: Callable[[], Places]) -> Iterator[None]:
         _FROM.reset(before)
 
 
+class _TooMany(UpstreamUnavailable):
+    """Whoever asks has had enough documents read for now."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     """What this worker knows of a URL, and until when it asks nobody."""
@@ -95,12 +99,18 @@ class DocumentClients:
         if held is not None and self._now() < held.until:
             self._held.move_to_end(client_id)
             return held.client
-        running = self._fetching.get(client_id)
-        if running is None:
-            running = self._fetching[client_id] = asyncio.create_task(self._found(client_id))
-            running.add_done_callback(lambda done: self._done(client_id, done))
-        # Shielded: whoever happened to begin it may go, those who wait with it do not.
-        return await asyncio.shield(running)
+        for _ in range(2):
+            running = self._fetching.get(client_id)
+            began = running is None
+            if running is None:
+                running = self._fetching[client_id] = asyncio.create_task(self._found(client_id))
+                running.add_done_callback(lambda done: self._done(client_id, done))
+            with suppress(_TooMany):
+                # Shielded: whoever happened to begin it may go, those who wait with it do not.
+                return await asyncio.shield(running)
+            if began:
+                break  # else somebody else had used up what they may, who is not the one that asks now
+        return None
 
     def _done(self, client_id: str, done: asyncio.Task[Client | None]) -> None:
         self._fetching.pop(client_id, None)
@@ -135,7 +145,11 @@ class DocumentClients:
             self._log(url, "unavailable", error.detail)
             stands_in = kept is not None and now < kept.fetched_at + STALE
             client = self._client(url, kept.metadata) if kept is not None and stands_in else None
-            return self._hold(url, client, now + AFTER_FAILURE)
+            if not isinstance(error, _TooMany):
+                return self._hold(url, client, now + AFTER_FAILURE)
+            if client is None:  # which says nothing of the document, so the next may ask for it
+                raise
+            return client
         except (UpstreamInvalid, OAuthError) as error:
             self._log(url, error.reason, error.detail)
             await self._store.drop_client_document(url)
@@ -157,7 +171,7 @@ class DocumentClients:
             limits += [Limit(name, (place,), most, _A_MINUTE) for name, place, most in _FROM.get()()]
         wait, which = await self._store.spend_attempt(_COUNTED, limits)
         if wait:
-            raise UpstreamUnavailable(f"too many documents are asked for ({which})")
+            raise _TooMany(f"too many documents are asked for ({which})")
 
     async def _fetch(self, url: str) -> KeptDocument:
         host = client_document.host_of(url)
