@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from broker import strictjson
-from broker.jose.keys import ASYMMETRIC, JoseError, KeySet, SigningKey, UnknownKid, b64decode, b64encode
+from broker.jose.keys import JoseError, KeySet, SigningKey, UnknownKid, b64decode, b64encode
+from broker.jose.signatures import ASYMMETRIC
 
 MAX_TOKEN = 128 * 1024
 """Characters of a token; upstreams put at most 100 kB of claims into one."""

@@ -7,7 +7,6 @@ public keys of a JWK set that somebody else wrote. RFC 7517 (JWK), RFC 7518 §3 
 
 from __future__ import annotations
 
-import warnings
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,30 +15,24 @@ from typing import Any, Self
 
 import msgspec
 from joserfc.errors import JoseError as LibraryError
-from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
 from jwcrypto.common import JWException  # type: ignore[import-untyped]
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 
 from broker import strictjson
+from broker.jose.signatures import EDWARDS, RSA, sign, verifies
 
 MAX_KEYS = 64
 """Keys read from one set."""
 MAX_TRIES = 4
 """Signatures checked for one token when its ``kid`` does not name a single key."""
 
-EDWARDS = frozenset({"EdDSA", "Ed25519"})
 _BY_CURVE = {
     ("EC", "P-256"): frozenset({"ES256"}),
     ("EC", "P-384"): frozenset({"ES384"}),
     ("EC", "P-521"): frozenset({"ES512"}),
     ("OKP", "Ed25519"): EDWARDS,
 }
-_RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
-ASYMMETRIC = frozenset.union(_RSA, *_BY_CURVE.values())
-"""Every algorithm that a signature may have here. No ``none`` and no HMAC (RFC 8725 §3.1, §3.2)."""
-
 _MEMBERS: Mapping[str, tuple[type[RSAKey | ECKey | OKPKey], tuple[str, ...]]] = {
     "RSA": (RSAKey, ("n", "e")),
     "EC": (ECKey, ("crv", "x", "y")),
@@ -53,12 +46,6 @@ _GENERATE: Mapping[str, Mapping[str, Any]] = {
     "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
     "Ed25519": {"kty": "OKP", "crv": "Ed25519"},
 }
-
-with warnings.catch_warnings():
-    # RFC 9864 renames EdDSA; it is still what most client apps ask for, so this one warning is known.
-    warnings.filterwarnings("ignore", "EdDSA is deprecated via RFC 9864", SecurityWarning)
-    _REGISTRY = JWSRegistry(algorithms=sorted(ASYMMETRIC))
-    _ALGORITHMS = {name: _REGISTRY.get_alg(name) for name in sorted(ASYMMETRIC)}
 
 
 class JoseError(Exception):
@@ -143,7 +130,7 @@ class SigningKey:
             if kind is RSAKey and not is_sound_rsa(members["n"], members["e"]):
                 raise JoseError("weak_key", "an RSA key has 2048 to 8192 bits")
             key = kind.import_key(kept)
-            _ALGORITHMS[alg].sign(b"proof", key)  # loads it now: an RSA key takes 36 ms at its first use
+            sign(alg, key, b"proof")  # loads it now: an RSA key takes 36 ms at its first use
         except (ValueError, TypeError, LibraryError) as error:
             raise JoseError("bad_key", "the private key does not load") from error
         return cls(jwk.thumbprint(), alg, JWK(**kept), key)
@@ -166,7 +153,7 @@ class SigningKey:
         """The bare signature over ``message``, by an algorithm that this key has."""
         if alg != self.alg and not {alg, self.alg} <= EDWARDS:
             raise JoseError("bad_algorithm", f"key {self.kid} signs {self.alg}, not {alg}")
-        return _ALGORITHMS[alg].sign(message, self._key)
+        return sign(alg, self._key, message)
 
 
 # ── Keys that verify ──────────────────────────────────────────────────────────────────────────
@@ -193,7 +180,7 @@ class VerificationKey:
     def verifies(self, alg: str, message: bytes, signature: bytes) -> bool:
         """Whether this key made ``signature`` over ``message``."""
         try:
-            return alg in self.algorithms and _ALGORITHMS[alg].verify(message, signature, self._key)
+            return alg in self.algorithms and verifies(alg, self._key, message, signature)
         except (ValueError, TypeError, OverflowError, LibraryError):
             return False  # a signature of a shape that no key makes: r or s out of range, wrong length
 
@@ -243,7 +230,7 @@ def _able(members: Mapping[str, Any]) -> frozenset[str]:
     """What a key of this kind can do, by its type and curve alone (RFC 7518 §3.1, RFC 8037 §3.1)."""
     kind, curve = members.get("kty"), members.get("crv")
     if kind == "RSA":
-        return _RSA
+        return RSA
     known = isinstance(kind, str) and isinstance(curve, str)
     return _BY_CURVE.get((str(kind), str(curve)), frozenset()) if known else frozenset()
 

@@ -15,14 +15,8 @@ from typing import Any
 
 from broker import strictjson
 from broker.jose.compact import check_header, read_json, take_apart
-from broker.jose.keys import (
-    ASYMMETRIC,
-    JoseError,
-    VerificationKey,
-    b64decode,
-    read_key,
-    thumbprint,
-)
+from broker.jose.keys import JoseError, VerificationKey, b64decode, read_key, thumbprint
+from broker.jose.signatures import ASYMMETRIC
 from broker.protocol.dpop import ALGORITHMS
 from broker.protocol.public_jwks import PRIVATE
 
