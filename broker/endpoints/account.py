@@ -50,7 +50,7 @@ def client(issuer: str) -> Client:
 
 async def show(request: web.Request) -> web.Response:
     """GET /account: the page, or the way to sign in."""
-    session = await flow.current_session(request)
+    session = await flow.signed_in(request)
     if session is None:
         return http.see_other(_sign_in(request.app[SERVICES]))
     return await _page(request, session)
@@ -150,7 +150,7 @@ async def own_form(request: web.Request) -> tuple[Params, Session]:
         Shown: 403, it is not from our page, or nobody is signed in.
     """
     form = await forms.read(request)
-    session, cookie = await flow.current_session(request), request.app[flow.JAR].session(request)
+    session, cookie = await flow.signed_in(request), request.app[flow.JAR].session(request)
     if session is None or cookie is None:
         raise nobody_here(request)
     from_our_own_page(request, form, cookie)

@@ -148,7 +148,7 @@ async def _there(request: web.Request, pending: PendingConsent | None) -> Pendin
 
 async def _same_person(request: web.Request, pending: PendingConsent) -> None:
     """That nobody has signed out, and nobody else in, since the page was made."""
-    session = await flow.current_session(request)
+    session = await flow.signed_in(request)
     # Who signed out and in again has another session, and a grant of the one before could not be used.
     if session is None or (session.context.subject, session.sid) != (pending.context.subject, pending.sid):
         raise Shown("sign_in_changed", status=403, detail="somebody else is signed in, or nobody, or anew")

@@ -139,6 +139,13 @@ async def current_session(request: web.Request) -> Session | None:
     return replace(session, context=context)
 
 
+async def signed_in(request: web.Request) -> Session | None:
+    """The browser's live session, of a connector that is still there: what pages of our own go by."""
+    session = await current_session(request)
+    enabled = request.app[SERVICES].upstreams.enabled
+    return session if session is not None and session.context.connector in enabled else None
+
+
 async def proceed(
     request: web.Request, asked: AuthorizeRequest, visit: choosing.Visit | None = None
 ) -> web.Response:

@@ -40,7 +40,7 @@ async def every(request: web.Request) -> web.Response:
 
 
 async def _signed_in(request: web.Request) -> Session:
-    session = await flow.current_session(request)
+    session = await flow.signed_in(request)
     if session is None:
         raise account.nobody_here(request)
     return session

@@ -35,7 +35,7 @@ async def handle(request: web.Request) -> web.Response:
 
 async def _is_used(request: web.Request, client: Client) -> bool:
     """Whether whoever is signed in here has allowed the app something."""
-    session = await flow.current_session(request)
+    session = await flow.signed_in(request)
     if session is None:
         return False
     services, subject = request.app[SERVICES], session.context.subject

@@ -194,6 +194,29 @@ async def test_a_connector_taken_away_in_mid_flow_is_not_left_for(start) -> None
             assert landed.params["error"] == "access_denied"
 
 
+async def test_a_session_of_a_connector_that_is_gone_since_opens_no_page_of_ours(start) -> None:
+    both = {"partners": {"name": "Partner login"}}
+    before = await start(connectors=both)
+    after = await start()
+    async with before.browser() as browser:
+        await browser.login(connector="partners")
+        page = await browser.go(f"{before.issuer}/account")
+        browser.broker = after
+        asked = await browser.step("GET", f"{after.issuer}/account")
+        assert (asked.status, "/authorize?" in asked.url) == (303, True)
+        for path in ("/account/sign-out-everywhere", "/account/forget", "/account/receipts"):
+            method, data = (
+                ("GET", None) if path.endswith("receipts") else ("POST", {"csrf": page.field("csrf")})
+            )
+            assert (await browser.step(method, after.issuer + path, data=data)).status == 403
+        # Whoever signs out is signed out all the same, should the connector come back.
+        question = await browser.go(f"{after.issuer}/logout")
+        data = {"csrf": question.field("csrf"), "flow": question.field("flow"), "answer": "sign_out"}
+        await browser.step("POST", f"{after.issuer}/logout/confirm", data=data)
+        browser.broker = before
+        assert (await browser.authorize(prompt="none")).params["error"] == "login_required"
+
+
 async def test_a_page_with_very_many_boxes_can_be_answered(start) -> None:
     broker = await start(
         top={"scopes": {"account.*": {"description": "Use account {value}"}, "groups": {"description": "x"}}},
