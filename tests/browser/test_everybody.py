@@ -108,6 +108,18 @@ async def test_everything_to_press_is_44_pixels_wide_and_high(browser, show):
             assert await page.evaluate(TARGETS) == [], name
 
 
+async def test_a_short_word_stands_in_the_middle_of_what_can_be_pressed(browser, show):
+    _, site = await show({"error": ORDINARY["error"]})
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/error")
+    before, after = await page.get_by_role("link", name="Help").evaluate(
+        "link => { const range = document.createRange(); range.selectNodeContents(link);"
+        " const word = range.getBoundingClientRect(), box = link.getBoundingClientRect();"
+        " return [word.left - box.left, box.right - word.right]; }"
+    )
+    assert before == pytest.approx(after, abs=0.5)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 async def test_axe_finds_nothing_wrong(browser, show, axe, width, scheme):
