@@ -6,6 +6,7 @@ The floors, from the roof to the ground. A module imports its own floor and thos
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -328,6 +329,33 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
 def test_every_module_says_what_it_owns():
     silent = [name for name, tree in modules().items() if not ast.get_docstring(tree)]
     assert not silent, told(silent)
+
+
+@pytest.mark.row("KY-13")
+def test_chance_is_asked_of_the_system_alone_so_no_two_workers_share_it():
+    wrong = [one for one in imports() if below(one.target, "random") or one.name in {"uuid1", "uuid4"}]
+    assert not wrong, told(wrong)
+
+
+SECRET = re.compile(
+    r"BEGIN ([A-Z]+ )?PRIVATE KEY|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{36}|\bxox[bp]-\w{10}"
+)
+
+
+@pytest.mark.row("SC-07")
+def test_no_secret_lies_in_what_is_shipped():
+    shipped = [
+        path
+        for folder in ("broker", "connectors", "config", "deploy", "docs")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert shipped
+    texts = ((path, path.read_bytes().decode(errors="ignore")) for path in shipped)
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}" for path, text in texts if (match := SECRET.search(text))
+    ]
+    assert not found, told(found)
 
 
 @pytest.mark.row("SC-01")

@@ -108,6 +108,7 @@ class OpenIDKit(FactTests):
         stage.idp.reset()
         await self.lies(stage, "nbf", ("wrong", "soon", [0]))
 
+    @pytest.mark.row("KY-11")
     async def test_clocks_may_differ_a_little_and_not_more(self, stage: Stage) -> None:
         """Eight seconds either way, not a minute."""
         for skew in (8, -8):

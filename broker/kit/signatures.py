@@ -180,6 +180,7 @@ class SignatureTests(OAuth2Kit):
             async with naming(f"after a storm, key set {jwks}"):
                 await self.sign_in(stage, stage.login())
 
+    @pytest.mark.row("KY-07")
     async def test_a_new_key_is_found_at_once_and_the_old_one_is_nobodys(self, stage: Stage) -> None:
         """Rotation needs no waiting, and leaves nothing behind (Core §10.1.1)."""
         await self.sign_in(stage, stage.login())

@@ -34,6 +34,7 @@ def pair(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
 @pytest.mark.standard(
     "FAPI 2.0 Security Profile", "§5.2.1 TLS 1.2 with the cipher suites of BCP 195, or later"
 )
+@pytest.mark.row("CF-10")
 def test_only_the_recommended_cipher_suites_are_offered(pair) -> None:
     context, _ = pair
     offered = {cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"}

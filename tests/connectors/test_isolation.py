@@ -289,6 +289,7 @@ async def test_a_slow_upstream_ends_in_temporarily_unavailable(idp, where):
 # ── Its keys ──────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.row("KY-07")
 @pytest.mark.proves("oidc", "keys that rotate")
 async def test_a_new_key_is_found_at_once_and_the_old_one_is_forgotten(idp):
     async with on_stage(idp) as stage:

@@ -45,12 +45,14 @@ def health_check():
 # ── What the file says ────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.row("SC-06")
 def test_no_step_needs_a_shell():
     for instruction in [*found(BUILD, "RUN"), one(LAST, "ENTRYPOINT"), one(LAST, "CMD")]:
         assert instruction.command
     assert not found(LAST, "RUN")
 
 
+@pytest.mark.row("SC-06")
 def test_the_image_runs_as_nobody_and_holds_only_the_installed_broker():
     user, group = one(LAST, "USER").rest.split(":")
     assert int(user) > 0
@@ -231,6 +233,7 @@ def test_the_broker_believes_only_the_host_that_the_proxy_runs_on():
     assert CONFIG["trusted_proxies"]["networks"] == [f"{network['gateway']}/32"]
 
 
+@pytest.mark.row("SC-06")
 def test_every_service_is_kept_small():
     for service in COMPOSE["services"].values():
         assert service["read_only"] is True

@@ -98,6 +98,7 @@ async def test_two_ways_of_client_authentication_at_once_are_refused(broker: Bro
 
 
 @pytest.mark.row("TK-13")
+@pytest.mark.row("DS-10")
 @pytest.mark.parametrize("path", ["/token", "/introspect", "/revoke"])
 @pytest.mark.parametrize(
     ("kind", "body"),

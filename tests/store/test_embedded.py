@@ -109,6 +109,7 @@ async def test_what_it_answered_is_on_the_disk(tmp_path: Path) -> None:
     running.stop()
 
 
+@pytest.mark.row("RD-10")
 async def test_it_does_not_evict(tmp_path: Path) -> None:
     running = start_embedded(tmp_path)
     wire = Wire(running.url)

@@ -73,6 +73,29 @@ async def test_a_cancelled_caller_never_shifts_the_answers_of_others(wire: Wire,
         assert await ask(7) == b"value 7"
 
 
+@pytest.mark.row("RD-02")
+async def test_ten_thousand_cancelled_scripts_and_pipelines_cost_no_connection_and_no_answer(
+    wire: Wire, proxy: Proxy
+) -> None:
+    script = Script("return {KEYS[1], ARGV[1]}")
+
+    async def ask(number: int) -> list[bytes]:
+        return list(await wire.run(script, [f"k{number}"], [number]))
+
+    await ask(0)
+    before = proxy.connections
+    for turns in range(100):
+        asking = [asyncio.create_task(ask(number)) for number in range(100)]
+        for _ in range(turns % 10):
+            await asyncio.sleep(0)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+    answers = await asyncio.gather(*(ask(number) for number in range(100)))
+    assert answers == [[b"k%d" % number, b"%d" % number] for number in range(100)]
+    assert proxy.connections == before
+
+
 @pytest.mark.row("RD-01")
 async def test_callers_cancelled_while_the_connection_opens_leave_it_to_the_others(proxy: Proxy) -> None:
     for turns in range(12):
