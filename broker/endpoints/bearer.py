@@ -13,8 +13,9 @@ from aiohttp import web
 
 from broker.endpoints import http
 from broker.endpoints.standing import may_be_used
-from broker.protocol import handles, policy, scopes, tokens
-from broker.protocol.client import Client
+from broker.protocol import authorization_details, handles, policy, scopes, tokens
+from broker.protocol.authorization_details import Detail
+from broker.protocol.client import TOKEN_EXCHANGE, Client
 from broker.protocol.errors import InvalidRequest, InvalidToken
 from broker.protocol.flow import Grant
 from broker.protocol.tokens import AccessToken
@@ -78,7 +79,37 @@ async def resolve(
     kept = tuple(name for name in token.scopes if name in grant.scopes)
     if holder is not None:
         kept = scopes.still_assigned(kept, holder, services.scopes)
-    return replace(token, scopes=kept), grant
+    audience = await _still_for(services, token, state.grant, grant, holder)
+    details = await _still_details(services, token, grant)
+    return replace(token, scopes=kept, audience=audience, authorization_details=details), grant
+
+
+async def _still_for(
+    services: Services, token: AccessToken, given: Grant, grant: Grant, holder: Client | None
+) -> str | tuple[str, ...]:
+    """For where the token still is: an API that was taken from its app since is none of its any more.
+
+    Raises:
+        InvalidToken: it is for nowhere.
+    """
+    kept = [name for name in token.audiences if name not in given.resources or name in grant.resources]
+    if holder is None and given.grant_type == TOKEN_EXCHANGE:
+        holder = await services.clients.find(given.client_id)
+    if holder is not None:
+        named = holder.token_exchange.audiences if holder.token_exchange is not None else ()
+        kept = [name for name in kept if name in named or name == tokens.audience(holder, services.issuer)]
+    if not kept:
+        raise InvalidToken(reason="resource_gone")
+    return kept[0] if len(kept) == 1 else tuple(kept)
+
+
+async def _still_details(services: Services, token: AccessToken, grant: Grant) -> tuple[Detail, ...]:
+    """What it allows in particular, as far as its app may ask for that today (RFC 9396 §9)."""
+    client = await services.clients.find(grant.client_id) if token.authorization_details else None
+    if client is None:
+        return ()
+    types = services.rules.detail_types
+    return authorization_details.still_allowed(token.authorization_details, client, types)
 
 
 async def of_no_ended_session(services: Services, issued_at: float, grant: Grant) -> None:

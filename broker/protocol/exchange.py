@@ -91,15 +91,16 @@ def read(params: Params, client: Client) -> tuple[Asked, ExchangePolicy]:
         actor_token=_actor_token(params),
         targets=targets,
         scopes=scopes.split(params.get("scope") or ""),
-        issued_type=_issued_type(params),
+        issued_type=_issued_type(params, upstream),
         upstream=upstream,
     )
     return asked, policy
 
 
-def _issued_type(params: Params) -> str:
+def _issued_type(params: Params, upstream: str | None) -> str:
     wanted = params.get("requested_token_type") or ACCESS_TOKEN
-    if wanted not in {ACCESS_TOKEN, JWT}:
+    # Of what form the token of an upstream is, nobody but the upstream decides.
+    if wanted not in {ACCESS_TOKEN, JWT} or (upstream is not None and wanted != ACCESS_TOKEN):
         raise InvalidRequest("This requested_token_type is not given.", reason="requested_token_type_refused")
     return wanted
 

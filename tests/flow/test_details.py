@@ -186,6 +186,16 @@ async def test_a_type_that_is_taken_from_the_client_is_gone_from_its_tokens(brok
         assert "authorization_details" not in again
 
 
+@pytest.mark.row("RS-07")
+async def test_a_type_that_is_taken_from_the_client_is_gone_from_what_an_api_hears(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        found = await grant(browser, PAY)
+        give(broker, authorization_details_types=())
+        _, told = await browser.post("/introspect", {"token": found["access_token"]}, client="api")
+    assert told["active"]
+    assert "authorization_details" not in told
+
+
 async def test_details_may_be_pushed_and_signed(broker: Broker) -> None:
     give(broker, jwks=jwks())
     async with broker.browser() as browser:

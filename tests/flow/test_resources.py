@@ -32,6 +32,14 @@ APIS = {
         "scope": None,
         "client_secret": SECRET,
     },
+    "accounts": {
+        "client_name": "The accounts",
+        "grant_types": [],
+        "redirect_uris": [],
+        "audience": ACCOUNTS,
+        "scope": None,
+        "client_secret": SECRET,
+    },
     "invoices": {
         "client_name": "The invoices",
         "grant_types": [],
@@ -171,6 +179,22 @@ async def test_what_is_taken_from_the_client_is_not_handed_to_another_api_instea
         status, told = await browser.refresh(found["refresh_token"])
         assert (status, told["error"]) == (400, "invalid_grant")
     assert "resource_gone" in broker.reasons()
+
+
+@pytest.mark.row("RS-07")
+@pytest.mark.parametrize("of_one", [True, False], ids=["of one", "of both"])
+async def test_an_api_that_is_taken_from_the_client_hears_of_its_tokens_no_more(broker, of_one: bool) -> None:
+    """The grant goes on for the other API, and a token that was for both with it."""
+    async with broker.browser() as browser:
+        found = await tokens(browser, INVOICES, ACCOUNTS, **({"resource": ACCOUNTS} if of_one else {}))
+        form = {"token": found["access_token"]}
+        assert (await browser.post("/introspect", form, client="accounts"))[1]["active"]
+        give(broker, resources=(INVOICES,))
+        assert (await browser.post("/introspect", form, client="accounts"))[1] == {"active": False}
+        _, told = await browser.post("/introspect", form, client="invoices")
+        assert told == {"active": False} if of_one else (told["active"], told["aud"]) == (True, INVOICES)
+        assert (await browser.userinfo(found["access_token"]))[0] == (401 if of_one else 200)
+        assert (await browser.refresh(found["refresh_token"]))[0] == 200
 
 
 # ── dynamic scopes ────────────────────────────────────────────────────────────────────────────

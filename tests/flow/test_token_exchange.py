@@ -576,3 +576,17 @@ async def test_an_id_token_of_before_a_sign_out_gives_nothing_however_long_it_li
         assert await again() == 400
         await goes_by(broker, 2000)
         assert await again() == 400
+
+
+@pytest.mark.row("RS-07")
+async def test_a_place_that_is_taken_out_of_the_policy_is_gone_from_the_tokens_for_it(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        first = (await tokens_of(browser))["access_token"]
+        _, answer = await exchanged(browser, first, audience=[API, LEDGER], scope="reports.read")
+        text = answer["access_token"]
+        assert (await introspected(browser, text, "ledger"))["active"]
+        known = broker.services.clients.configured
+        policy = known["gateway"].token_exchange
+        known["gateway"] = replace(known["gateway"], token_exchange=replace(policy, audiences=(API,)))
+        assert await introspected(browser, text, "ledger") == {"active": False}
+        assert (await introspected(browser, text, "reports"))["aud"] == API

@@ -199,3 +199,22 @@ async def test_it_is_kept_encrypted_and_only_where_it_may_be_given(start_with) -
             raw = await store._wire.call("GET", store._held(state.grant.context.held))
             assert held.token.access_token.encode() not in raw
             assert held.token.access_token not in repr(held)
+
+
+@pytest.mark.standard("RFC 8693", "§2.2.2 an actor_token that is not good is an invalid request")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"actor_token": "rubbish", "actor_token_type": TYPE + "access_token"},
+        {"requested_token_type": TYPE + "jwt"},
+    ],
+    ids=["an actor of nothing", "another type of token"],
+)
+async def test_what_cannot_be_had_of_an_upstream_is_refused(start_with, wrong: dict[str, str]) -> None:
+    broker = await start_with()
+    async with broker.browser() as browser:
+        tokens = await tokens_of(browser)
+        asked = {"client": "billing", "audience": THEIRS}
+        status, answer = await exchanged(browser, tokens["access_token"], **asked, **wrong)
+        assert (status, answer["error"]) == (400, "invalid_request")
+        assert (await exchanged(browser, tokens["access_token"], **asked))[0] == 200

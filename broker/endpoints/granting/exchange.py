@@ -52,10 +52,10 @@ async def redeem(request: web.Request, client: Client, params: Params) -> dict[s
     brought = await _brought(request, client, asked)
     exchange.may_exchange(brought.subject, client, allowed)
     await sectors.knows(services, client)
+    actor, actor_ends = await _actor(services, client, asked)
     cnf = await possession.proved(request, client, cnf=_stays_bound(brought.subject, client))
     if asked.upstream is not None:
         return await upstream_tokens.answer(services, client, brought.of, asked.upstream)
-    actor, actor_ends = await _actor(services, client, asked)
     scopes = exchange.granted(asked, brought.subject, client, allowed, services.scopes)
     given = _Given(
         scopes=resources.cut(scopes, asked.targets, services.rules.resources, services.scopes),
