@@ -82,9 +82,11 @@ def _lets(entry: Mapping[str, Any], alg: str) -> bool:
     operations = entry.get("key_ops")
     if operations is not None and not (isinstance(operations, list) and _WRAPS & set(map(str, operations))):
         return False
-    if entry.get("kty") == "RSA":
+    kind, curve = entry.get("kty"), entry.get("crv")
+    if kind == "RSA":
         return alg in RSA_WRAPPING
-    return alg in ECDH_WRAPPING and entry.get("kty") in {"EC", "OKP"} and entry.get("crv") in _CURVES
+    known = isinstance(curve, str) and curve in _CURVES
+    return alg in ECDH_WRAPPING and known and kind in ("EC", "OKP")
 
 
 def _read(entry: Mapping[str, Any]) -> JWK | None:

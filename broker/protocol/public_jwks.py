@@ -39,7 +39,7 @@ def _of_key(key: object) -> str | None:
     if PRIVATE & key.keys():
         return "jwks holds a private or secret key, which nobody may be sent"
     kind = key.get("kty")
-    if kind not in _PUBLIC_OF:
+    if not isinstance(kind, str) or kind not in _PUBLIC_OF:
         return "a key in jwks is neither RSA, EC nor OKP"
     if any(not isinstance(key.get(name), str) for name in _PUBLIC_OF[kind]):
         return "a key in jwks lacks a member of its kind"

@@ -300,6 +300,7 @@ EC = {
         {"jwks": {"keys": [EC, EC]}},
         {"jwks": {"keys": [EC, {name: EC[name] for name in EC if name != "kid"}]}},
         {"jwks": {"keys": [EC | {"crv": "P-192"}]}},
+        {"jwks": {"keys": [EC | {"kty": ["EC"]}]}},
         {"jwks": {"keys": []}},
         {"jwks": "https://stranger.example/jwks"},
         {"jwks_uri": "http://stranger.example/jwks"},

@@ -77,6 +77,13 @@ def test_a_key_that_is_not_for_this_is_left_alone(entry):
     assert found.kid == "theirs"
 
 
+@pytest.mark.parametrize("member", ["kty", "crv", "use", "alg", "key_ops", "kid"])
+@pytest.mark.parametrize("value", [["EC"], {}, 5])
+def test_a_key_with_a_member_of_no_known_kind_spoils_no_other(member, value):
+    odd = public(EC) | {member: value}
+    assert EncryptionKey.from_jwks({"keys": [odd, public(X)]}, "ECDH-ES").seal(INNER)
+
+
 def test_a_point_off_its_curve_is_no_key():
     assert refused("ECDH-ES", public(EC, x="A" * 43)) == "no_encryption_key"
     assert refused("ECDH-ES", public(JWK.generate(kty="OKP", crv="Ed25519"))) == "no_encryption_key"
