@@ -12,6 +12,7 @@ import pytest
 
 from broker.protocol import handles
 from tests.flow.broker import CALLBACK, SECRET, VERIFIER, Broker, Browser, claims
+from tests.flow.client_app import header
 from tests.flow.machines import SCOPES, api, entry, for_itself, introspected
 
 GOOD = {"grant_type": "authorization_code", "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
@@ -218,6 +219,22 @@ async def test_a_token_is_inactive_whatever_it_is_that_ended(start, form: str, h
         await end(broker, browser, tokens, how)
         broker.services.clients.configured = {**broker.services.clients.configured, "reports": reports}
         assert await introspected(browser, tokens["access_token"], "reports") == {"active": False}
+
+
+@pytest.mark.row("RS-07")
+@pytest.mark.row("KY-03")
+async def test_what_a_key_signed_that_was_taken_out_is_good_nowhere(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        before = await tokens_of(browser)
+        assert await broker.services.keys.retire(header(before["access_token"])["kid"])
+        status, body, _ = await userinfo(browser, headers=[bearer(before["access_token"])])
+        assert (status, body["error"]) == (401, "invalid_token")
+        _, told = await browser.post("/introspect", {"token": before["access_token"]})
+        assert told == {"active": False}
+        hinted = await browser.authorize(prompt="none", id_token_hint=before["id_token"])
+        assert hinted.params["error"] == "login_required"
+        _, after = await browser.refresh(before["refresh_token"])  # which no key signed
+        assert (await browser.userinfo(after["access_token"]))[0] == 200
 
 
 async def test_scopes_that_were_taken_away_are_gone_from_what_an_api_hears(start) -> None:

@@ -55,6 +55,23 @@ async def test_a_group_taken_away_upstream_is_gone_at_the_next_refresh(start_wit
             assert told["groups"] == ["staff:staff"]
 
 
+@pytest.mark.row("RT-07")
+@pytest.mark.row("UI-19")
+async def test_who_has_lost_a_group_that_is_required_gets_no_more_tokens(start_with) -> None:
+    admins = '"admins" in upstream.userinfo.groups ? optional.of("yes") : optional.none()'
+    broker = await start_with(claims={"claims": {"level": {"expression": admins, "required": True}}})
+    async with broker.browser() as browser:
+        first = await tokens_of(browser)
+        status, second = await browser.refresh(first["refresh_token"])
+        assert status == 200
+        loses_a_group(broker)
+        status, body = await browser.refresh(second["refresh_token"])
+        assert (status, body["error"]) == (400, "invalid_grant")
+        for token in (first["access_token"], second["access_token"]):
+            assert (await browser.userinfo(token))[0] == 401
+        assert (await browser.refresh(second["refresh_token"]))[0] == 400
+
+
 async def test_the_refreshed_id_token_keeps_sub_auth_time_and_sid(start_with) -> None:
     broker = await start_with()
     async with broker.browser() as browser:
@@ -155,6 +172,7 @@ async def test_an_answer_that_is_not_believed_stands_in_for_nothing(start_with) 
         assert (await browser.refresh(tokens["refresh_token"]))[0] == 200
 
 
+@pytest.mark.row("RT-13")
 async def test_somebody_elses_answer_is_a_refusal(start_with) -> None:
     broker = await start_with()
     async with broker.browser() as browser:
