@@ -279,6 +279,33 @@ async def test_a_page_that_a_browser_would_run_is_refused(open_broker: Broker, n
     assert (told.status, told.body["error"]) == (400, "invalid_client_metadata")
 
 
+@pytest.mark.row("CS-15")
+async def test_a_picture_of_a_stranger_is_neither_shown_nor_fetched(
+    open_broker: Broker, aiohttp_server: Any
+) -> None:
+    fetched: list[str] = []
+
+    async def pixel(request: web.Request) -> web.Response:
+        fetched.append(request.path)
+        return web.Response(body=b"GIF89a", content_type="image/gif")
+
+    site = web.Application()
+    site.router.add_get("/{any:.*}", pixel)
+    server = await aiohttp_server(site)
+    here = f"http://127.0.0.1:{server.port}"
+    for logo in (f"{here}/pixel.gif", "https://10.0.0.7/inner.png", "https://stranger.example/logo.svg"):
+        told = await register(open_broker, logo_uri=logo)
+        assert told.status in (201, 400), told.body
+        if told.status == 201:
+            async with open_broker.browser() as browser:
+                page = await browser.authorize(**asked(told))
+                assert 'name="answer"' in page.body
+                assert logo not in page.body
+                assert "img-src 'self'" in page.headers["Content-Security-Policy"]
+                assert logo not in (await browser.go(f"{open_broker.issuer}/account")).body
+    assert fetched == []
+
+
 RSA = {"kty": "RSA", "kid": "a", "e": "AQAB"}
 EC = {
     "kty": "EC",

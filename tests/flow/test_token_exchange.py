@@ -518,6 +518,17 @@ async def test_an_assertion_of_an_issuer_that_names_the_client_is_a_subject(brok
         assert (await introspected(browser, answer["access_token"], "reports"))["active"] is True
 
 
+@pytest.mark.row("TX-02")
+@pytest.mark.parametrize("when", ["nbf", "iat", "exp"])
+async def test_an_assertion_that_is_not_good_yet_or_any_more_is_no_subject(broker: Broker, when: str) -> None:
+    off = -61 if when == "exp" else 61
+    async with broker.browser() as browser:
+        token = assertion(broker, **{when: int(broker.clock()) + off})
+        status, answer = await exchanged(browser, token, kind="jwt", audience=API)
+        assert (status, answer["error"]) == (400, "invalid_request")
+        assert (await exchanged(browser, assertion(broker), kind="jwt", audience=API))[0] == 200
+
+
 @pytest.mark.row("TX-05")
 @pytest.mark.standard("RFC 8693", "§4.4 may_act")
 async def test_may_act_is_kept(broker: Broker) -> None:

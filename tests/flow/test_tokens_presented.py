@@ -266,6 +266,29 @@ async def test_nobody_revokes_what_was_given_to_another(broker: Broker) -> None:
         assert (await browser.refresh(tokens["refresh_token"]))[0] == 200
 
 
+@pytest.mark.row("RS-11")
+@pytest.mark.standard("RFC 7009", "§2.2 what is not known is answered by 200, and a hint is only a hint")
+async def test_a_revocation_tells_nothing_and_minds_no_hint(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        tokens = await tokens_of(browser)
+        for token in ("x", "a.b.c", "é" * 50, tokens["id_token"], "x" * 20_000):
+            for hint in (None, "access_token", "unheard_of"):
+                told = await browser.post("/revoke", {"token": token, "token_type_hint": hint})
+                assert told == (200, {})
+        for method in ("GET", "PUT", "HEAD", "DELETE"):
+            async with browser.session.request(method, f"{broker.issuer}/revoke") as answer:
+                assert answer.status == 405
+        status, told = await browser.post("/revoke?callback=alert", {"token": tokens["access_token"]})
+        assert (status, told["error"]) == (400, "invalid_request")  # no JSONP
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 200
+        wrong = {"token": tokens["access_token"], "token_type_hint": "refresh_token", "callback": "alert"}
+        assert await browser.post("/revoke", wrong) == (200, {})
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+        wrong = {"token": tokens["refresh_token"], "token_type_hint": "access_token"}
+        assert await browser.post("/revoke", wrong) == (200, {})
+        assert (await browser.refresh(tokens["refresh_token"]))[0] == 400
+
+
 @pytest.mark.row("RS-07")
 @pytest.mark.standard("RFC 7009", "§2.2 200 says that it is revoked, for good")
 @pytest.mark.parametrize("form", ["jwt", "opaque"])
