@@ -70,8 +70,12 @@ class Services:
         return _text(self.chance(32))
 
     def fresh_name(self) -> str:
-        """A name that nothing else has, and that opens nothing: 128 bits of chance as 22 characters."""
-        return _text(self.chance(16))
+        """A name that nothing else has, and that opens nothing: 128 bits of chance as 22 characters.
+
+        An operator may type it (``broker sessions end``), so it does not begin like an option.
+        """
+        name = _text(self.chance(16))
+        return f"_{name[1:]}" if name.startswith("-") else name
 
     @property
     def issuer(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -101,6 +102,13 @@ async def test_a_stolen_login_cookie_is_worth_nothing_without_its_state(broker: 
         landed = await victim.go(stolen)  # who began it finishes it all the same
         assert landed.status in (200, 303)
         assert "session" in victim.cookies()
+
+
+async def test_what_an_operator_may_type_does_not_begin_like_an_option(broker: Broker) -> None:
+    for first in range(256):
+        services = replace(broker.services, chance=lambda count, first=first: bytes([first]) * count)
+        assert services.fresh_name()[0] != "-"
+        assert len(services.fresh_name()) == 22
 
 
 async def raw(broker: Broker, cookie: bytes) -> bytes:
