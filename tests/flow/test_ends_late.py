@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from broker.logout import look_after
-from broker.store import Notice, Store
+from broker.store import Notice, Store, StoreUnavailable
 from tests.flow.broker import Broker, claims
 from tests.flow.client_app import ClientApp
 from tests.flow.conftest import Start
@@ -147,6 +149,63 @@ async def test_a_session_of_which_nothing_can_be_read_keeps_nobody_from_signing_
         assert (await browser.userinfo(tokens["access_token"]))[0] == 401
         for one in (another, browser):
             assert (await one.authorize(prompt="none")).params["error"] == "login_required"
+
+
+class BreaksOff:
+    """A store that fails at one step, before that is done or after."""
+
+    def __init__(self, store: Store, step: int, *, done: bool) -> None:
+        self.store, self.left, self.done, self.broke = store, step, done, False
+
+    def __getattr__(self, name: str) -> Any:
+        whole = getattr(self.store, name)
+
+        async def one(*arguments: Any, **named: Any) -> Any:
+            self.left -= 1
+            if self.left:
+                return await whole(*arguments, **named)
+            self.broke = True
+            if self.done:
+                await whole(*arguments, **named)
+            raise StoreUnavailable("no_answer")
+
+        return one
+
+
+@pytest.mark.row("LO-10")
+@pytest.mark.standard("OpenID Back-Channel Logout", "§2.7 what was begun is finished, wherever it broke off")
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+async def test_a_sign_out_is_finished_wherever_it_broke_off(
+    start: Start, app: ClientApp, idp, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    entry = listening(app, trusted=True, revoke_on_logout=True)
+    broker = await start(client=entry)
+    services, steps, broke = broker.services, 0, True
+    while broke:
+        steps += 1
+        idp.switch(clock_skew=broker.clock.offset)
+        async with broker.browser() as browser:
+            tokens = await signed_in(browser, scope="openid offline_access")
+            sid = claims(tokens["id_token"])["sid"]
+            store = BreaksOff(services.store, steps, done=done)
+            monkeypatch.setattr(services.endings, "_store", store)
+            asked = urlencode({"id_token_hint": tokens["id_token"]})
+            answer = await browser.step("GET", f"{broker.issuer}/logout?{asked}")
+            monkeypatch.setattr(services.endings, "_store", services.store)
+            broke = store.broke
+            assert answer.status == (503 if broke else 200)
+            if not await services.store.session_ended(sid):  # then they are told so, and try again
+                await browser.step("GET", f"{broker.issuer}/logout?{asked}")
+            broker.clock.forward(61)
+            await look_after(services.store, services.endings, now=services.now())
+            services.endings.news.set()
+            await settled(broker)
+            said = [claims(token) for token in app.told]
+            assert sid in {one["sid"] for one in said}
+            assert len({one["jti"] for one in said}) == steps  # the same word, should it come twice
+            assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+            assert (await browser.refresh(tokens["refresh_token"]))[0] == 400
+    assert steps > 5
 
 
 @pytest.mark.row("LO-11")
