@@ -105,3 +105,15 @@ async def test_a_drawn_logo_may_have_other_colours_on_a_dark_screen(browser, sho
         await page.goto(f"{site}/page/login")
         seen.append(await page.locator(".crest").screenshot())
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_where_nothing_was_found_the_field_has_the_focus_and_says_so(browser, show, scripting):
+    _, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/chooser-nothing")
+    field = page.locator("#search:focus")
+    await expect(field).to_have_accessible_description("Nothing was found. Check how you wrote it.")
+    # Where something was, the person is there to choose, and no keyboard covers it.
+    await page.goto(f"{site}/page/chooser-found")
+    assert await page.locator(":focus").count() == 0
