@@ -11,8 +11,10 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from broker.endpoints.forms import csrf_token
 from broker.jose import SigningKey, sign
 from tests.flow.broker import CALLBACK, Broker, Browser, Landed, claims, leaving
+from tests.flow.conftest import Start
 from tests.flow.signing import asked, give
 
 EVIL = "evil.example"
@@ -55,6 +57,39 @@ async def test_no_id_of_a_login_opens_anything_for_who_has_not_its_cookie(broker
                 assert "ada@people.example" not in answer.body
                 assert CALLBACK not in leaving(answer).url + answer.body
         assert (await owner.answer_consent(page)).code  # and nothing of it was used up
+
+
+@pytest.mark.row("AZ-40")
+@pytest.mark.row("CS-11")
+@pytest.mark.row("CB-05")
+@pytest.mark.row("SE-11")
+async def test_a_cookie_of_the_right_name_with_a_secret_of_ones_own_opens_nothing(start: Start) -> None:
+    """Whoever knows the state knows what the cookie is called."""
+    broker = await start(connectors={"partners": {"name": "Partner login"}})
+    async with broker.browser() as owner, broker.browser() as thief:
+        kept = (await owner.step("GET", owner.authorize_url())).params["flow"]  # the chooser's
+        away = await owner.step("GET", owner.authorize_url(connector="staff"))
+        back = (await owner.step("GET", away.url)).url
+        secret = "A" * 43
+        forged = "; ".join(f"{name}=1.{secret}" for name in owner.cookies() if name.startswith("flow-"))
+        assert forged
+        for path in (back, f"{broker.issuer}/continue?flow={kept}&connector=staff"):
+            answer = await thief.step("GET", path, headers={"Cookie": forged})
+            assert (answer.status, "Location" in answer.headers) == (400, False), path
+        assert broker.idp.seen("token") == []
+        page = await owner.go(back)
+        forged = "; ".join(f"{name}=1.{secret}" for name in owner.cookies() if name.startswith("flow-"))
+        form = {"csrf": csrf_token(secret), "flow": page.field("flow"), "answer": "allow"}
+        for method, path in (
+            ("GET", f"/consent?flow={form['flow']}"),
+            ("GET", f"/not-you?flow={form['flow']}"),
+            ("POST", "/consent"),
+        ):
+            data = form if method == "POST" else None
+            answer = await thief.step(method, broker.issuer + path, data=data, headers={"Cookie": forged})
+            assert (answer.status >= 400, "Location" in answer.headers) == (True, False), path
+            assert "ada@people.example" not in answer.body
+        assert (await owner.answer_consent(page)).code
 
 
 FORMS = ("/consent", "/callback/staff", "/login/staff", "/logout/confirm", "/account/sign-out")

@@ -69,6 +69,25 @@ async def test_a_revocation_that_cannot_be_stored_is_never_called_done(idp, tmp_
             assert '"temporarily_unavailable"' in told.body
 
 
+@pytest.mark.row("RS-10")
+@pytest.mark.row("RD-07")
+async def test_a_revocation_that_the_store_does_not_write_is_never_called_done(idp, tmp_path) -> None:
+    server = start_embedded(tmp_path / "store")
+    config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
+    async with running_broker(idp, config, tmp_path) as broker, broker.browser() as browser:
+        landed = await browser.login(scope="openid offline_access")
+        _, tokens = await browser.token(landed.code)
+        wire = broker.services.store._wire
+        await wire.call("CONFIG", "SET", "maxmemory", "1")  # it still reads, and writes nothing
+        for name in ("refresh_token", "access_token"):
+            status, body = await browser.post("/revoke", {"token": tokens[name]})
+            assert (status, body["error"]) == (503, "temporarily_unavailable")
+        await wire.call("CONFIG", "SET", "maxmemory", "0")
+        assert await browser.post("/revoke", {"token": tokens["refresh_token"]}) == (200, {})
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 401
+    server.stop()
+
+
 async def test_a_store_that_is_away_at_the_start_is_waited_for(idp, tmp_path) -> None:
     server = start_embedded(tmp_path / "store")
     config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
