@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -64,7 +64,7 @@ class Surroundings:
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
     """Only ever goes forward: caches and pauses go by it."""
-    chance: Callable[[int], bytes] = secrets.token_bytes
+    chance: Callable[[int], bytes] = os.urandom
     log: Callable[[bytes], object] | None = field(default=None, repr=False)
 
 
@@ -194,11 +194,14 @@ def _authorities(config: Config) -> Authorities:
 
 async def _key_ring(config: Config, store: Store, around: Surroundings, events: Events) -> KeyRing:
     """The signing keys, as soon as they can be had: a store that is away at the start is waited for."""
+    told = ""
     while True:
         try:
             return await KeyRing.open(config, store, now=around.now)
         except StoreUnavailable as error:
-            events.emit("start", "failed", reason="store_unavailable", detail=str(error))
+            if error.reason != told:  # and not again with each look: it may be away for an hour
+                events.emit("start", "failed", reason="store_unavailable", detail=str(error))
+            told = error.reason
             await asyncio.sleep(_WAIT_FOR_STORE)
 
 

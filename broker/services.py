@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Services:
     """What of it is still there when a request comes to us: a proxy in front may take the host's own away."""
     now: Callable[[], float]
     """Seconds since the epoch."""
-    chance: Callable[[int], bytes] = secrets.token_bytes
+    chance: Callable[[int], bytes] = os.urandom
     """So many fresh random bytes."""
 
     def fresh(self) -> str:

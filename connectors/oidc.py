@@ -308,7 +308,8 @@ class Connector:
         """The tokens with the ID Token that is inside an encrypted one, where that was agreed on."""
         settings, token = self._settings, tokens.id_token
         how, enc = settings.id_token_encrypted_response_alg, settings.id_token_encrypted_response_enc
-        return tokens if token is None else replace(tokens, id_token=opened(self._tools, token, how, enc))
+        inside = None if token is None else opened(self._tools, token, how, enc)
+        return tokens if inside is token else replace(tokens, id_token=inside)
 
     async def _verified(self, tokens: oauth2.Tokens, expected: Expected, metadata: Metadata) -> SignedClaims:
         if tokens.id_token is None:

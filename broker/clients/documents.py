@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -51,14 +51,9 @@ Places = Sequence[tuple[str, str, int]]
 _FROM: ContextVar[Callable[[], Places]] = ContextVar("places", default=tuple)
 
 
-@contextmanager
-def asked_from(places: Callable[[], Places]) -> Iterator[None]:
-    """Meanwhile what is fetched is counted against whoever asks; ``places`` is called only then."""
-    before = _FROM.set(places)
-    try:
-        yield
-    finally:
-        _FROM.reset(before)
+def asked_from(places: Callable[[], Places]) -> None:
+    """From here on what is fetched is counted against whoever asks; ``places`` is called only then."""
+    _FROM.set(places)
 
 
 class _TooMany(UpstreamUnavailable):

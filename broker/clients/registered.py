@@ -8,8 +8,7 @@ registered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Final
@@ -27,14 +26,9 @@ _FOUND: ContextVar[dict[str, Registered | None] | None] = ContextVar("registrati
 """What the request that is being answered has looked up."""
 
 
-@contextmanager
-def for_one_request() -> Iterator[None]:
-    """Meanwhile each registration is looked up once: a request sees one state of it, and the next anew."""
-    before = _FOUND.set({})
-    try:
-        yield
-    finally:
-        _FOUND.reset(before)
+def for_a_new_request() -> None:
+    """From here on each registration is looked up once: a request sees one state of it, and the next anew."""
+    _FOUND.set({})
 
 
 class RegisteredClients:

@@ -19,7 +19,7 @@ from time import perf_counter
 from aiohttp import web
 
 from broker.clients.documents import asked_from
-from broker.clients.registered import for_one_request
+from broker.clients.registered import for_a_new_request
 from broker.endpoints import about, attempts, cors, explaining, health, http, possession, register
 from broker.events import timed, traced
 from broker.pages import MessageKey
@@ -78,9 +78,10 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     shared = cors.is_shared(request)
     if shared and request.method == "OPTIONS":
         return await cors.preflight(request)
+    for_a_new_request()
+    asked_from(partial(attempts.places, request))
     try:
-        with for_one_request(), asked_from(partial(attempts.places, request)):
-            response = await _answered(request, handler)
+        response = await _answered(request, handler)
     except Exception as error:  # noqa: BLE001  (the gate: nothing passes it unanswered)
         response = _unexpected(request, error)
     await explaining.keep(request)

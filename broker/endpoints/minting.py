@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from broker.endpoints import sealing
@@ -156,7 +156,7 @@ async def answer(
     if "openid" in grant.scopes and grant.grant_type in _WITH_ID_TOKEN:
         now = int(services.now())
         claims = tokens.id_token(
-            replace(grant, sid=services.sid(grant.sid, client)),
+            grant,
             client,
             services.scopes,
             issuer=services.issuer,
@@ -165,5 +165,7 @@ async def answer(
             nonce=nonce,
             subject=services.sub(grant.context, client),
         )
+        if grant.sid:
+            claims["sid"] = services.sid(grant.sid, client)
         body["id_token"] = await sealing.id_token(services, client, claims)
     return body

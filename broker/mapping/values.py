@@ -214,7 +214,7 @@ def _collect(value: Any, found: dict[str, None], *, levels: int, seen: int = 0) 
     seen += 1
     if seen > MAX_SEEN:
         raise Unfit(f"more than {MAX_ITEMS} entries")
-    if isinstance(value, Mapping):
+    if not isinstance(value, str) and isinstance(value, Mapping):  # nearly all are texts
         value = value.get("name")
     if isinstance(value, str):
         if value:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
 from broker.protocol import authorization_details, claims_request, dpop, pkce, redirects, resources, scopes
@@ -97,8 +97,7 @@ def validate(
     told = reply_to(params, client, rules.issuer)
     with told.hears_errors():  # RFC 6749 §4.1.2.1: from here on the client app is told
         _admit(params, client, rules, came)
-        asked = _read(params, client, rules, told)
-    return replace(asked, correlation_id=correlation_id, pushed=came.pushed)
+        return _read(params, client, rules, told, correlation_id=correlation_id, pushed=came.pushed)
 
 
 def _admit(params: Params, client: Client, rules: Rules, came: Came) -> None:
@@ -113,7 +112,9 @@ def _admit(params: Params, client: Client, rules: Rules, came: Came) -> None:
     _answer_is_signed(params, client)
 
 
-def _read(params: Params, client: Client, rules: Rules, told: ReplyTo) -> AuthorizeRequest:
+def _read(
+    params: Params, client: Client, rules: Rules, told: ReplyTo, *, correlation_id: str, pushed: str
+) -> AuthorizeRequest:
     """What it asks, each part held against what the client may ask."""
     targets = resources.asked(params.all("resource"), client, rules.resources)
     subject, hint_is_good = _id_token_hint(params, client, rules)
@@ -137,6 +138,8 @@ def _read(params: Params, client: Client, rules: Rules, told: ReplyTo) -> Author
         resources=targets,
         authorization_details=authorization_details.read(details, client, rules.detail_types),
         dpop_jkt=dpop.named_key(params.get("dpop_jkt")),
+        correlation_id=correlation_id,
+        pushed=pushed,
     )
 
 
