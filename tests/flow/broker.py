@@ -55,6 +55,10 @@ class Clock:
     def forward(self, seconds: float) -> None:
         self.offset += seconds
 
+    def step(self, seconds: int) -> None:
+        """Forward to where the next step of so many seconds begins, so that none ends meanwhile."""
+        self.forward(seconds - self() % seconds)
+
 
 def config_text(issuer: str, idp: FakeProvider, store: StoreConfig, changes: dict[str, Any]) -> str:
     """The YAML of the broker under test."""

@@ -312,6 +312,7 @@ async def test_a_client_that_needs_a_nonce_is_given_one_and_the_next_in_time(sta
     status, given, headers = await refresh(broker, given["refresh_token"], proof=prover.proof())
     assert (status, headers["DPoP-Nonce"] != prover.nonce) == (200, True)
     broker.clock.forward(400)
+    broker.clock.step(60)
     status, body, headers = await refresh(broker, given["refresh_token"], proof=prover.proof())
     assert (status, body["error"]) == (400, "use_dpop_nonce")
     prover.nonce = headers["DPoP-Nonce"]
