@@ -15,6 +15,7 @@ from broker.config import StoreConfig
 from broker.store import Embedded
 from broker.store.wire import Wire
 from tests.fakes.provider import FakeProvider
+from tests.flow.conftest import Start
 from tests.flow.test_workspaces import Host, running_host
 
 
@@ -32,6 +33,22 @@ async def test_the_numbers_of_the_whole_process_are_no_workspaces_to_tell(host: 
             assert answer.status == 404
         async with session.get(f"{host.acme.issuer}/readyz") as answer:
             assert answer.status == 200
+
+
+async def test_each_workspace_wears_its_own_theme(start: Start) -> None:
+    members = {"members": {"type": "pool", "name": "Members"}}
+    names = {"": "The Host", "/t/acme": "Acme House", "/t/beta": "Beta Works"}
+    accents = dict(zip(names, ("#004488", "#882244", "#226622"), strict=True))
+    themes = {path: {"name": name, "accent": accents[path]} for path, name in names.items()}
+    spaces = {path[3:]: {"connectors": members, "theme": theme} for path, theme in themes.items() if path}
+    broker = await start(top={"theme": themes[""], "workspaces": spaces})
+    async with broker.browser() as browser:
+        for path, own in names.items():
+            page = await browser.step("GET", f"{broker.issuer}{path}/signed-out")
+            assert {name for name in names.values() if name in page.body} == {own}
+            sheets = re.findall(rf'href="({path}/static/[^"]*\.css[^"]*)"', page.body)
+            worn = [(await browser.step("GET", broker.issuer + sheet)).body for sheet in sheets]
+            assert {one for one in accents.values() if any(one in sheet for sheet in worn)} == {accents[path]}
 
 
 @pytest.mark.standard("RFC 8414", "§3.1 the well-known path of an issuer with a path, for scripts too")
