@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _YEAR = dt.timedelta(days=365)
@@ -39,9 +39,9 @@ class Authority:
         self.ca = folder / "ca.pem"
         self.ca.write_bytes(self._signed(certificate))
 
-    def pair(self, name: str, *, client: bool = False) -> Pair:
+    def pair(self, name: str, *, client: bool = False, by_rsa: bool = False) -> Pair:
         """A certificate for a server on loopback, or for a client of this name."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = rsa.generate_private_key(65537, 2048) if by_rsa else ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         alternatives: list[x509.GeneralName] = [x509.DNSName(name), x509.DNSName("localhost")]
@@ -62,9 +62,11 @@ class Authority:
         )
         return pair
 
-    def server(self, name: str = "localhost", *, wants_client: bool = False) -> ssl.SSLContext:
+    def server(
+        self, name: str = "localhost", *, wants_client: bool = False, by_rsa: bool = False
+    ) -> ssl.SSLContext:
         """What a server of this name serves with; with ``wants_client`` only to clients of this authority."""
-        pair = self.pair(name)
+        pair = self.pair(name, by_rsa=by_rsa)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair.certificate, pair.key)
         if wants_client:
@@ -76,7 +78,9 @@ class Authority:
         """What a client trusts that knows only this authority."""
         return ssl.create_default_context(cafile=str(self.ca))
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()

@@ -25,6 +25,8 @@ MAX_STALE = 86400.0
 """Seconds that an old edition stands in when no new one can be had."""
 AFTER_FAILURE = 5.0
 """Seconds in which a failed fetch is not tried again."""
+STRANGERS_AFTER_FAILURE = 30.0
+"""The same of somebody who may be anybody: each try is a handshake, and work of the server's choosing."""
 BETWEEN_RENEWALS = 60.0
 """Seconds between two fetches that only an unknown key asked for."""
 MAX_DOCUMENTS = 16
@@ -60,7 +62,8 @@ class Documents(Generic[D]):
     """The documents of one upstream.
 
     ``fetch`` gets a URL now: the document, and what ``Cache-Control`` said. ``clock`` only ever goes forward.
-    ``missed`` hears of everybody who gets nothing but a failure of a moment ago.
+    ``missed`` hears of everybody who gets nothing but a failure of a moment ago, which is not tried again for
+    a ``pause`` of so many seconds.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class Documents(Generic[D]):
         fetch: Callable[[str], Awaitable[tuple[D, str]]],
         clock: Callable[[], float],
         missed: Callable[[UpstreamError], None] = lambda _failure: None,
+        *,
+        pause: float = AFTER_FAILURE,
     ) -> None:
-        self._fetch, self._clock, self._missed = fetch, clock, missed
+        self._fetch, self._clock, self._missed, self._pause = fetch, clock, missed, pause
         self._entries: dict[str, _Entry[D]] = {}
 
     async def get(self, url: str) -> D:
@@ -81,7 +86,7 @@ class Documents(Generic[D]):
         entry, now = self._entry(url), self._clock()
         if entry.document is not None and now < entry.fresh_until:
             return entry.document
-        if entry.failure is None or now >= entry.failed_at + AFTER_FAILURE:
+        if entry.failure is None or now >= entry.failed_at + self._pause:
             fetching = self._start(url, entry)
             if entry.document is None or now >= entry.fresh_until + RENEWED_BEHIND:
                 await asyncio.shield(fetching)

@@ -23,7 +23,7 @@ from broker.config import OutboundConfig
 from broker.connector import Answer, Json, Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
 from broker.outbound import messages
 from broker.outbound.circuit import Circuit, NeverOpen
-from broker.outbound.documents import Documents
+from broker.outbound.documents import AFTER_FAILURE, STRANGERS_AFTER_FAILURE, Documents
 from broker.outbound.names import Names
 from broker.outbound.sessions import Sessions, Way
 
@@ -82,7 +82,7 @@ class Outbound:
 
     def _stranger(self, name: str, way: Way) -> UpstreamClient:
         known = self._strangers.pop(name, None)
-        share = known or self._never_open(self._strangers_names, way, most=MAX_STRANGERS_DOCUMENT)
+        share = known or self._never_open(self._strangers_names, way, stranger=True)
         self._strangers[name] = share
         over = len(self._strangers) - MAX_STRANGERS
         # Whoever is being waited for stays: it would be somebody else's request that ends with it.
@@ -93,9 +93,9 @@ class Outbound:
             closing.add_done_callback(self._closing.discard)
         return share
 
-    def _never_open(self, names: Names, way: Way, most: int = messages.MAX_BODY) -> UpstreamClient:
+    def _never_open(self, names: Names, way: Way, *, stranger: bool = False) -> UpstreamClient:
         circuit = NeverOpen(self._clock, self._now)
-        return UpstreamClient(self._config, self._clock, circuit, names, way, most=most)
+        return UpstreamClient(self._config, self._clock, circuit, names, way, stranger=stranger)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -119,14 +119,16 @@ class UpstreamClient:
         names: Names,
         way: Way = _USUAL,
         *,
-        most: int = messages.MAX_BODY,
+        stranger: bool = False,
     ) -> None:
-        """``most`` bytes are read of a document."""
-        self.circuit, self._most = circuit, most
-        self._sessions = Sessions(way, config.timeout, config.allow_networks, names)
+        """A ``stranger`` has less read of a document, and is asked less often for one that cannot be had."""
+        self.circuit = circuit
+        self._most = MAX_STRANGERS_DOCUMENT if stranger else messages.MAX_BODY
+        self._sessions = Sessions(way, config.timeout, config.allow_networks, names, stranger=stranger)
         self._under_way = 0
-        self._documents = Documents(self._fetch_document, clock, self._missed)
-        self._files = Documents(self._fetch_file, clock, self._missed)
+        pause = STRANGERS_AFTER_FAILURE if stranger else AFTER_FAILURE
+        self._documents = Documents(self._fetch_document, clock, self._missed, pause=pause)
+        self._files = Documents(self._fetch_file, clock, self._missed, pause=pause)
 
     @property
     def is_busy(self) -> bool:

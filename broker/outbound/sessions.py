@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypedDict
@@ -71,8 +71,10 @@ class Sessions:
     allowed, and where the proxy goes is the proxy's to guard.
     """
 
-    def __init__(self, way: Way, timeout: float, networks: Sequence[Network], names: Names) -> None:
-        self._way, self._networks, self._names = way, networks, names
+    def __init__(
+        self, way: Way, timeout: float, networks: Sequence[Network], names: Names, *, stranger: bool = False
+    ) -> None:
+        self._way, self._networks, self._names, self._is_stranger = way, networks, names, stranger
         self._timeout = way.timeout if way.timeout is not None else timeout
         self._open: dict[str, aiohttp.ClientSession] = {}
 
@@ -129,9 +131,11 @@ class Sessions:
     def _tls(self) -> ssl.SSLContext | bool:
         """Whom we believe and what we show; True is the system's roots and nothing."""
         way = self._way
-        if way.ca is None and way.certificate is None:
+        if way.ca is None and way.certificate is None and not self._is_stranger:
             return True
         try:
+            if self._is_stranger:
+                return _strangers_tls(way.ca)
             context = ssl.create_default_context(cafile=way.ca)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if way.certificate is not None:
@@ -152,6 +156,20 @@ class Sessions:
             return socket.socket(family, kind, protocol)
 
         return make
+
+
+@cache
+def _strangers_tls(ca: Path | None) -> ssl.SSLContext:
+    """For whoever may be anybody: by elliptic curves alone (RFC 9325 §4.2).
+
+    With finite fields the server chooses how large they are, and a handshake can take most of a second in
+    which nobody else is answered.
+    """
+    context = ssl.create_default_context(cafile=ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _nobody_is_asked() -> str:

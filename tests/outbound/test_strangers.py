@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -12,10 +17,11 @@ from broker.clients.keys import Keyholder, PublicKeys
 from broker.config import OutboundConfig
 from broker.connector import UpstreamInvalid, UpstreamUnavailable
 from broker.jose import JoseError, SigningKey, UnknownKid, sign
-from broker.outbound import Outbound, http
+from broker.outbound import Outbound, Way, http
 from broker.protocol.errors import TemporarilyUnavailable
 from tests.outbound.test_http import LOOPBACK
 from tests.serving import serving
+from tests.tls import Authority
 
 KEY, OTHER = SigningKey.generate("ES256"), SigningKey.generate("ES256")
 ALGORITHMS = ("ES256",)
@@ -128,6 +134,16 @@ async def test_keys_that_cannot_be_had_are_no_verdict(keys, published, clock) ->
     assert await verified(keys, holder(published)) == "ada"
 
 
+@pytest.mark.row("DS-03")
+async def test_a_stranger_whose_keys_cannot_be_had_is_not_asked_again_so_soon(keys, published, clock) -> None:
+    published.status = 404
+    for seconds, asked in ((0, 1), (6, 1), (20, 1), (5, 2)):
+        clock.now += seconds
+        with pytest.raises(JoseError):
+            await verified(keys, holder(published, stranger=True))
+        assert published.asked == asked
+
+
 @pytest.mark.row("CA-15")
 @pytest.mark.row("UP-03")
 @pytest.mark.parametrize(
@@ -214,3 +230,51 @@ async def test_a_stranger_has_less_read_of_a_document_than_who_is_named(keys, pu
     with pytest.raises(JoseError, match="bytes") as caught:
         await verified(keys, holder(published, stranger=True))
     assert caught.value.reason == "jwks_too_large"
+
+
+def finite_field(folder: Path) -> Path:
+    """What a server may name instead of a curve, and as large as it likes; this one is small."""
+    prime = (secrets.randbits(2048) | 1 << 2047 | 1).to_bytes(257)  # nobody looks whether it is one
+    numbers = b"\x02\x82\x01\x01" + prime + b"\x02\x01\x02"
+    whole = b"\x30\x82" + len(numbers).to_bytes(2) + numbers
+    body = b64encode(whole).decode()
+    path = folder / "field.pem"
+    path.write_text(f"-----BEGIN DH PARAMETERS-----\n{body}\n-----END DH PARAMETERS-----\n")
+    return path
+
+
+@asynccontextmanager
+async def secured(published: Published, context: ssl.SSLContext) -> AsyncIterator[str]:
+    """What is published, by https."""
+    site = web.Application()
+    site.router.add_get("/jwks", published.serve)
+    runner = web.AppRunner(site)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        yield f"https://127.0.0.1:{runner.addresses[0][1]}/jwks"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.row("DS-03")
+@pytest.mark.standard("RFC 9325", "§4.2 key exchange by elliptic curves, with whoever may be anybody")
+async def test_no_stranger_chooses_how_much_work_a_handshake_is(published, tmp_path) -> None:
+    authority = Authority(tmp_path)
+    by_fields = authority.server(by_rsa=True)
+    by_fields.maximum_version = ssl.TLSVersion.TLSv1_2
+    by_fields.set_ciphers("DHE+AESGCM")
+    by_fields.load_dh_params(finite_field(tmp_path))
+    way, outbound = Way(ca=authority.ca), Outbound(OutboundConfig(allow_networks=LOOPBACK))
+    async with secured(published, by_fields) as url:
+        assert (await outbound.called("named", way, stranger=False).get(url)).status == 200
+        with pytest.raises(UpstreamUnavailable):
+            await outbound.called("anybody", way, stranger=True).get(url)
+    async with secured(published, authority.server()) as url:
+        assert (await outbound.called("anybody", way, stranger=True).get(url)).status == 200
+    await outbound.close()
+    untrusted = Outbound(OutboundConfig(allow_networks=LOOPBACK))
+    async with secured(published, authority.server()) as url:
+        with pytest.raises(UpstreamUnavailable, match="not believed"):
+            await untrusted.called("anybody", stranger=True).get(url)
+    await untrusted.close()
