@@ -7,15 +7,18 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+from yarl import URL
 
 from broker.endpoints.forms import csrf_token
 from broker.jose import SigningKey, sign
 from tests.flow.broker import CALLBACK, Broker, Browser, Landed, claims, leaving
 from tests.flow.conftest import Start
+from tests.flow.machines import basic
 from tests.flow.signing import asked, give
+from tests.protocol.test_redirects import NEAR_MISSES, REGISTERED
 
 EVIL = "evil.example"
 
@@ -277,6 +280,29 @@ async def test_however_a_path_is_written_nobody_is_led_to_a_place_that_was_in_it
         status, answer = await raw(broker, path + query)
         assert 400 <= status < 500, answer
         assert b"\r\nLocation:" not in answer
+
+
+@pytest.mark.row("AZ-05")
+@pytest.mark.row("LO-01")
+async def test_each_near_miss_of_a_registered_address_is_a_page_wherever_it_is_sent(broker: Broker) -> None:
+    give(broker, redirect_uris=REGISTERED, post_logout_redirect_uris=REGISTERED)
+    async with broker.browser() as browser:
+        for uri in NEAR_MISSES:
+            told = {"post_logout_redirect_uri": uri, "client_id": "billing", "state": "s"}
+            for path, query in (("/authorize", asked(redirect_uri=uri)), ("/logout", told)):
+                sent = urlencode(query, errors="surrogatepass")
+                page = await browser.step("GET", URL(f"{broker.issuer}{path}?{sent}", encoded=True))
+                assert "Location" not in page.headers, uri
+                assert page.headers["Content-Type"].startswith("text/html"), uri
+                assert page.status == 400 or (path, page.status) == ("/logout", 200), uri
+                assert leaving(page) == page, uri
+            body = urlencode(asked(redirect_uri=uri), errors="surrogatepass").encode()
+            form = {"Content-Type": "application/x-www-form-urlencoded"} | basic("billing")
+            pushed = await browser.step("POST", f"{broker.issuer}/par", data=body, headers=form)
+            assert (pushed.status, '"invalid_request"' in pushed.body) == (400, True), uri
+        for uri in REGISTERED:
+            assert (await browser.step("GET", browser.authorize_url(redirect_uri=uri))).status == 303
+    assert not [event for event in broker.events() if event["outcome"] == "failed"]
 
 
 # ── What changed on the way ───────────────────────────────────────────────────────────────────
