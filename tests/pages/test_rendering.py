@@ -121,6 +121,16 @@ def test_what_may_not_be_refused_has_no_box_and_what_is_sensitive_is_never_ticke
     assert boxes == {"may": True, "unticked": False, "risky": False}
 
 
+def test_what_is_needed_is_said_to_be_although_it_is_sensitive_too(pages):
+    lines = (
+        ScopeLine(name="must", sentence="A", optional=False, sensitive=True),
+        ScopeLine(name="may", sentence="B", sensitive=True),
+    )
+    text = read(pages.render(_consent(lines)).html).text
+    assert text.count("Sensitive") == 2
+    assert text.count("Needed") == 1
+
+
 def test_cancel_comes_before_allow_so_that_enter_in_a_box_does_not_allow(pages):
     buttons = read(pages.render(CONSENT).html).all("button")
     assert [b.attributes["value"] for b in buttons if b.attributes.get("name") == "answer"] == [
