@@ -40,13 +40,16 @@ def register(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and tell the keys as they are then."""
-    from broker.jose import JoseError  # noqa: PLC0415  (usage errors should not wait for it)
+    from broker.cli.stored import told  # noqa: PLC0415  (usage errors should not wait for these)
+    from broker.jose import JoseError  # noqa: PLC0415
     from broker.store import StoreError  # noqa: PLC0415
 
     action: Callable[[KeyRing, argparse.Namespace], Coroutine[Any, Any, None]] = _ACTIONS[options.action]
     try:
         known = asyncio.run(_with_keys(load_config(options), options, action))
-    except (StoreError, JoseError) as error:
+    except StoreError as error:
+        raise told(error) from error
+    except JoseError as error:
         raise OperatorError(str(error)) from error
     if options.json:
         answer({"keys": [asdict(key) for key in known]})

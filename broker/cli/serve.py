@@ -130,7 +130,7 @@ class OwnStore:
     def _start(self) -> Embedded:
         try:
             return start_embedded(self._folder)
-        except (StoreMisconfigured, OSError) as error:
+        except StoreMisconfigured as error:
             raise OperatorError(str(error)) from error
 
     def watch(self) -> None:

@@ -11,7 +11,7 @@ from broker.cli.operator import OperatorError
 from broker.clients import Clients
 from broker.config import Config
 from broker.logout.endings import Endings
-from broker.store import Store, StoreError, open_store
+from broker.store import Store, StoreError, StoreRefused, StoreUnavailable, open_store
 
 T = TypeVar("T")
 
@@ -38,4 +38,13 @@ def with_store(config: Config, use: Callable[[Store], Coroutine[Any, Any, T]]) -
     try:
         return asyncio.run(ask())
     except StoreError as error:
-        raise OperatorError(str(error)) from error
+        raise told(error) from error
+
+
+def told(error: StoreError) -> OperatorError:
+    """What an operator hears of a store that cannot be had, or says no."""
+    if isinstance(error, StoreRefused):
+        return OperatorError(f"the store said no: {error}")
+    if isinstance(error, StoreUnavailable):
+        return OperatorError(f"the store did not answer: {error}")
+    return OperatorError(str(error))

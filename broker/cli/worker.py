@@ -17,6 +17,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import uvloop
@@ -67,13 +68,7 @@ async def _serve(build: Build, options: Options, entrances: Sequence[Entrance], 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, leave.set)
     application = await build()
-
-    async def say_farewell(_request: web.Request, response: web.StreamResponse) -> None:
-        if leave.is_set():
-            response.force_close()
-            response.headers["Connection"] = "close"
-
-    application.on_response_prepare.append(say_farewell)
+    application.on_response_prepare.append(_farewell(leave))
     runner = web.AppRunner(
         application,
         **options,
@@ -81,7 +76,39 @@ async def _serve(build: Build, options: Options, entrances: Sequence[Entrance], 
         keepalive_timeout=_KEEP_ALIVE,
         shutdown_timeout=_IN_FLIGHT,
     )
-    await runner.setup()
+    if await _begun(runner, leave):
+        await _attend(runner, entrances, leave, tell)
+    await runner.cleanup()
+
+
+def _farewell(leave: asyncio.Event) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def say_farewell(_request: web.Request, response: web.StreamResponse) -> None:
+        if leave.is_set():
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    return say_farewell
+
+
+async def _begun(runner: web.AppRunner, leave: asyncio.Event) -> bool:
+    """Start the application; False where we are told to leave first, as when a store is still waited for."""
+    loop = asyncio.get_running_loop()
+    beginning, leaving = loop.create_task(runner.setup()), loop.create_task(leave.wait())
+    await asyncio.wait({beginning, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    if beginning.done():
+        beginning.result()
+        return True
+    beginning.cancel()
+    with suppress(asyncio.CancelledError):
+        await beginning
+    return False
+
+
+async def _attend(
+    runner: web.AppRunner, entrances: Sequence[Entrance], leave: asyncio.Event, tell: int
+) -> None:
+    """Serve until told to leave."""
     if runner.server is None:
         raise RuntimeError("the application did not start")
     doors = [Door(entrance.socket, runner.server, entrance.tls) for entrance in entrances]
@@ -92,7 +119,6 @@ async def _serve(build: Build, options: Options, entrances: Sequence[Entrance], 
     os.write(tell, LEAVING)
     await asyncio.gather(*(door.close() for door in doors))
     await _until_quiet(runner.server)
-    await runner.cleanup()
 
 
 async def _until_quiet(server: web.Server) -> None:

@@ -28,6 +28,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from broker.store.errors import StoreMisconfigured
+from broker.store.kept import usable
 from broker.store.server import candidates
 
 _LAUNCH = Path(__file__).with_name("launch.py")
@@ -121,30 +122,41 @@ def start_embedded(state_dir: Path) -> Embedded:
 
     Raises:
         EmbeddedInUse: a server runs there already.
-        StoreMisconfigured: no server program was found, or it does not start.
+        StoreMisconfigured: no server program was found, it does not start, or its folder cannot be used.
     """
     home = _home(state_dir)
-    home.make()
-    lock = _lock(home)
-    try:
-        left_behind = home.noted()
-        if left_behind is not None:  # by an owner that was killed
-            home.forget(left_behind)
-        address = _address(home)
-        home.note.write_text(str(address))
+    with usable(state_dir):
+        home.make()
+        lock = _lock(home)
         try:
-            return Embedded(_launch(home, address, lock), home, address)
-        except BaseException:
-            home.forget(address)
-            raise
-    finally:
-        # The server has its own copy. Ours would pass to workers and outlive the server with them.
-        os.close(lock)
+            return _started(home, lock)
+        finally:
+            # The server has its own copy. Ours would pass to workers and outlive the server with them.
+            os.close(lock)
+
+
+def _started(home: _Home, lock: int) -> Embedded:
+    left_behind = home.noted()
+    if left_behind is not None:  # by an owner that was killed
+        home.forget(left_behind)
+    address = _address(home)
+    home.note.write_text(str(address))
+    try:
+        return Embedded(_launch(home, address, lock), home, address)
+    except BaseException:
+        home.forget(address)
+        raise
 
 
 def join_embedded(state_dir: Path) -> str | None:
-    """The URL of the server that runs in ``state_dir``, or None where none answers."""
-    address = _home(state_dir).noted()
+    """The URL of the server that runs in ``state_dir``, or None where none answers.
+
+    Raises:
+        StoreMisconfigured: its folder cannot be used.
+    """
+    home = _home(state_dir)
+    with usable(state_dir):
+        address = home.noted()
     return _url(address) if address is not None and _answers(address) else None
 
 

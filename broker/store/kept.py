@@ -9,17 +9,34 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from broker.connector import Secret
 from broker.store.errors import StoreMisconfigured
 
 
+@contextmanager
+def usable(state_dir: Path) -> Iterator[None]:
+    """What is done there, and may go wrong for an operator to mend: the folder is somebody else's, or full.
+
+    Raises:
+        StoreMisconfigured: the folder, or a file in it, cannot be used.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = f"state_dir: {error.filename or state_dir}"
+        raise StoreMisconfigured("state_dir_unusable", f"{place}: {error.strerror}") from error
+
+
 def kept_secret(path: Path) -> Secret:
     """The secret in ``path``, made there if there is none: 256 bits of chance."""
-    if not path.exists():
-        create_once(path, secrets.token_urlsafe(32).encode())
-    text = path.read_text().strip()
+    with usable(path.parent):
+        if not path.exists():
+            create_once(path, secrets.token_urlsafe(32).encode())
+        text = path.read_text().strip()
     if not text:
         raise StoreMisconfigured("empty_key", f"{path} is empty; what was encrypted with its key is lost")
     return Secret(text)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -33,11 +34,19 @@ def told_to_stop_while_it_forks() -> int:
 
 fork = os.fork
 # Who was not told is waited for as good as for ever; who does not hear, as good as not at all.
-LIMITS = {"stopped early": 600.0, "deaf": 1.0}
+LIMITS = {"stopped early": 600.0, "never ready": 600.0, "deaf": 1.0}
 
 
-async def build() -> web.Application:
+async def never_ready(_app: web.Application) -> None:
+    """As where a store is waited for that never comes."""
+    say("waiting")
+    await asyncio.Event().wait()
+
+
+async def build(mode: str) -> web.Application:
     app = web.Application()
+    if mode == "never ready":
+        app.on_startup.append(never_ready)
 
     async def who(request: web.Request) -> web.Response:
         return web.json_response({"pid": os.getpid(), "parent": os.getppid(), "remote": request.remote})
@@ -65,7 +74,7 @@ def main(listen: str, workers: str, mode: str = "") -> int:
     def be_a_worker(tell: int) -> None:
         if mode == "broken":
             raise RuntimeError("cannot begin")
-        work(build, {}, [Entrance(listening)], parent, tell)
+        work(partial(build, mode), {}, [Entrance(listening)], parent, tell)
 
     def ready() -> None:
         say(where(listening, tls=False))

@@ -80,6 +80,31 @@ def test_a_broken_configuration_stops_every_command_in_the_same_words(
 
 @pytest.mark.parametrize(
     "arguments",
+    [["serve"], ["keys", "list"], ["sessions", "list", "someone"], ["explain", "0123456789abcdef"]],
+)
+def test_a_state_dir_that_cannot_be_used_is_told_in_a_line(
+    run: Run, sound: Path, arguments: list[str]
+) -> None:
+    sound.write_text(sound.read_text().replace("state_dir: state", "state_dir: /dev/null/state"))
+    done = run(*arguments, "--config", "broker.yaml")
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert done.stderr.startswith("broker: state_dir: "), done.stderr
+    assert done.stderr.endswith(": Not a directory\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_store_that_does_not_answer_is_told_as_that(run: Run, sound: Path) -> None:
+    secret = "x" * 43
+    store = f"store: {{url: 'redis://127.0.0.1:1', encryption_keys: [{secret}]}}\nsubject_key: {secret}\n"
+    sound.write_text(sound.read_text() + store)
+    for arguments in (["keys", "list"], ["sessions", "list", "someone"]):
+        done = run(*arguments, "--config", "broker.yaml")
+        assert (done.stdout, done.returncode) == ("", 1)
+        assert done.stderr.startswith("broker: the store did not answer: connection_lost: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
     [
         [],
         ["dance"],

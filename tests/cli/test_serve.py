@@ -233,6 +233,16 @@ def test_a_place_that_is_taken_is_told_plainly(tmp_path: Path) -> None:
     open_socket(Listen(path=path)).close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_who_still_waits_to_begin_ends_when_told(start: Start, number: signal.Signals) -> None:
+    process, line = await start("127.0.0.1:0", 2, "never ready")
+    assert line == "waiting"
+    workers = children(process)
+    process.send_signal(number)
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 1
+    assert await gone(workers)
+
+
 def test_what_is_not_a_socket_is_never_taken_away(tmp_path: Path) -> None:
     path = tmp_path / "important"
     path.write_text("x")

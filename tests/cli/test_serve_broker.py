@@ -184,3 +184,22 @@ async def test_systemd_is_told_when_it_serves(start: Start, tmp_path: Path) -> N
         process.terminate()
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
         assert systemd.recv(100) == b"STOPPING=1"
+
+
+async def test_a_store_that_is_away_at_the_start_is_one_line_of_the_log(start: Start) -> None:
+    often = asyncio.Semaphore(0)
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        often.release()
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        secret, port = "x" * 43, server.sockets[0].getsockname()[1]
+        store = f"store: {{url: 'redis://127.0.0.1:{port}', encryption_keys: [{secret}]}}\n"
+        process, _ = await start(f"{LOCAL}{store}subject_key: {secret}\n")
+        for _ in range(12):  # each try asks once or twice
+            await asyncio.wait_for(often.acquire(), PATIENCE)
+        process.terminate()
+        _, rest = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert rest == b""
