@@ -72,6 +72,24 @@ async def test_only_an_access_token_of_a_person_with_openid_is_good_at_userinfo(
         assert 'error="insufficient_scope"' in challenge
 
 
+@pytest.mark.row("JW-25")
+@pytest.mark.row("RS-01")
+async def test_what_the_upstream_gave_is_nothing_here(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        tokens = await tokens_of(browser)
+        theirs = broker.idp.told[0]
+        assert {"id_token", "access_token"} <= set(theirs)
+        for token in (theirs["id_token"], theirs["access_token"]):
+            status, body, _ = await userinfo(browser, headers=[bearer(token)])
+            assert (status, body["error"]) == (401, "invalid_token")
+            assert await browser.post("/introspect", {"token": token}) == (200, {"active": False})
+            assert (await browser.refresh(token))[1]["error"] == "invalid_grant"
+            assert (await browser.token(token))[1]["error"] == "invalid_grant"
+            hinted = await browser.authorize(prompt="none", id_token_hint=token)
+            assert hinted.params["error"] == "login_required"
+        assert (await browser.userinfo(tokens["access_token"]))[0] == 200
+
+
 @pytest.mark.row("RS-02")
 @pytest.mark.standard("RFC 6750", "§2 one token, in one way, and never in the URL")
 async def test_a_token_is_taken_once_and_never_from_the_url(broker: Broker) -> None:
