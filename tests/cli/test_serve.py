@@ -251,6 +251,7 @@ def test_what_is_not_a_socket_is_never_taken_away(tmp_path: Path) -> None:
     assert path.read_text() == "x"
 
 
+@pytest.mark.row("SC-06")
 def test_a_start_loads_no_library_that_only_some_configurations_use():
     asked = "import sys, broker.cli.serve, broker.app, connectors.oidc; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout

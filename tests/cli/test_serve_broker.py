@@ -63,6 +63,7 @@ async def status(session: aiohttp.ClientSession, url: str) -> int:
         return answer.status
 
 
+@pytest.mark.row("CF-10")
 @pytest.mark.row("CF-11")
 async def test_two_workers_say_what_the_configuration_says(start: Start, run: Run) -> None:
     _, url = await start(LOCAL, "--workers", "2")
@@ -114,6 +115,7 @@ async def test_a_store_that_dies_is_started_again_and_found_by_the_workers(start
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.row("CF-10")
 async def test_https_is_served_with_the_operators_certificate(start: Start, tmp_path: Path) -> None:
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]

@@ -12,9 +12,11 @@ from aiohttp import web_protocol
 from aiohttp.http_parser import HttpRequestParserPy
 
 from broker import pages
+from broker.cli import worker
 from broker.endpoints import http as endpoints_http
 from broker.keys import AHEAD, CACHED
 from tests.flow.broker import Broker
+from tests.flow.conftest import Start
 
 PAGES = Path(pages.__file__).parent
 HEAD = b"POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -110,6 +112,37 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     assert "body_incomplete" in broker.reasons()
     async with broker.browser() as browser:
         assert "code" in (await browser.login()).params
+
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.row("DS-05")
+@pytest.mark.usefixtures("parser")
+async def test_who_sends_no_request_or_never_its_end_is_cut_off(start: Start) -> None:
+    broker = await start(server={"keepalive_timeout": 0.3})
+    assert worker._KEEP_ALIVE <= 75  # that is how long it is where the broker is served
+    begun = [b"", b"GET / HT", GET, GET + b"GET / HT", HEAD]
+    answers = await asyncio.gather(*(heard(broker, one) for one in begun), dripping(broker))
+    assert [answer.count(b"HTTP/1.1 200") for answer in answers] == [0, 0, 1, 1, 0, 0]
+
+
+async def dripping(broker: Broker) -> bytes:
+    """What is answered to a head that comes by one byte after the other, until we are cut off."""
+    where = urlsplit(broker.issuer)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    writer.write(b"GET / HTTP/1.1\r\nX-Long: ")
+    cut_off = asyncio.create_task(reader.read())
+    try:
+        async with asyncio.timeout(20):
+            while not cut_off.done():
+                writer.write(b"x")
+                await asyncio.wait([cut_off], timeout=0.02)
+            return cut_off.result()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
 
 
 # ── Paths that name files, and files that are answers ─────────────────────────────────────────
