@@ -5,6 +5,7 @@ Owns the words of every mistake about a single key. Nothing outside this module 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import UnionType
@@ -24,7 +25,7 @@ _SAID: dict[str, str] = {
     "string_type": "expected text",
     "string_too_short": "must not be empty",
     "string_too_long": "too long: at most {max_length} characters",
-    "string_pattern_mismatch": "has a character that cannot stand here, or is too long",
+    "string_pattern_mismatch": "is too short or too long, or has a character that cannot stand here",
     "int_type": "expected a whole number",
     "int_parsing": "expected a whole number",
     "int_from_float": "expected a whole number",
@@ -143,8 +144,21 @@ def _explain(detail: ErrorDetails, kind: Any, node: Node, path: Path, report: Re
     else:
         whole_entry = isinstance(where.value, dict)
         quotes = detail["type"] == "string_type" and isinstance(where.value, int)
-        message = _sentence(detail) + ("; put it in quotes" if quotes else "")
+        message = _url_for_a_name(detail, where) or _sentence(detail) + (
+            "; put it in quotes" if quotes else ""
+        )
         report.add(where.key_place if whole_entry else where.place, here, message)
+
+
+def _url_for_a_name(detail: ErrorDetails, where: Node) -> str | None:
+    """What is said of an address in the place of a host's name, which would fit if it were that alone."""
+    if detail["type"] != "string_pattern_mismatch" or not isinstance(where.value, str):
+        return None
+    scheme, _, rest = where.value.partition("://")
+    name = rest.removesuffix("/")
+    if scheme not in {"https", "http"} or re.search(detail["ctx"]["pattern"], name) is None:
+        return None
+    return f"must be the name alone, without {scheme}://{' and a slash' if name != rest else ''}"
 
 
 def _written(node: Node) -> int:

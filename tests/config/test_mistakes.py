@@ -87,7 +87,15 @@ HEAD = "issuer: https://login.acme.example\nstate_dir: state\n"
         ("subject_key: short", "3:14: subject_key: too short: at least 32 random characters are needed"),
         (
             "store: {prefix: '{x}'}",
-            "3:17: store.prefix: has a character that cannot stand here, or is too long",
+            "3:17: store.prefix: is too short or too long, or has a character that cannot stand here",
+        ),
+        (
+            "connectors: {o: {type: okta, name: O, domain: https://acme.okta.com/, client_id: a}}",
+            "3:47: connectors.o.domain: must be the name alone, without https:// and a slash",
+        ),
+        (
+            "client_id_metadata_documents: {allow_hosts: [https://app.example]}",
+            "3:46: client_id_metadata_documents.allow_hosts[0]: must be the name alone, without https://",
         ),
         # Networks
         (
