@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, async_playwright
 
 from tests.browser.conftest import ARGUMENTS, AXE, CHROMIUM
 from tests.demo.running import Demo
@@ -50,7 +50,8 @@ async def _fits(page: Page) -> None:
 
 async def _is_for_everybody(page: Page) -> None:
     """axe-core finds nothing that keeps anybody out."""
-    await expect(page.locator("[data-waiting]")).to_have_count(0)  # Allow is pale until one had time to read
+    # Allow is pale until one had time to read.
+    await page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished))")
     await page.evaluate(AXE.read_text("utf-8"))
     found = await page.evaluate("axe.run()")
     said = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
@@ -61,33 +62,46 @@ async def _press(page: Page, words: str) -> None:
     target = page.get_by_role("button", name=re.compile(words)).or_(
         page.get_by_role("link", name=re.compile(words))
     )
+    await target.first.wait_for()
+    await page.wait_for_load_state()
     await _fits(page)
     await _is_for_everybody(page)
     await target.first.click()
+
+
+async def _sees(page: Page, words: str, *, exact: bool = False) -> None:
+    """A heading that says so, when its page is there."""
+    await page.get_by_role("heading", name=words, exact=exact).wait_for()
+
+
+async def _allows(page: Page, then: str) -> None:
+    """Where the demo has not been allowed it by an earlier test, it asks."""
+    asks = page.get_by_role("heading", name="asks for access")
+    await asks.or_(page.get_by_role("heading", name=then)).wait_for()
+    if await asks.count():
+        await _press(page, "Allow")
+    await _sees(page, then)
 
 
 @pytest.mark.timeout(SEVEN_STEPS)
 async def test_a_person_clicks_through_the_whole_demo(page: Page, demo: Demo) -> None:
     await page.goto(demo.url)
     await _press(page, "Sign in to Harbour Notes")
-    await expect(page.get_by_role("heading", name="Who are you?")).to_be_visible()
+    await _sees(page, "Who are you?")
     await _press(page, "Ada Marlowe")
-    if await page.get_by_role("heading", name="asks for access").count():
-        await _press(page, "Allow")
-    await expect(page.get_by_role("heading", name="Ada Marlowe")).to_be_visible()
-    await expect(page.get_by_text("Buy rope")).to_be_visible()
+    await _allows(page, "Ada Marlowe")
+    await page.get_by_text("Buy rope").wait_for()
     await _press(page, "Refresh tokens")
-    await expect(page.get_by_text("tokens refreshed 1×")).to_be_visible()
+    await page.get_by_text("tokens refreshed 1×").wait_for()
     await _press(page, "Open Harbour Calendar too")
-    await expect(page.get_by_text("is signed in to Harbour Calendar")).to_be_visible()
+    await page.get_by_text("is signed in to Harbour Calendar").wait_for()
     await _press(page, "Your granted apps")
-    await expect(page.get_by_role("heading", name="Harbour Notes", exact=True)).to_be_visible()
+    await _sees(page, "Harbour Notes", exact=True)
     await page.goto(f"{demo.url}notes/")
     await _press(page, "Sign in again")
     await _press(page, "Grace Tanaka")
-    if await page.get_by_role("heading", name="asks for access").count():
-        await _press(page, "Allow")
-    await expect(page.get_by_role("heading", name="grace.tanaka")).to_be_visible()
+    await _allows(page, "grace.tanaka")
     await _press(page, "Sign out")
+    await _sees(page, "Two apps, one sign-in")
     await page.goto(f"{demo.url}notes/")
     assert page.url == demo.url

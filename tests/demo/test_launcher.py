@@ -121,7 +121,7 @@ async def test_everybody_goes_even_when_the_launcher_is_killed(state: Path) -> N
     everybody = list(demo.children().values())
     demo.process.kill()
     await demo.process.wait()
-    _, alive = await asyncio.to_thread(psutil.wait_procs, everybody, timeout=10)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, everybody, timeout=60)
     assert alive == []
 
 
