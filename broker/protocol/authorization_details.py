@@ -94,6 +94,16 @@ def read(text: str | None, client: Client, types: Mapping[str, DetailType]) -> t
     return tuple(_checked(entry, client, types) for entry in document)
 
 
+def none_asked(text: str | None) -> None:
+    """That nothing is asked for in detail where nobody could allow it: it is refused, not left out (§5).
+
+    Raises:
+        InvalidAuthorizationDetails: something is.
+    """
+    if text is not None:
+        raise _wrong("this grant type gives none", "not given by this grant type")
+
+
 def narrowed(granted: Sequence[Detail], asked: Sequence[Detail]) -> tuple[Detail, ...]:
     """Those of the details that a token is asked for; all of them where none are named (§6).
 

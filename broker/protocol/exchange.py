@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from broker.protocol import scopes
+from broker.protocol import authorization_details, scopes
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.errors import InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
 from broker.protocol.exchanging import ExchangePolicy, Kind
@@ -76,6 +76,7 @@ def read(params: Params, client: Client) -> tuple[Asked, ExchangePolicy]:
         UnauthorizedClient: this client may exchange nothing.
         InvalidRequest: a parameter is missing, malformed, or of a kind that it may not bring or have.
         InvalidTarget: it names a place that its entry does not.
+        InvalidAuthorizationDetails: it asks for some; what a person allowed one app to do, no other does.
     """
     policy = client.token_exchange
     # RFC 8693 §5: who calls must be known, or a stolen token could be exchanged by anybody.
@@ -84,6 +85,7 @@ def read(params: Params, client: Client) -> tuple[Asked, ExchangePolicy]:
     kind = _KINDS.get(params.require("subject_token_type"))
     if kind is None or kind not in policy.subject_tokens:
         raise InvalidRequest("This subject_token_type is not taken.", reason="subject_token_type_refused")
+    authorization_details.none_asked(params.get("authorization_details"))
     upstream, targets = _targets(params, policy)
     asked = Asked(
         subject_token=params.require("subject_token"),

@@ -307,3 +307,13 @@ async def test_its_token_ends_with_the_entry_that_allowed_it(start_with, start, 
         assert await introspected(browser, token, "reports") == {"active": False}
     assert "assertion_not_for_client" in broker.reasons()
     assert "assertion_issuer_gone" in broker.reasons()
+
+
+@pytest.mark.standard("RFC 9396", "§5 what cannot be given in detail is refused, and not left out in silence")
+async def test_nothing_is_given_in_detail_and_the_assertion_stays_good(start_with) -> None:
+    broker = await start_with()
+    async with broker.browser() as browser:
+        token = assertion(broker)
+        status, answer = await brought(browser, token, authorization_details='[{"type": "payment"}]')
+        assert (status, answer["error"]) == (400, "invalid_authorization_details")
+        assert (await brought(browser, token))[0] == 200

@@ -601,3 +601,12 @@ async def test_a_place_that_is_taken_out_of_the_policy_is_gone_from_the_tokens_f
         known["gateway"] = replace(known["gateway"], token_exchange=replace(policy, audiences=(API,)))
         assert await introspected(browser, text, "ledger") == {"active": False}
         assert (await introspected(browser, text, "reports"))["aud"] == API
+
+
+@pytest.mark.standard("RFC 9396", "§5 what cannot be given in detail is refused, and not left out in silence")
+async def test_nothing_is_given_in_detail_by_an_exchange(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        first = (await tokens_of(browser))["access_token"]
+        asked = {"audience": API, "authorization_details": '[{"type": "payment"}]'}
+        status, answer = await exchanged(browser, first, **asked)
+        assert (status, answer["error"]) == (400, "invalid_authorization_details")
