@@ -147,9 +147,8 @@ async def delete(request: web.Request) -> web.Response:
 
 async def _not_too_many(request: web.Request) -> None:
     services, told = request.app[SERVICES], about.client_address(request)
-    if not told:
-        return
     most, site = services.config.registration.per_address, site_of(told)
+    # Those of whom nobody knows the address are counted as if they had one together.
     limits = [Limit("registered", (network_of(told),), most, _HOUR)]
     if site is not None:
         limits.append(Limit("registered_site", (site,), _NETWORKS * most, _HOUR))

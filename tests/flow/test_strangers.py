@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from broker.endpoints import about
 from broker.protocol.client import DEVICE_CODE
 from tests.flow.broker import Broker
 from tests.flow.conftest import Start
@@ -178,6 +179,15 @@ async def test_whoever_has_many_networks_may_register_no_more_than_a_site_may(st
 
 
 # ── where they may lead people ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.row("RG-10")
+async def test_where_no_address_is_known_all_together_may_register_as_much_as_one(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(about, "client_address", lambda _request: "")  # as behind a socket of the machine
+    broker = await start(top={"registration": {"policy": "open", "per_address": 3}})
+    assert [(await register(broker)).status for _ in range(5)] == [201, 201, 201, 429, 429]
 
 
 @pytest.mark.row("WB-06")
