@@ -125,6 +125,8 @@ async def _begin_session(
         session = replace(session, sid=services.fresh_name())
         cookie = cookies.session_cookie(session.sid, services.fresh())
         await services.store.put_session(cookie, session, idle, origin=origin)
+    if before is not None and session.ends_at - now < idle:
+        await services.endings.comes_sooner(session)
     services.events.emit(
         "login",
         "ok",

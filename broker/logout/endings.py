@@ -24,7 +24,7 @@ from broker.config.settings import Lifetimes
 from broker.events import Events
 from broker.protocol import logout
 from broker.protocol.client import Client
-from broker.protocol.flow import Grant
+from broker.protocol.flow import Grant, Session
 from broker.store import Holder, KnownSession, Notice, Store
 
 _SOON = 60.0
@@ -94,6 +94,12 @@ class Endings:
             await self._store.note_due(grant.sid, due, now=now, sooner=True)
         known_for = lives.session.absolute + _KNOWN_FOR
         return await self._store.join_session(grant.sid, client.client_id, now=now, known_for=known_for)
+
+    async def comes_sooner(self, session: Session) -> None:
+        """Note that a session in which apps may listen is over before it could have been idle for so long."""
+        now = self._now()
+        due = now + self._grace(session.ends_at - now)
+        await self._store.note_due(session.sid, due, now=now, sooner=True)
 
     # ── Endings ───────────────────────────────────────────────────────────────────────────────
 
