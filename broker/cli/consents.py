@@ -12,6 +12,7 @@ from broker.cli.operator import (
     answer,
     command,
     load_config,
+    nothing_of,
     one_or_all,
 )
 from broker.cli.stored import endings, with_store
@@ -39,6 +40,8 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         answer([_told(consent) for consent in consents])
         return 0
+    if not consents:
+        nothing_of(options, "consents")
     for consent in consents:
         print(f"{consent.client_id}: {_scopes(consent)}, since {_day(consent.since)}")
         for uri, there in consent.at.items():

@@ -70,6 +70,11 @@ def about_a_person(way: argparse.ArgumentParser) -> None:
     json_argument(way)
 
 
+def nothing_of(options: argparse.Namespace, what: str) -> None:
+    """Say what an empty list means; it is as empty for a username, which is no sub."""
+    print(f"there are no {what} of the sub {options.subject}", file=sys.stderr)
+
+
 def one_or_all(way: argparse.ArgumentParser, option: str, metavar: str, one: str, everything: str) -> None:
     """Which of them are meant, which must be said."""
     which = way.add_mutually_exclusive_group(required=True)

@@ -10,7 +10,15 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from broker.cli.operator import OperatorError, about_a_person, answer, command, load_config, one_or_all
+from broker.cli.operator import (
+    OperatorError,
+    about_a_person,
+    answer,
+    command,
+    load_config,
+    nothing_of,
+    one_or_all,
+)
 from broker.cli.stored import endings, with_store
 from broker.config import Config
 from broker.store import KnownSession, Store
@@ -38,6 +46,8 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         answer(sessions)
         return 0
+    if not sessions:
+        nothing_of(options, "sessions")
     for said in sessions:
         apps = f", apps: {' '.join(said['clients'])}" if said["clients"] else ""
         since, used = _minute(said["started_at"]), _minute(said["last_used"])

@@ -101,6 +101,9 @@ def test_sessions_are_listed_with_device_apps_and_last_use(commands: Commands) -
     assert "two: staff, since " in shown
     assert "apps: app quiet" in shown
     assert commands.told("sessions", "list", "nobody") == []
+    done = commands("sessions", "list", "ada")  # her username, which is no sub
+    said = "there are no sessions of the sub ada\n"
+    assert (done.stdout, done.stderr, done.returncode) == ("", said, 0)
 
 
 def test_one_session_is_ended_and_the_app_that_listens_will_be_told(commands: Commands) -> None:
