@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from broker.config import ClientDocumentsConfig
 from broker.connector import UpstreamInvalid, UpstreamUnavailable
@@ -132,14 +132,14 @@ class DocumentClients:
     async def _found(self, url: str) -> Client | None:
         kept, now = await self._store.read_client_document(url), self._now()
         if kept is not None and now < kept.fresh_until:
-            return self._hold(url, self._client(url, kept.metadata), min(kept.fresh_until, now + REMEMBERED))
+            return self._hold(url, self._client(url, kept), min(kept.fresh_until, now + REMEMBERED))
         try:
             await self._may_fetch(url, kept)
             fresh = await self._fetch(url)
         except UpstreamUnavailable as error:
             self._log(url, "unavailable", error.detail)
             stands_in = kept is not None and now < kept.fetched_at + STALE
-            client = self._client(url, kept.metadata) if kept is not None and stands_in else None
+            client = self._client(url, kept) if kept is not None and stands_in else None
             if not isinstance(error, _TooMany):
                 return self._hold(url, client, now + AFTER_FAILURE)
             if client is None:  # which says nothing of the document, so the next may ask for it
@@ -149,10 +149,10 @@ class DocumentClients:
             self._log(url, error.reason, error.detail)
             await self._store.drop_client_document(url)
             return self._hold(url, None, now + AFTER_REFUSAL)
-        used_at = kept.used_at if kept is not None else None
-        ttl = UNUSED if used_at is None else USED
-        await self._store.put_client_document(url, replace(fresh, used_at=used_at), ttl)
-        client = self._client(url, fresh.metadata)
+        fresh = _following(fresh, kept)
+        ttl = UNUSED if fresh.used_at is None else USED
+        await self._store.put_client_document(url, fresh, ttl)
+        client = self._client(url, fresh)
         await self._remember_origins(client, ttl)
         return self._hold(url, client, now + REMEMBERED)
 
@@ -185,8 +185,10 @@ class DocumentClients:
         fresh_until = now + fresh_for(answer.headers.get("cache-control", ""))
         return KeptDocument(metadata=dict(metadata), fetched_at=now, fresh_until=fresh_until)
 
-    def _client(self, url: str, metadata: Mapping[str, Any]) -> Client:
-        made = registration.client(url, metadata, self._config.allowed, origin="document")
+    def _client(self, url: str, kept: KeptDocument) -> Client:
+        made = registration.client(
+            url, kept.metadata, self._config.allowed, origin="document", grants_since=kept.grants_since
+        )
         return replace(made, trusted=True) if url in self._config.trusted else made
 
     def _hold(self, url: str, client: Client | None, until: float) -> Client | None:
@@ -202,6 +204,15 @@ class DocumentClients:
 
     def _log(self, url: str, reason: str, detail: str) -> None:
         self._events.emit("client_document", "refused", reason=reason, detail=detail, client_id=url)
+
+
+def _following(fresh: KeptDocument, kept: KeptDocument | None) -> KeptDocument:
+    """What is kept of a document, after what was kept of it before (§6.3 on changes)."""
+    if kept is None:
+        return fresh
+    changed = registration.wants_other_subjects(kept.metadata, fresh.metadata)
+    since = fresh.fetched_at if changed else kept.grants_since
+    return replace(fresh, used_at=kept.used_at, grants_since=since)
 
 
 def _is_json(content_type: str) -> bool:

@@ -152,18 +152,23 @@ def needs_secret(metadata: Metadata) -> bool:
     return metadata["token_endpoint_auth_method"] in _WITH_SECRET
 
 
-_WHO_HEARS_WHAT: Final = ("redirect_uris", "subject_type", "sector_identifier_uri")
+_SUBJECTS: Final = ("subject_type", "sector_identifier_uri")
+
+
+def wants_other_subjects(before: Metadata, after: Metadata) -> bool:
+    """Whether it hears of people by other names now, which a refreshed ID Token may not say (Core §12.2)."""
+    return any(before.get(name) != after.get(name) for name in _SUBJECTS)
 
 
 def ends_grants(before: Metadata, after: Metadata) -> bool:
     """Whether a change ends what was granted before it.
 
-    Somebody else might be behind the app now; or it wants other subjects than those it was told, which a
-    refreshed ID Token could not say (Core §12.2).
+    Somebody else might be behind the app now, or it wants other subjects than those it was told.
     """
     was_public = before["token_endpoint_auth_method"] == "none"
     is_public = after["token_endpoint_auth_method"] == "none"
-    return was_public != is_public or any(before.get(name) != after.get(name) for name in _WHO_HEARS_WHAT)
+    is_elsewhere = before.get("redirect_uris") != after.get("redirect_uris")
+    return was_public != is_public or is_elsewhere or wants_other_subjects(before, after)
 
 
 # ── where it is answered ──────────────────────────────────────────────────────────────────────────

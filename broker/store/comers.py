@@ -29,6 +29,8 @@ class KeptDocument:
     fresh_until: float
     used_at: float | None = None
     """When its app last got a token, to the day."""
+    grants_since: float = 0.0
+    """What was granted before is over: the app hears of people by other names since."""
 
 
 class Comers(Room):

@@ -23,6 +23,7 @@ from tests.flow.documents import hosting
 from tests.flow.registering import OPEN, Told, call, redeem, register, sign_in
 from tests.flow.test_workspaces import Host, running_host
 
+DESCRIBED = "https://app.example/callback"
 SIGNER = {
     "client_name": "Signer",
     "client_secret": None,
@@ -185,7 +186,7 @@ async def test_an_app_that_gives_up_a_grant_type_has_no_use_of_what_is_out(start
 
 
 async def _code(browser: Browser, url: str) -> str:
-    page = await browser.authorize(client_id=url, redirect_uri="https://app.example/callback", scope="openid")
+    page = await browser.authorize(client_id=url, redirect_uri=DESCRIBED, scope="openid")
     return (await browser.answer_consent(page)).code
 
 
@@ -210,7 +211,24 @@ async def test_a_code_is_worth_what_the_document_says_when_it_is_redeemed(
         site.document(**change)
         broker.clock.forward(40)  # of what it has read itself, the worker
         await broker.services.store.drop_client_document(url)
-        told = await browser.token(
-            code, client=None, client_id=url, redirect_uri="https://app.example/callback"
-        )
+        told = await browser.token(code, client=None, client_id=url, redirect_uri=DESCRIBED)
         assert told[0] == status, told
+
+
+@pytest.mark.standard("CIMD", "§6.3 changes of the metadata")
+@pytest.mark.standard("OpenID Core", "§12.2 a refreshed ID Token says the same sub")
+async def test_a_document_that_wants_other_subjects_begins_anew(start: Start, site: Site) -> None:
+    broker = await start(top={"client_id_metadata_documents": {"enabled": True, "ca": str(site.ca)}})
+    url = site.document()
+    site.cache_control = "max-age=300"
+    async with broker.browser() as browser:
+        landed = await browser.authorize(client_id=url, redirect_uri=DESCRIBED, scope="openid offline_access")
+        code = (await browser.answer_consent(landed)).code
+        _, given = await browser.token(code, client=None, client_id=url, redirect_uri=DESCRIBED)
+        for change, status in (({"client_name": "Renamed"}, 200), ({"subject_type": "pairwise"}, 400)):
+            site.document(**change, redirect_uris=[DESCRIBED])
+            broker.clock.forward(400)
+            form = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"], "client_id": url}
+            told = await browser.post("/token", form, client=None)
+            assert told[0] == status, told
+            given |= told[1]
