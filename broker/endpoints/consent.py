@@ -29,7 +29,9 @@ _MOST_BOXES = 1000
 async def show(request: web.Request) -> web.Response:
     """GET /consent: the page."""
     flow_id = http.read_query(request).get("flow") or ""
-    secret = forms.flow_secret(request, flow_id)
+    secret = request.app[flow.JAR].flow(request, flow_id)
+    if secret is None:  # the answer took the cookie along, or it is another browser's
+        raise Shown("consent_gone", status=403, detail="no flow cookie in this browser")
     pending = await _there(request, await request.app[SERVICES].store.read_consent_page(flow_id, secret))
     await _same_person(request, pending)
     services, which = request.app[SERVICES], pending.asked.device

@@ -50,7 +50,9 @@ async def handle(request: web.Request) -> web.Response:
 async def ask(request: web.Request) -> web.Response:
     """GET /logout/confirm: the question, where one is needed."""
     flow_id = http.read_query(request).get("flow") or ""
-    services, secret = request.app[SERVICES], forms.flow_secret(request, flow_id)
+    services, secret = request.app[SERVICES], request.app[flow.JAR].flow(request, flow_id)
+    if secret is None:  # the answer took the cookie along, or it is another browser's
+        return await _too_late(request, status=403)
     pending = await services.store.read_logout(flow_id, secret)
     if pending is None:
         return await _too_late(request)
@@ -134,7 +136,7 @@ def _question(
     )
 
 
-async def _too_late(request: web.Request) -> web.Response:
+async def _too_late(request: web.Request, *, status: int = 200) -> web.Response:
     """The question was answered before, or waited too long: whether somebody is signed in is said."""
     services, session = request.app[SERVICES], await flow.current_session(request)
     services.events.emit(
@@ -145,4 +147,5 @@ async def _too_late(request: web.Request) -> web.Response:
         correlation_id=request[about.CORRELATION],
     )
     account = services.at(flow.ACCOUNT) if session is not None else None
-    return http.page(request, SignedOutView(stayed=session is not None, account_url=account))
+    view = SignedOutView(stayed=session is not None, account_url=account)
+    return http.page(request, view, status=status)

@@ -80,7 +80,9 @@ async def _after(request: web.Request, session: Session, ended: Ended | None, to
     if to.url is not None and not frames:
         return http.go(request, to.url, to.client)
     view = _view(ended, frames, to)
-    if upstream is not None:
+    if upstream is not None and upstream.asks:  # they answered on a page of ours, and nobody else knows them
+        view = replace(view, there=True)
+    elif upstream is not None:
         view = replace(view, upstream=upstream.name, upstream_url=there)
     return http.page(request, view)
 

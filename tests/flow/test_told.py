@@ -10,7 +10,7 @@ import pytest
 
 from tests.flow.broker import Broker, Browser, Landed
 from tests.flow.devices import TV
-from tests.flow.own_logins import POOL, person, type_in
+from tests.flow.own_logins import POOL, person, sign_in, type_in
 
 
 def words(page: Landed) -> str:
@@ -89,6 +89,34 @@ async def test_a_sign_out_that_was_answered_before_says_that_nobody_is_signed_in
             gone = await browser.step("POST", f"{broker.issuer}/logout/confirm", data=data)
             await empty(broker, "logout") if page is first else None
             assert "You are signed out" in words(gone)
+
+
+async def test_the_way_back_to_a_question_that_was_answered_is_told_so(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        page = await browser.authorize()
+        await browser.answer_consent(page)
+        back = await browser.go(f"{broker.issuer}/consent?flow={page.field('flow')}")
+        assert back.status == 403
+        assert "You may have answered it already" in words(back)
+        page = await asks_to_sign_out(browser)
+        data = {"csrf": page.field("csrf"), "flow": page.field("flow"), "answer": "sign_out"}
+        await browser.step("POST", f"{broker.issuer}/logout/confirm", data=data)
+        back = await browser.go(f"{broker.issuer}/logout/confirm?flow={page.field('flow')}")
+        assert back.status == 403
+        assert "You are signed out" in words(back)
+
+
+async def test_who_signed_in_on_a_page_of_ours_has_nowhere_else_to_sign_out(start) -> None:
+    broker = await start(top={"connectors": {"members": POOL}})
+    await person(broker)
+    async with broker.browser() as browser:
+        await sign_in(browser, scope="openid")
+        page = await browser.go(f"{broker.issuer}/account")
+        data = {"csrf": page.field("csrf"), "sid": page.field("sid")}
+        out = await browser.step("POST", f"{broker.issuer}/account/sign-out", data=data)
+    assert "You are signed out" in words(out)
+    assert "sign out there too" not in words(out)
+    assert "Apps that you have open stay open" in words(out)
 
 
 # ── meanwhile ─────────────────────────────────────────────────────────────────────────────────────

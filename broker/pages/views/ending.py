@@ -38,7 +38,7 @@ class SignedOutView:
     upstream_url: str | None = None
     """Where that session ends too. It is a link, since `form-action` would stop a form there."""
     there: bool = False
-    """They come back from there: nothing of that goes on."""
+    """Nothing of that goes on: they come back from there, or there is no there but a login page of ours."""
     account_url: str | None = None
     """Where they sign out here, if they have not."""
     client_name: str | None = None
