@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from broker.protocol import consent as consents
 from broker.protocol.client import ScopeRule
-from broker.protocol.flow import ClaimAsk, ConsentAt
+from broker.protocol.flow import ClaimAsk, ConsentAt, ForDevice
 from broker.protocol.resources import Resource
 from tests.protocol.samples import LOOPBACK, NOW, PUBLIC, SCOPES, asked, claims, client, consent, reply_to
 
@@ -82,6 +82,16 @@ def test_an_app_that_any_other_could_pretend_to_be_is_asked_about_every_time(sco
     before = consent(granted=("profile",))
     found = question(*scopes, of=client(**LOOPBACK), remembered=before, **where)
     assert (found.to_ask, found.granted, found.is_needed) == (scopes[1:], (), True)
+
+
+@pytest.mark.row("DV-06")
+@pytest.mark.parametrize("app", [{}, PUBLIC, {"trusted": True}, PUBLIC | {"trusted": True}], ids=str)
+def test_who_signs_in_for_a_device_is_asked_every_time_however_well_its_app_is_known(app):
+    before, device = consent(granted=("profile",)), ForDevice(id="a-device")
+    found = question("openid", "profile", of=client(**app), remembered=before, device=device)
+    assert (found.to_ask, found.granted, found.is_needed) == (("profile",), (), True)
+    assert question("openid", of=client(**app), remembered=before, device=device).is_needed
+    assert not question("openid", "profile", of=client(**app), remembered=before).is_needed
 
 
 def test_unless_the_operator_trusts_it():
