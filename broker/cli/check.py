@@ -70,11 +70,12 @@ def _told(problem: Problem) -> dict[str, Any]:
 
 
 def _counts(config: Config) -> dict[str, int]:
-    return {
+    found = {
         "connectors": len(config.connectors),
         "clients": len(config.clients_by_id),
         "scopes": len(config.scope_rules),
     }
+    return found | ({"workspaces": len(config.workspaces)} if config.workspaces else {})
 
 
 def _key_material(config: Config) -> list[str]:

@@ -24,10 +24,9 @@ def register(commands: Any) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 1 <= port <= _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"{port} is not between 1 and {_LAST_PORT}")
-    return port
+    if not text.isdecimal() or not 1 <= int(text) <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {_LAST_PORT}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -111,7 +111,7 @@ def _read(options: argparse.Namespace) -> Mapping[str, Any]:
     except OSError as error:
         raise OperatorError(f"{options.claims}: {error.strerror}") from error
     except StrictJSONError as error:
-        raise OperatorError(f"{options.claims}: not JSON: {error}") from error
+        raise OperatorError(f"{options.claims}: {error}") from error
     if not isinstance(said, dict):
         raise OperatorError(f"{options.claims}: expected an object")
     if not said.keys() & set(_DOCUMENTS):  # one document's claims

@@ -65,6 +65,16 @@ def test_check_says_how_much_is_right(run: Run, sound: Path) -> None:
     )
 
 
+def test_check_counts_workspaces_where_there_are_some(run: Run, sound: Path) -> None:
+    one = sound.read_text().split("state_dir: state\n")[1].replace("\n", "\n    ")
+    sound.write_text(f"{sound.read_text()}workspaces:\n  east:\n    {one}\n")
+    done = run("check", "broker.yaml")
+    assert (done.stdout, done.stderr) == (
+        "broker.yaml: ok: 1 connector, 1 client, 6 scopes, 1 workspace\n",
+        "",
+    )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["serve"], ["metadata"], ["consents", "list", "someone"], ["consents", "withdraw", "someone", "--all"]],
@@ -111,6 +121,7 @@ def test_a_state_dir_that_cannot_be_used_is_told_in_a_line(
         ["serve", "--config", "broker.yaml", "--workers", "0"],
         ["serve", "--config", "broker.yaml", "--workers", "many"],
         ["serve", "--config", "broker.yaml", "--listen", "nowhere"],
+        ["demo", "--port", "8610x"],
         ["serve", "--conf", "broker.yaml"],
     ],
 )

@@ -89,7 +89,7 @@ def test_a_login_that_would_be_refused_names_the_claim(run: Run, desk: Path) -> 
         (("--connector", "staf", "--claims", "said.json"), "there is no connector staf", 1),
         (("--connector", "staff", "--claims", "said.json", "--client", "x"), "there is no client x", 1),
         (("--connector", "staff", "--claims", "none.json"), "none.json: No such file", 1),
-        (("--connector", "staff", "--claims", "broker.yaml"), "not JSON", 1),
+        (("--connector", "staff", "--claims", "broker.yaml"), "broker.yaml: not JSON\n", 1),
     ],
 )
 def test_a_mistake_is_one_plain_line(
