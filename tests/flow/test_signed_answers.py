@@ -112,7 +112,12 @@ async def test_who_cannot_be_answered_is_refused_before_anybody_signs_in(broker:
         page = await browser.authorize(response_mode=mode)
         assert (page.status, page.url.startswith(broker.issuer)) == (500, True)
         assert not broker.events("departure")
-        assert "encryption_no_encryption_key" in broker.reasons()
+        assert broker.reasons() == ["encryption_no_encryption_key"]
+        wrong = await browser.authorize(
+            response_mode=mode, scope="phone"
+        )  # nor is what is wrong told in the clear
+        assert (wrong.status, wrong.url.startswith(broker.issuer)) == (500, True)
+        assert broker.reasons()[1:] == ["scope_not_assigned", "encryption_no_encryption_key"]
         # Whoever asks for an answer in the clear does not need the key.
         assert (await browser.login()).code
 
