@@ -35,6 +35,8 @@ FROM_LINK = f"{metadata.DEVICE}/link"
 _COUNTED = "@device"
 """Among the counters of connectors; no connector has this id."""
 _QUARTER = 900
+_DEVICES = 100
+"""How many may begin to wait at one network in a quarter; of a site ten times as many."""
 _PAGE = "device"
 """The one page of its kind that a browser has open: what it carries hangs on this cookie."""
 _TRIES = 8
@@ -113,7 +115,10 @@ async def _not_too_many(request: web.Request, client: Client) -> None:
     told = about.client_address(request)
     limits = [Limit("asked_by_client", (client.client_id,), 10_000, _QUARTER)]
     if told:
-        limits.append(Limit("asked_from", (network_of(told),), 100, _QUARTER))
+        limits.append(Limit("asked_from", (network_of(told),), _DEVICES, _QUARTER))
+    site = site_of(told)
+    if site is not None:
+        limits.append(Limit("asked_from_site", (site,), 10 * _DEVICES, _QUARTER))
     wait, which = await request.app[SERVICES].store.spend_attempt(_COUNTED, limits)
     if wait:
         raise TooManyRequests(reason="too_many_devices", detail=which, wait=wait)

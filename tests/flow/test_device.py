@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from broker.endpoints import device
 from broker.protocol.device import ALPHABET
 from tests.flow.broker import Broker, claims
 from tests.flow.conftest import Start
@@ -357,6 +358,24 @@ async def test_one_address_cannot_have_any_number_of_devices_waiting(tv: Device)
     statuses = [await tv.ask() for _ in range(102)]
     assert statuses == [200] * 100 + [429] * 2
     assert tv.asked == {"error": "temporarily_unavailable", "error_description": "Too many requests."}
+
+
+@pytest.mark.row("DS-02")
+async def test_whoever_has_many_networks_cannot_have_any_number_of_devices_waiting(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_DEVICES", 1)
+    broker = await start(clients={"tv": TV}, top={"trusted_proxies": {"networks": ["127.0.0.1"]}})
+
+    async def status(address: str) -> int:
+        url, form = f"{broker.issuer}/device_authorization", {"client_id": "tv", "scope": "openid"}
+        headers = {"X-Forwarded-For": address}
+        async with session.post(url, data=form, headers=headers) as answer:
+            return answer.status
+
+    async with aiohttp.ClientSession() as session:
+        assert [await status(f"2001:db8:0:{n}::1") for n in range(12)] == [200] * 10 + [429] * 2
+        assert await status("2001:db8:1:1::1") == 200, "and keeps nobody else out"
 
 
 @pytest.mark.standard("RFC 8707", "§2 a device names the API that its token is for")
