@@ -436,6 +436,7 @@ async def test_a_pairwise_app_signs_out_in_a_frame_by_the_sid_that_it_knows(star
     assert f'sid={claims(tokens["id_token"])["sid"]}"' in page.body
 
 
+@pytest.mark.row("LO-13")
 @pytest.mark.standard("OpenID Front-Channel Logout", "§2 frames with iss and sid, §3 then back to the app")
 async def test_apps_sign_out_in_frames_and_the_page_leads_on(start) -> None:
     broker = await start(

@@ -104,10 +104,10 @@ async def test_a_body_in_very_small_pieces_or_with_trailers_without_end_costs_no
 async def test_a_body_that_does_not_come_is_not_waited_for(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints_http, "_BODY_DEADLINE", 0.2)
-    answers = await asyncio.gather(
-        *(heard(broker, HEAD + b"Content-Length: 100\r\nConnection: close\r\n\r\n", b"a=") for _ in range(50))
-    )
+    unfinished = HEAD + b"Content-Length: 100\r\nConnection: close\r\n\r\n"
+    with monkeypatch.context() as soon:
+        soon.setattr(endpoints_http, "_BODY_DEADLINE", 0.2)
+        answers = await asyncio.gather(*(heard(broker, unfinished, b"a=") for _ in range(50)))
     assert {answer.split(b" ")[1] for answer in answers} == {b"400"}
     assert "body_incomplete" in broker.reasons()
     async with broker.browser() as browser:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ from broker.config import StoreConfig
 from broker.endpoints import minting
 from broker.protocol import handles
 from broker.protocol.handles import Handle
+from broker.store import Spent, StoreUnavailable
 from tests.fakes.provider import FakeProvider
 from tests.flow.broker import Broker, Browser, claims, running_broker
 from tests.flow.conftest import Start
 from tests.flow.signing import give
 from tests.flow.test_logout import BACK, log_out
-from tests.store.proxy import Proxy
 
 OFFLINE = "openid profile email offline_access"
 INVALID_GRANT = (400, {"error": "invalid_grant", "error_description": "The grant is not valid."})
@@ -121,7 +120,7 @@ async def test_what_was_used_is_known_for_that_after_a_restart(
 @pytest.mark.row("RD-06")
 @pytest.mark.parametrize("form", ["jwt", "opaque"])
 async def test_a_code_whose_end_was_stored_and_not_heard_of_gives_nobody_anything(
-    idp: FakeProvider, store_config: StoreConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+    start: Start, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     made: list[Handle] = []
     mint = minting.refresh_token
@@ -131,25 +130,23 @@ async def test_a_code_whose_end_was_stored_and_not_heard_of_gives_nobody_anythin
         return made[-1]
 
     monkeypatch.setattr(minting, "refresh_token", minted)
-    async with Proxy(store_config.url) as proxy:
-        behind = replace(store_config, url=proxy.url)
-        changes = {"client": {"access_token_format": form}}
-        async with running_broker(idp, behind, tmp_path, **changes) as broker, broker.browser() as browser:
-            store = broker.services.store
-            spend = store.spend_code
+    broker = await start(client={"access_token_format": form})
+    store = broker.services.store
+    spend = store.spend_code
 
-            async def unheard(*given: Any, **further: Any) -> Any:
-                proxy.cut_at_next_answer = True
-                return await spend(*given, **further)
+    async def unheard(*given: Any, **further: Any) -> None:
+        assert await spend(*given, **further) is Spent.WON
+        raise StoreUnavailable("timeout")
 
-            monkeypatch.setattr(store, "spend_code", unheard)
-            code = (await browser.login(scope=OFFLINE)).code
-            status, told = await browser.token(code)
-            assert (status, told["error"]) == (503, "temporarily_unavailable")
-            monkeypatch.setattr(store, "spend_code", spend)
-            assert await browser.token(code) == INVALID_GRANT
-            assert await browser.refresh(made[0].text) == INVALID_GRANT
-            assert "code_replayed" in broker.reasons()
+    async with broker.browser() as browser:
+        monkeypatch.setattr(store, "spend_code", unheard)
+        code = (await browser.login(scope=OFFLINE)).code
+        status, told = await browser.token(code)
+        assert (status, told["error"]) == (503, "temporarily_unavailable")
+        monkeypatch.setattr(store, "spend_code", spend)
+        assert await browser.token(code) == INVALID_GRANT
+        assert await browser.refresh(made[0].text) == INVALID_GRANT
+    assert "code_replayed" in broker.reasons()
 
 
 # ── What somebody made up ─────────────────────────────────────────────────────────────────────
