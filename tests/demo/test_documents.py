@@ -249,6 +249,15 @@ def test_the_readme_denies_nothing_that_the_broker_offers() -> None:
         assert name not in offered, name
 
 
+def test_every_event_of_the_log_is_described() -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "broker").rglob("*.py"))
+    events = set(re.findall(r'(?:\bemit\(\s*|\bMishaps\([\w.]+, )"(\w+)"', source))
+    assert {"login", "outbox", "worker"} < events
+    page = (ROOT / "docs/operate.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.+?) \|", page, re.MULTILINE)
+    assert events - {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set()
+
+
 def test_the_rooms_of_the_house_are_those_that_are_described() -> None:
     told = (ROOT / "docs/architecture.md").read_text("utf-8").partition("## The floors")[2]
     rows = [row.split("|")[2] for row in told.splitlines() if row.startswith("| ") and "`" in row]
