@@ -306,9 +306,8 @@ class Connector:
 
     def _opened(self, tokens: oauth2.Tokens) -> oauth2.Tokens:
         """The tokens with the ID Token that is inside an encrypted one, where that was agreed on."""
-        settings, token = self._settings, tokens.id_token
-        how, enc = settings.id_token_encrypted_response_alg, settings.id_token_encrypted_response_enc
-        inside = None if token is None else opened(self._tools, token, how, enc)
+        token, how = tokens.id_token, self._settings.id_token_encrypted_response_alg
+        inside = token and opened(self._tools, token, how, self._settings.id_token_encrypted_response_enc)
         return tokens if inside is token else replace(tokens, id_token=inside)
 
     async def _verified(self, tokens: oauth2.Tokens, expected: Expected, metadata: Metadata) -> SignedClaims:
