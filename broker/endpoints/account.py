@@ -93,7 +93,8 @@ async def withdraw(request: web.Request) -> web.Response:
     )
     known = await found_soon(services, client_id)
     name = known.client_name if known is not None else client_id
-    return await _page(request, session, withdrawn=name if withdrawn else None)
+    # What the first of two clicks did is told by the answer to the second, which alone is seen.
+    return await _page(request, session, withdrawn=name if withdrawn or known is not None else None)
 
 
 async def forget(request: web.Request) -> web.Response:

@@ -143,6 +143,21 @@ async def test_who_signed_out_meanwhile_is_not_told_that_a_page_was_not_ours(bro
     assert "the sign-in in this browser has ended or changed" in words(answer)
 
 
+async def test_what_the_first_of_two_clicks_took_back_is_told_by_the_second_too(broker: Broker) -> None:
+    async with broker.browser() as browser:
+        await browser.login()
+        page = await browser.go(f"{broker.issuer}/account")
+        csrf = {"csrf": page.field("csrf")}
+        for _ in range(2):
+            data = csrf | {"client_id": "billing"}
+            gone = await browser.step("POST", f"{broker.issuer}/account/withdraw", data=data)
+            assert "Billing no longer has access." in words(gone)
+        nothing = await browser.step(
+            "POST", f"{broker.issuer}/account/withdraw", data=csrf | {"client_id": "nobody"}
+        )
+        assert "no longer has access" not in words(nothing)
+
+
 # ── with something still to do ────────────────────────────────────────────────────────────────────
 
 
