@@ -250,10 +250,11 @@ def _is_signed(mode: str | None) -> bool:
 def read_scopes(params: Params, client: Client, rules: Rules, targets: tuple[str, ...]) -> tuple[str, ...]:
     """What may be asked, less what none of the targets understands; the token answer tells the difference.
 
-    Without any scope a request for authorization details is complete (RFC 9396 §3).
+    Without any scope a request for authorization details is complete (RFC 9396 §3), and so is one that names
+    an API, which may know no scopes or say later which it wants: none is what that means (RFC 6749 §3.3).
     """
     text = params.get("scope") or ""
-    if not text and params.get("authorization_details") is not None:
+    if not text and (targets or params.get("authorization_details") is not None):
         return ()
     found = scopes.allowed(scopes.split(text), client, rules.scopes)
     return resources.cut(found, targets, rules.resources, rules.scopes)

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.flow.broker import CHALLENGE, VERIFIER, Broker
+from tests.flow.broker import CHALLENGE, VERIFIER, Broker, claims
 from tests.flow.conftest import Start
 from tests.flow.proofs import Prover
 from tests.interop.processes import free_port, running
@@ -155,6 +155,18 @@ async def test_what_is_not_good_there_is_told_apart(notes: Notes) -> None:
         assert status == 401
         assert 'error="invalid_token"' in challenge
         assert "resource_metadata=" in challenge
+
+
+@pytest.mark.standard("RFC 6749", "§3.3 a request that names an API and no scope")
+async def test_an_app_that_asks_for_no_scope_learns_at_the_api_which_it_needs(notes: Notes) -> None:
+    found = await tokens(notes, scope=None)
+    said = claims(found["access_token"])
+    assert (said["aud"], said["scope"]) == (notes.url, "")
+    assert not {"id_token", "refresh_token"} & found.keys()
+    status, _, challenge = await notes.call(found["access_token"])
+    assert (status, 'error="insufficient_scope"' in challenge) == (403, True)
+    assert 'scope="notes.read"' in challenge
+    assert (await notes.call((await tokens(notes, scope="notes.read"))["access_token"]))[0] == 200
 
 
 @pytest.mark.standard("RFC 9449", "§7 an API that takes only tokens with a key")

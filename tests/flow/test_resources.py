@@ -223,3 +223,23 @@ async def test_a_dynamic_scope_that_is_not_the_clients_is_refused(broker) -> Non
     give(broker, scopes=frozenset({"openid"}))
     async with broker.browser() as browser:
         assert (await login(browser, scope="openid account.7")).params["error"] == "invalid_scope"
+
+
+@pytest.mark.standard("RFC 6749", "§3.3 a request that names an API and no scope")
+async def test_an_app_may_name_an_api_without_any_scope_and_is_asked_about(broker) -> None:
+    async with broker.browser() as browser:
+        url = f"{browser.authorize_url(scope=None)}&resource={INVOICES}"
+        page = await browser.go(url)
+        assert "Invoices API" in page.body
+        landed = await browser.answer_consent(page)
+        status, found = await browser.token(landed.code)
+        assert status == 200, found
+        assert not {"id_token", "refresh_token"} & found.keys()
+        assert claims(found["access_token"])["aud"] == INVOICES
+        assert (await browser.userinfo(found["access_token"]))[0] == 403
+        told = await browser.post("/introspect", {"token": found["access_token"]}, client="invoices")
+        assert (told[1]["active"], told[1].get("scope", "")) == (True, "")
+        silent = await browser.go(f"{browser.authorize_url(scope=None, prompt='none')}&resource={ACCOUNTS}")
+        assert silent.params["error"] == "consent_required", "another API is asked about by itself"
+        nothing = await browser.authorize(scope=None)
+        assert nothing.params["error"] == "invalid_scope"
