@@ -89,6 +89,11 @@ def test_hardly_a_sentence_was_left_in_english(tag):
     assert left <= _SAME
 
 
+def test_no_line_of_french_begins_with_a_mark():
+    sentences = [form for message in catalogue("fr") if message.id for form in forms(message)]
+    assert not [text for text in sentences if re.search(r"(?<![\u00a0\u202f])[:;?!]", _TAG.sub("", text))]
+
+
 @pytest.mark.parametrize("tag", TRANSLATED)
 def test_another_device_is_never_called_this_one(tag):
     found = catalogue(tag)
