@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import redis
 
 from broker.config.settings import StoreConfig
 from broker.connector import Secret
@@ -25,6 +26,10 @@ hypothesis.settings.load_profile("any machine")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     """The server of this test process."""
     server = start_embedded(tmp_path_factory.mktemp("valkey"))
+    # Nobody waits for the disk here, which may be busy with others; what is promised of it is asked of
+    # servers of their own (`tests.store.test_embedded`).
+    with redis.Redis.from_url(server.url) as operator:
+        operator.config_set("appendfsync", "no")
     yield server
     server.stop()
 
