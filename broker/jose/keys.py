@@ -20,7 +20,7 @@ from jwcrypto.common import JWException  # type: ignore[import-untyped]
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 
 from broker import strictjson
-from broker.jose.signatures import EDWARDS, RSA, sign, verifies
+from broker.jose.signatures import EDWARDS, RSA, Seen, sign, verifies
 
 MAX_KEYS = 64
 """Keys read from one set."""
@@ -168,6 +168,8 @@ class VerificationKey:
     _key: Any = field(repr=False)
     issuer: str | None = None
     """Whose tokens alone it may verify, where a set serves several issuers and says so key by key."""
+    _seen: Seen | None = field(default=None, repr=False)
+    """What it has verified, where that is remembered."""
 
     def speaks_for(self, claims: Mapping[str, Any]) -> bool:
         """Whether a token with these claims is of the issuer that this key belongs to."""
@@ -179,6 +181,16 @@ class VerificationKey:
 
     def verifies(self, alg: str, message: bytes, signature: bytes) -> bool:
         """Whether this key made ``signature`` over ``message``."""
+        if self._seen is None:
+            return self._verifies(alg, message, signature)
+        mark = self._seen.mark(alg, message, signature)
+        if mark in self._seen:
+            return True
+        if right := self._verifies(alg, message, signature):
+            self._seen.add(mark)
+        return right
+
+    def _verifies(self, alg: str, message: bytes, signature: bytes) -> bool:
         try:
             return alg in self.algorithms and verifies(alg, self._key, message, signature)
         except (ValueError, TypeError, OverflowError, LibraryError):
@@ -205,8 +217,8 @@ class KeySet:
 
     @classmethod
     def of(cls, keys: Iterable[SigningKey]) -> Self:
-        """The public halves of keys of our own."""
-        read = (read_key(key.public_jwk()) for key in keys)
+        """The public halves of keys of our own, whose tokens come back to us often."""
+        read = (read_key(key.public_jwk(), seen=Seen()) for key in keys)
         return cls(tuple(key for key in read if key is not None))
 
     def candidates(self, kid: str | None, alg: str) -> list[VerificationKey]:
@@ -246,7 +258,7 @@ def _allowed(entry: Mapping[str, Any]) -> frozenset[str]:
     return able & {alg} if isinstance(alg, str) else frozenset()
 
 
-def read_key(entry: object) -> VerificationKey | None:
+def read_key(entry: object, *, seen: Seen | None = None) -> VerificationKey | None:
     """One key of a set, or None when it is not one that verifies our tokens."""
     if not isinstance(entry, Mapping) or not (algorithms := _allowed(entry)):
         return None
@@ -263,7 +275,7 @@ def read_key(entry: object) -> VerificationKey | None:
     kid, issuer = entry.get("kid"), entry.get("issuer")
     if issuer is not None and not (isinstance(issuer, str) and issuer):
         return None  # it belongs to somebody who cannot be told
-    return VerificationKey(kid if isinstance(kid, str) and kid else None, algorithms, key, issuer)
+    return VerificationKey(kid if isinstance(kid, str) and kid else None, algorithms, key, issuer, seen)
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:

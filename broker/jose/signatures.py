@@ -8,6 +8,7 @@ RS256 (RFC 7518 §3.3) and ES256 (§3.4: R and then S, 32 bytes each). All other
 from __future__ import annotations
 
 import warnings
+from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -32,6 +33,8 @@ with warnings.catch_warnings():
 _SHA256, _PKCS1, _ECDSA = SHA256(), PKCS1v15(), ECDSA(SHA256())
 _HALF = 32
 """Bytes of R, and of S, on P-256."""
+MOST_SEEN = 4096
+"""Signatures remembered of one key."""
 
 
 def sign(alg: str, key: Any, message: bytes) -> bytes:
@@ -58,6 +61,31 @@ def verifies(alg: str, key: Any, message: bytes, signature: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+class Seen:
+    """Signatures of one key that were right, by a hash of all that they are over.
+
+    APIs show one token again and again, and what was right once stays it for as long as the key is believed.
+    """
+
+    def __init__(self) -> None:
+        self._marks: dict[bytes, None] = {}
+
+    @staticmethod
+    def mark(alg: str, message: bytes, signature: bytes) -> bytes:
+        """What tells this signature from any other; no algorithm has a dot in its name, and each JWS one."""
+        return sha256(b".".join((alg.encode(), message, signature))).digest()
+
+    def __contains__(self, mark: bytes) -> bool:
+        """Whether it was right."""
+        return mark in self._marks
+
+    def add(self, mark: bytes) -> None:
+        """It is right; the oldest is forgotten where there are too many."""
+        if len(self._marks) >= MOST_SEEN:
+            del self._marks[next(iter(self._marks))]
+        self._marks[mark] = None
 
 
 def _der(signature: bytes) -> bytes:

@@ -6,6 +6,8 @@ import pytest
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from broker.jose import KeySet, SigningKey
+from broker.jose import signatures as module
 from broker.jose.signatures import sign, verifies
 
 REGISTRY = JWSRegistry(algorithms=["RS256", "ES256"])
@@ -47,3 +49,29 @@ def test_rs256_is_verified_as_the_library_does() -> None:
     assert not verifies("RS256", public, b"another", signature)
     assert not verifies("RS256", public, b"message", signature[:-1])
     assert sign("RS256", key, b"message") == signature
+
+
+def test_what_a_key_of_ours_verified_once_it_does_not_verify_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = SigningKey.generate("ES256")
+    (key,) = KeySet.of([ours]).keys
+    (another,) = KeySet.of([SigningKey.generate("ES256")]).keys
+    (theirs,) = KeySet.from_jwks({"keys": [ours.public_jwk()]}).keys
+    message = b"head.payload"
+    signature = ours.signature(message, "ES256")
+    assert key.verifies("ES256", message, signature)
+    monkeypatch.setattr(module, "_der", lambda _signature: b"no signature of anybody")
+    assert key.verifies("ES256", message, signature)
+    assert not key.verifies("RS256", message, signature)
+    assert not key.verifies("ES256", message + b"!", signature)
+    assert not key.verifies("ES256", message, bytes(64))
+    assert not key.verifies("ES256", message, bytes(64)), "what was wrong is wrong again"
+    assert not another.verifies("ES256", message, signature)
+    assert not theirs.verifies("ES256", message, signature), "of the keys of others nothing is remembered"
+
+
+def test_of_what_was_verified_only_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_SEEN", 2)
+    seen = module.Seen()
+    for number in (b"1", b"2", b"3"):
+        seen.add(number)
+    assert [number in seen for number in (b"1", b"2", b"3")] == [False, True, True]
