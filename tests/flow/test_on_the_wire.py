@@ -114,6 +114,23 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         assert "code" in (await browser.login()).params
 
 
+@pytest.mark.row("DS-06")
+async def test_requests_that_are_sent_ahead_and_never_read_wait_outside(broker: Broker) -> None:
+    assert broker.runner is not None
+    assert broker.runner.server is not None
+    where = urlsplit(broker.issuer)
+    _, writer = await asyncio.open_connection(where.hostname, where.port)
+    try:
+        for _ in range(200):
+            writer.write(GET * 500)  # and nothing of what is answered is read
+        async with broker.browser() as browser:
+            assert "code" in (await browser.login()).params
+        waiting = [len(one._messages) for one in broker.runner.server.connections]
+        assert max(waiting) <= 1000
+    finally:
+        writer.transport.abort()
+
+
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
