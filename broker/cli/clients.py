@@ -14,14 +14,21 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
-from broker.cli.operator import OperatorError, answer, command, config_argument, json_argument, load_config
+from broker.cli.operator import (
+    OperatorError,
+    answer,
+    command,
+    config_argument,
+    day,
+    json_argument,
+    load_config,
+)
 from broker.cli.stored import with_store
 from broker.config import ConfigError, load
 from broker.config.clients import CLIENT_ID
@@ -105,8 +112,8 @@ def _configured(client: Client) -> dict[str, Any]:
 
 
 def _of_stranger(client: Registered) -> dict[str, Any]:
-    used = "never used" if client.used_at is None else f"last used {_day(client.used_at)}"
-    remarks = [f"registered itself {_day(client.issued_at)}", used]
+    used = "never used" if client.used_at is None else f"last used {day(client.used_at)}"
+    remarks = [f"registered itself {day(client.issued_at)}", used]
     if client.lookalike:
         remarks.append(f"its name looks like that of {client.lookalike}")
     return {
@@ -235,7 +242,3 @@ def _write(folder: Path, texts: Mapping[Path, str]) -> None:
                 opened.write(text)
     except OSError as error:
         raise OperatorError(f"{error.filename} cannot be written: {error.strerror}") from error
-
-
-def _day(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from typing import Any
 
 from broker.cli.operator import (
@@ -11,6 +10,7 @@ from broker.cli.operator import (
     about_a_person,
     answer,
     command,
+    day,
     load_config,
     nothing_of,
     one_or_all,
@@ -43,9 +43,9 @@ def _list(options: argparse.Namespace) -> int:
     if not consents:
         nothing_of(options, "consents")
     for consent in consents:
-        print(f"{consent.client_id}: {_scopes(consent)}, since {_day(consent.since)}")
+        print(f"{consent.client_id}: {_scopes(consent)}, since {day(consent.since)}")
         for uri, there in consent.at.items():
-            print(f"  at {uri}: {_scopes(there)}, since {_day(there.since)}")
+            print(f"  at {uri}: {_scopes(there)}, since {day(there.since)}")
     return 0
 
 
@@ -87,7 +87,3 @@ def _told(consent: Consent) -> dict[str, Any]:
 def _scopes(said: Consent | ConsentAt) -> str:
     refused = f" (not {' '.join(said.refused)})" if said.refused else ""
     return f"{' '.join(said.granted) or 'nothing'}{refused}"
-
-
-def _day(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d")

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from broker.cli.operator import (
@@ -18,6 +17,7 @@ from broker.cli.operator import (
     file_name,
     json_argument,
     load_config,
+    moment,
 )
 
 if TYPE_CHECKING:
@@ -172,8 +172,7 @@ def _login(options: argparse.Namespace) -> int:
         told = [asdict(one) for one in claims]
         answer({**asdict(replace(found, claims=())), "claims": told, "consent_now": now})
         return 0
-    when = datetime.fromtimestamp(found.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    print(f"login {found.correlation_id} of {found.client_id}, {when} UTC")
+    print(f"login {found.correlation_id} of {found.client_id}, {moment(found.at)}")
     why = f": {found.reason}" + (f" ({found.detail})" if found.detail else "") if found.reason else ""
     print(f"{found.outcome}{why}\n")
     for one in found.decisions:

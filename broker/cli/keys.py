@@ -12,10 +12,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from broker.cli.operator import OperatorError, answer, command, config_argument, json_argument, load_config
+from broker.cli.operator import (
+    OperatorError,
+    answer,
+    command,
+    config_argument,
+    json_argument,
+    load_config,
+    moment,
+)
 
 if TYPE_CHECKING:
     from broker.config import Config
@@ -113,11 +120,7 @@ def _span(key: Known) -> str:
     if key.signs_from is None:
         return "from a file"
     if key.published_until is not None and key.state == "old":
-        return f"published until {_instant(key.published_until)}"
-    return f"signs from {_instant(key.signs_from)}" + (
-        f" to {_instant(key.stops_at)}" if key.stops_at is not None else ""
+        return f"published until {moment(key.published_until)}"
+    return f"signs from {moment(key.signs_from)}" + (
+        f" to {moment(key.stops_at)}" if key.stops_at is not None else ""
     )
-
-
-def _instant(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

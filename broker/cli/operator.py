@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,16 @@ def _issuer(config: Config, workspace: str | None) -> Config:
 def no_workspace(name: str) -> OperatorError:
     """What is told of a workspace that is none."""
     return OperatorError(f"--workspace: the configuration has none that is called {name}")
+
+
+def day(instant: float) -> str:
+    """The day of an instant, as every command tells it."""
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d")
+
+
+def moment(instant: float) -> str:
+    """An instant to the second."""
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def answer(value: Any) -> None:

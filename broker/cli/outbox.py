@@ -7,10 +7,17 @@ or gives it up.
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 from typing import Any
 
-from broker.cli.operator import OperatorError, answer, command, config_argument, json_argument, load_config
+from broker.cli.operator import (
+    OperatorError,
+    answer,
+    command,
+    config_argument,
+    json_argument,
+    load_config,
+    moment,
+)
 from broker.cli.stored import with_store
 from broker.store import Notice, Posted, Store
 
@@ -40,8 +47,8 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     for one in posted:
         notice = one.notice
-        when = "" if one.at is None else f" {'since' if one.state == 'dead' else 'at'} {_second(one.at)}"
-        print(f"{notice.id}: {notice.client_id}, {notice.why}, posted {_second(notice.posted_at)}")
+        when = "" if one.at is None else f" {'since' if one.state == 'dead' else 'at'} {moment(one.at)}"
+        print(f"{notice.id}: {notice.client_id}, {notice.why}, posted {moment(notice.posted_at)}")
         print(f"    {one.state}{when}{_tried(notice)}")
     return 0
 
@@ -117,7 +124,3 @@ def _told(one: Posted) -> dict[str, Any]:
         "attempts": notice.attempts,
         "problem": notice.problem,
     }
-
-
-def _second(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

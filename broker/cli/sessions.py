@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from broker.cli.operator import (
@@ -16,6 +15,7 @@ from broker.cli.operator import (
     answer,
     command,
     load_config,
+    moment,
     nothing_of,
     one_or_all,
 )
@@ -50,7 +50,7 @@ def _list(options: argparse.Namespace) -> int:
         nothing_of(options, "sessions")
     for said in sessions:
         apps = f", apps: {' '.join(said['clients'])}" if said["clients"] else ""
-        since, used = _minute(said["started_at"]), _minute(said["last_used"])
+        since, used = moment(said["started_at"]), moment(said["last_used"])
         print(f"{said['sid']}: {said['connector']}, since {since}, last used {used}{apps}")
         if said["device"]:
             print(f"    {said['device']}")
@@ -94,7 +94,3 @@ def _told(config: Config, one: KnownSession, now: float) -> dict[str, Any]:
         "ends_at": min(listed.ends_at, now + one.idle_left),
         "clients": sorted(one.clients),
     }
-
-
-def _minute(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M UTC")

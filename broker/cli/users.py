@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pyotp import TOTP, random_base32
@@ -25,6 +24,7 @@ from broker.cli.operator import (
     answer,
     command,
     config_argument,
+    day,
     json_argument,
     load_config,
 )
@@ -141,7 +141,7 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     for told in people:
         marks = [word for word, holds in (("disabled", not told["enabled"]), ("totp", told["totp"])) if holds]
-        print(f"{told['username']}: {told['sub']}, since {_day(told['since'])}", *marks, sep=", ")
+        print(f"{told['username']}: {told['sub']}, since {day(told['since'])}", *marks, sep=", ")
     return 0
 
 
@@ -277,7 +277,3 @@ def _answered(options: argparse.Namespace, told: dict[str, Any], done: str) -> i
     else:
         print(f"{told['username']}: {done}")
     return 0
-
-
-def _day(instant: float) -> str:
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d")
