@@ -30,6 +30,10 @@ CALLBACK = "https://billing.example/callback"
 SECRET = "billing-secret-of-some-length-0123456789"
 VERIFIER = "v" * 50
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+OUTBOUND = {"allow_networks": ["127.0.0.0/8"], "timeout": "10s"}
+"""Whoever is called is given time enough on a busy machine."""
+IMPATIENT = {"outbound": OUTBOUND | {"timeout": "2s"}}
+"""For a test in which somebody is given up."""
 ASKED = {
     "client_id": "billing",
     "redirect_uri": CALLBACK,
@@ -97,7 +101,7 @@ def config_text(issuer: str, idp: FakeProvider, store: StoreConfig, changes: dic
             "encryption_keys": [key.reveal() for key in store.encryption_keys],
         },
         "subject_key": "a-subject-key-that-is-long-enough-for-this-test",
-        "outbound": {"allow_networks": ["127.0.0.0/8"], "timeout": "2s"},
+        "outbound": OUTBOUND,
         "scopes": {"groups": {"description": "See your groups", "claims": ["groups"]}},
         "connectors": {"staff": connector | changes.get("connector", {})},
         "clients": {

@@ -13,8 +13,9 @@ import pytest
 from broker.jose import DecryptionKey
 from broker.logout import Courier, look_after
 from broker.store import Notice, Posted
-from tests.flow.broker import Broker, Browser, claims
+from tests.flow.broker import IMPATIENT, Broker, Browser, claims
 from tests.flow.client_app import ClientApp, header
+from tests.flow.conftest import Start
 from tests.flow.test_encrypted_answers import EC
 from tests.flow.test_logout import BACK, decide, log_out, signed_in
 
@@ -289,8 +290,9 @@ async def test_all_that_a_person_has_ends_and_each_app_hears_it_once(broker: Bro
 @pytest.mark.row("LO-11")
 @pytest.mark.parametrize("trouble", ["500", "404", "302", "huge", "hangs", "away"])
 async def test_whatever_the_app_does_the_sign_out_succeeds_and_it_is_told_again(
-    broker: Broker, app: ClientApp, trouble: str
+    start: Start, app: ClientApp, trouble: str
 ) -> None:
+    broker = await start(client=listening(app), top=IMPATIENT if trouble == "hangs" else {})
     wrong = int(trouble) if trouble.isdecimal() else None
     app.answers = [wrong] if wrong else []
     app.huge, app.hangs = trouble == "huge", asyncio.Event() if trouble == "hangs" else None

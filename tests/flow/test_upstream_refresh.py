@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.flow.broker import Broker, Browser, claims
+from tests.flow.broker import IMPATIENT, Broker, Browser, claims
 
 ASKED = "openid profile email offline_access groups"
 ALWAYS = {"scope": "openid profile email offline_access", "upstream_refresh": "always"}
@@ -261,9 +261,10 @@ async def test_what_is_kept_goes_with_the_session_unless_a_refresh_token_stands_
 @pytest.mark.row("RT-14")
 @pytest.mark.parametrize("trouble", [{"userinfo": "500"}, {"signature": "foreign"}, {"userinfo": "slow"}])
 async def test_a_refresh_token_that_was_rotated_is_not_lost_to_what_went_wrong_after_it(
-    start_with, trouble
+    start, trouble
 ) -> None:
-    broker = await start_with()
+    broker = await start(connector=ALWAYS, top=IMPATIENT if "slow" in trouble.values() else {})
+    broker.idp.now = broker.clock
     broker.idp.rotates = True
     async with broker.browser() as browser:
         first = await tokens_of(browser)
