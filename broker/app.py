@@ -197,6 +197,7 @@ async def _key_ring(config: Config, store: Store, around: Surroundings, events: 
     told = ""
     while True:
         try:
+            await store.check_it_keeps()
             return await KeyRing.open(config, store, now=around.now)
         except StoreUnavailable as error:
             if error.reason != told:  # and not again with each look: it may be away for an hour

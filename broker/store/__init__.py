@@ -75,6 +75,8 @@ name (`broker.store.vault`), so no answer and no copied value is taken for anoth
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 from pathlib import Path
 
@@ -141,6 +143,10 @@ __all__ = [
     "start_embedded",
 ]
 
+_log = logging.getLogger(__name__)
+_MAY_NOT_ASK = frozenset({"noperm", "err"})
+"""What a server says of a command that our user may not give, or that it does not have."""
+
 
 class Store(
     Flows,
@@ -193,6 +199,27 @@ class Store(
     async def ping(self) -> None:
         """Raises `StoreUnavailable` when the store could not serve now."""
         await self._wire.call("PING")
+
+    async def check_it_keeps(self) -> None:
+        """Look whether the server keeps what it is given until its time.
+
+        Of one that evicts, a mark that something was used or ended could vanish, and it would be good again.
+        A server that does not let us look is trusted, and the log says so.
+
+        Raises:
+            StoreMisconfigured: its ``maxmemory-policy`` is another than ``noeviction``.
+        """
+        try:
+            told: bytes = await self._wire.call("INFO", "memory")
+        except StoreRefused as error:
+            if error.reason not in _MAY_NOT_ASK:
+                raise
+            _log.warning("store: cannot see whether it evicts (INFO: %s): it must not", error.reason)
+            return
+        policy = re.search(rb"^maxmemory_policy:([\w-]+)", told, re.MULTILINE)
+        if policy is not None and policy[1] != b"noeviction":
+            found = policy[1].decode()
+            raise StoreMisconfigured("evicts", f"store: its maxmemory-policy is {found}, must be noeviction")
 
     async def close(self) -> None:
         """Close the connections, and the embedded server if this is its owner, unless others share them."""

@@ -17,7 +17,9 @@ from pathlib import Path
 import aiohttp
 import psutil
 import pytest
+import redis
 
+from broker.store import start_embedded
 from tests.certificates import made
 from tests.cli.conftest import ROOT, Run
 from tests.config.desk import SOUND
@@ -205,3 +207,18 @@ async def test_a_store_that_is_away_at_the_start_is_one_line_of_the_log(start: S
         process.terminate()
         _, rest = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert rest == b""
+
+
+@pytest.mark.row("RD-10")
+def test_a_store_that_evicts_ends_the_start_in_a_line(run: Run, tmp_path: Path) -> None:
+    evicting = start_embedded(tmp_path / "store")
+    with redis.Redis.from_url(evicting.url) as operator:
+        operator.config_set("maxmemory-policy", "allkeys-lru")
+    secret = "x" * 43
+    store = f"store: {{url: '{evicting.url}', encryption_keys: [{secret}]}}\n"
+    (tmp_path / "broker.yaml").write_text(f"{LOCAL}{store}subject_key: {secret}\n")
+    said = run("serve", "--config", "broker.yaml")
+    evicting.stop()
+    assert said.returncode == 1
+    first, *_ = said.stderr.splitlines()
+    assert first == "broker: store: its maxmemory-policy is allkeys-lru, must be noeviction"
