@@ -70,7 +70,7 @@ def test_the_example_passes_the_check_in_its_own_environment(example: tuple[Path
         command, env=environ, capture_output=True, text=True, cwd=SHIPPED.parent, check=False
     )
     assert (done.stderr, done.returncode) == ("", 0)
-    assert done.stdout == f"{path}: ok: 2 connectors, 4 clients, 8 scopes\n"
+    assert done.stdout == f"{path}: ok: 2 connectors, 4 clients, 8 scopes, 1 workspace\n"
 
 
 def test_a_store_url_from_the_environment_takes_the_place_of_the_embedded_store(
