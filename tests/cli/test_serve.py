@@ -132,11 +132,12 @@ async def test_what_is_in_flight_is_finished_before_the_end(start: Start) -> Non
     assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
 
 
-async def test_what_never_finishes_does_not_keep_the_process(start: Start) -> None:
-    process, url = await start()
+async def end_while_it_answers(start: Start, path: str, *how: str | int) -> None:
+    """Tell it to end while it is busy with what will never be answered; it ends all the same."""
+    process, url = await start(*how)
     family = children(process)
     async with aiohttp.ClientSession() as session:
-        endless = asyncio.create_task(session.get(f"{url}/slow?s=600"))
+        endless = asyncio.create_task(session.get(f"{url}{path}"))
         await hears(process, "answering")
         process.terminate()
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
@@ -145,17 +146,12 @@ async def test_what_never_finishes_does_not_keep_the_process(start: Start) -> No
     assert await gone(family)
 
 
+async def test_what_never_finishes_does_not_keep_the_process(start: Start) -> None:
+    await end_while_it_answers(start, "/slow?s=600")
+
+
 async def test_a_worker_that_hears_nothing_is_made_to_go(start: Start) -> None:
-    process, url = await start("127.0.0.1:0", 2, "deaf")
-    family = children(process)
-    async with aiohttp.ClientSession() as session:
-        deaf = asyncio.create_task(session.get(f"{url}/deaf"))
-        await hears(process, "answering")
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
-        with pytest.raises(aiohttp.ClientError):
-            await deaf
-    assert await gone(family)
+    await end_while_it_answers(start, "/deaf", "127.0.0.1:0", 2, "deaf")
 
 
 def test_what_workers_are_given_ends_within_the_ten_seconds_of_everybody() -> None:
