@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
 from broker.config import StoreConfig
 from broker.connector import Secret
-from broker.store import start_embedded
+from broker.store import Embedded, start_embedded
 from tests.flow.broker import SECRET, running_broker
 
 
+@pytest.fixture
+def server(tmp_path) -> Iterator[Embedded]:
+    """A store of this test's own, which it may stop and starve."""
+    running = start_embedded(tmp_path / "store")
+    yield running
+    running.stop()
+
+
+def kept_by(server: Embedded) -> StoreConfig:
+    return StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
+
+
 @pytest.mark.row("RD-04")
-async def test_a_store_that_is_away_is_told_in_time_and_its_return_is_noticed(idp, tmp_path) -> None:
-    server = start_embedded(tmp_path / "store")
-    config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
-    async with running_broker(idp, config, tmp_path) as broker, broker.browser() as browser:
+async def test_a_store_that_is_away_is_told_in_time_and_its_return_is_noticed(idp, server, tmp_path) -> None:
+    async with running_broker(idp, kept_by(server), tmp_path) as broker, broker.browser() as browser:
         landed = await browser.login()
         page = await browser.authorize(prompt="consent")
         departed = await browser.step("GET", browser.authorize_url(prompt="login"))
@@ -55,10 +66,8 @@ async def test_a_store_that_is_away_is_told_in_time_and_its_return_is_noticed(id
 
 
 @pytest.mark.row("RS-10")
-async def test_a_revocation_that_cannot_be_stored_is_never_called_done(idp, tmp_path) -> None:
-    server = start_embedded(tmp_path / "store")
-    config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
-    async with running_broker(idp, config, tmp_path) as broker, broker.browser() as browser:
+async def test_a_revocation_that_cannot_be_stored_is_never_called_done(idp, server, tmp_path) -> None:
+    async with running_broker(idp, kept_by(server), tmp_path) as broker, broker.browser() as browser:
         landed = await browser.login(scope="openid offline_access")
         _, tokens = await browser.token(landed.code)
         server.stop()
@@ -71,10 +80,8 @@ async def test_a_revocation_that_cannot_be_stored_is_never_called_done(idp, tmp_
 
 @pytest.mark.row("RS-10")
 @pytest.mark.row("RD-07")
-async def test_a_revocation_that_the_store_does_not_write_is_never_called_done(idp, tmp_path) -> None:
-    server = start_embedded(tmp_path / "store")
-    config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
-    async with running_broker(idp, config, tmp_path) as broker, broker.browser() as browser:
+async def test_a_revocation_that_the_store_does_not_write_is_never_called_done(idp, server, tmp_path) -> None:
+    async with running_broker(idp, kept_by(server), tmp_path) as broker, broker.browser() as browser:
         landed = await browser.login(scope="openid offline_access")
         _, tokens = await browser.token(landed.code)
         wire = broker.services.store._wire
@@ -85,14 +92,11 @@ async def test_a_revocation_that_the_store_does_not_write_is_never_called_done(i
         await wire.call("CONFIG", "SET", "maxmemory", "0")
         assert await browser.post("/revoke", {"token": tokens["refresh_token"]}) == (200, {})
         assert (await browser.userinfo(tokens["access_token"]))[0] == 401
-    server.stop()
 
 
-async def test_a_store_that_is_away_at_the_start_is_waited_for(idp, tmp_path) -> None:
-    server = start_embedded(tmp_path / "store")
-    config = StoreConfig(url=server.url, encryption_keys=(Secret("k" * 48),))
+async def test_a_store_that_is_away_at_the_start_is_waited_for(idp, server, tmp_path) -> None:
     server.stop()
-    async with aclosing_broker(idp, config, tmp_path) as (starting, waited):
+    async with aclosing_broker(idp, kept_by(server), tmp_path) as (starting, waited):
         await waited.wait()
         assert not starting.done()
         again = start_embedded(tmp_path / "store")
