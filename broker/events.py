@@ -28,7 +28,6 @@ _FIELDS: Final = frozenset(
         "grant_id",
         "grant_type",
         "scope",
-        "status",
         "endpoint",
         "detail",
         "logger",

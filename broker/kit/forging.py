@@ -86,10 +86,6 @@ class Key:
             made = self.private.sign(message)
         return made
 
-    def public_pem(self) -> bytes:
-        """The public half, as PEM."""
-        return self.public_forms()["pem"]
-
     def private_pem(self) -> bytes:
         """The whole key, as PEM."""
         form, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

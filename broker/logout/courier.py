@@ -101,14 +101,6 @@ class Courier:
                 task.cancel()
             await asyncio.gather(*self._in_hand, return_exceptions=True)
 
-    async def deliver(self) -> int:
-        """Deliver what is due now, and wait for it; how many notices that were."""
-        taken = await self._begin(AT_ONCE)
-        if taken:
-            await asyncio.wait(self._in_hand)
-            await self._finish()
-        return taken
-
     async def _begin(self, most: int) -> int:
         """Take what is due now, and begin to deliver it; how many notices that are."""
         now, patience = self.now(), self.lost_after

@@ -23,8 +23,6 @@ ICONS: Final = frozenset(path.stem for path in (_HERE / "static" / "icons").glob
 """The names of the icons that a `Choice` may have."""
 
 LOCALE: Final = _HERE / "locale"
-SEARCH_FROM: Final = 9
-"""From how many choices on there is a field to search them."""
 CREST_HEIGHT: Final = 36
 CREST_WIDTH: Final = 160
 """How high the house's picture is, and how wide at most, in CSS pixels."""
@@ -175,7 +173,6 @@ class Pages:
                 for name in _SCRIPTS
             },
             "favicon_url": self._icons["door"],
-            "search_from": SEARCH_FROM,
             "person_limit": safety.PERSON_LIMIT,
             "messages": words.MESSAGES,
             "house": theme.name,

@@ -85,13 +85,8 @@ class Known:
     """The allowed connector that this browser used last, if it goes straight there."""
 
 
-def route(asked: AuthorizeRequest, allowed: Sequence[str], known: Known) -> str | None:
-    """The connector to use at once; None when the person must choose."""
-    return routed(asked, allowed, known)[0]
-
-
 def routed(asked: AuthorizeRequest, allowed: Sequence[str], known: Known) -> tuple[str | None, str]:
-    """The same, and why.
+    """The connector to use at once, and why; None when the person must choose.
 
     Somebody whose session is only not fresh enough goes back to where that session came from.
     """

@@ -12,19 +12,6 @@ from broker.protocol.errors import LoginRequired, UnmetAuthenticationRequirement
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Session
 
 
-def answers(
-    asked: AuthorizeRequest,
-    session: Session | None,
-    allowed: Sequence[str],
-    *,
-    now: float,
-    reachable: Collection[str] = (),
-    sub: str | None = None,
-) -> bool:
-    """Whether ``session`` is good enough for ``asked``, with nothing asked of the person."""
-    return objection(asked, session, allowed, now=now, reachable=reachable, sub=sub) is None
-
-
 def objection(
     asked: AuthorizeRequest,
     session: Session | None,

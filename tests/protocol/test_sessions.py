@@ -5,14 +5,14 @@ import pytest
 from broker.protocol import routing
 from broker.protocol.claims_request import read
 from broker.protocol.errors import AccessDenied, LoginRequired, UnmetAuthenticationRequirements
-from broker.protocol.sessions import answers, is_whom_was_asked
+from broker.protocol.sessions import is_whom_was_asked, objection
 from tests.protocol.samples import NOW, asked, client, context, session
 
 ALLOWED = ("staff", "partners")
 
 
 def answered(of=None, allowed=ALLOWED, now=NOW, **changes):
-    return answers(asked(**changes), of or session(), allowed, now=now)
+    return objection(asked(**changes), of or session(), allowed, now=now) is None
 
 
 def test_a_live_session_of_an_allowed_connector_answers():
@@ -23,7 +23,7 @@ def test_a_live_session_of_an_allowed_connector_answers():
 
 
 def test_no_session_answers_nothing():
-    assert not answers(asked(), None, ALLOWED, now=NOW)
+    assert objection(asked(), None, ALLOWED, now=NOW) is not None
 
 
 @pytest.mark.row("SE-06")
@@ -214,7 +214,7 @@ def test_only_what_was_offered_can_be_picked(pick):
     ],
 )
 def test_a_hint_the_only_choice_or_the_last_login_decides_and_else_the_person(changes, of, allowed, goes_to):
-    assert routing.route(asked(**changes), allowed, routing.Known(session=of)) == goes_to
+    assert routing.routed(asked(**changes), allowed, routing.Known(session=of))[0] == goes_to
 
 
 SELECT = {"prompt": frozenset({"select_account"})}
@@ -235,9 +235,9 @@ SELECT = {"prompt": frozenset({"select_account"})}
     ],
 )
 def test_a_domain_goes_before_the_last_login_and_that_before_what_is_remembered(changes, known, goes_to):
-    assert routing.route(asked(**changes), ALLOWED, routing.Known(**known)) == goes_to
+    assert routing.routed(asked(**changes), ALLOWED, routing.Known(**known))[0] == goes_to
 
 
 def test_who_wants_to_choose_is_not_spared_the_choice_by_what_is_known():
     known = routing.Known(domain=("partners",), remembered="partners", session=session())
-    assert routing.route(asked(**SELECT), ALLOWED, known) is None
+    assert routing.routed(asked(**SELECT), ALLOWED, known)[0] is None
