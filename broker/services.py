@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from broker.keys import KeyRing
 from broker.logout import Endings
 from broker.outbound import Outbound
 from broker.pages import Pages
-from broker.protocol import subject
+from broker.protocol import base64url, subject
 from broker.protocol.authorize import Rules
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.flow import AuthenticationContext
@@ -67,14 +66,14 @@ class Services:
 
     def fresh(self) -> str:
         """A secret that nobody can guess: 256 bits of chance as 43 characters."""
-        return _text(self.chance(32))
+        return base64url.encoded(self.chance(32))
 
     def fresh_name(self) -> str:
         """A name that nothing else has, and that opens nothing: 128 bits of chance as 22 characters.
 
         An operator may type it (``broker sessions end``), so it does not begin like an option.
         """
-        name = _text(self.chance(16))
+        name = base64url.encoded(self.chance(16))
         return f"_{name[1:]}" if name.startswith("-") else name
 
     @property
@@ -99,10 +98,6 @@ class Services:
     def at(self, path: str) -> str:
         """A path of ours as a browser must ask for it: behind the path of the issuer, if it has one."""
         return self.base + path
-
-
-def _text(chance: bytes) -> str:
-    return urlsafe_b64encode(chance).rstrip(b"=").decode()
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

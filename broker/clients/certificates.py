@@ -11,7 +11,7 @@ from __future__ import annotations
 import binascii
 import re
 import ssl
-from base64 import b64decode, urlsafe_b64encode
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from cryptography.x509.verification import (
 )
 
 from broker.jose import JoseError, is_fit_rsa, thumbprint, thumbprint_of
+from broker.protocol import base64url
 from broker.protocol.client import Client
 
 MAX_DER = 16 * 1024
@@ -86,7 +87,7 @@ class Certificate:
         Raises:
             CertificateError: one of them is none.
         """
-        thumbprint = urlsafe_b64encode(sha256(der).digest()).rstrip(b"=").decode()
+        thumbprint = base64url.encoded(sha256(der).digest())
         # A way up has each name once. Of authorities that issue each other, every way would be gone.
         between: dict[x509.Name, x509.Certificate] = {}
         for one in map(_parse, chain[:_LONGEST_CHAIN]):

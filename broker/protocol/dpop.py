@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from hashlib import blake2b, sha256
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from broker.protocol import base64url
 from broker.protocol.algorithms import FAPI
 from broker.protocol.errors import InvalidDpopProof, InvalidRequest
 from broker.protocol.instants import LEEWAY, is_instant
@@ -96,7 +97,7 @@ def _until(iat: object, now: float) -> float:
 
 def ath(access_token: str) -> str:
     """The hash of an access token that a proof names (RFC 9449 §4.2)."""
-    return _b64(sha256(access_token.encode()).digest())
+    return base64url.encoded(sha256(access_token.encode()).digest())
 
 
 def normalized(url: str) -> str | None:
@@ -173,8 +174,4 @@ def standing(keys: Sequence[bytes], of: str, text: str, now: float) -> Standing:
 def _minted(key: bytes, of: str, step: int) -> str:
     body = step.to_bytes(_COUNT, "big")
     tag = blake2b(body + of.encode(), key=key, person=b"dpop nonce", digest_size=_TAG).digest()
-    return _b64(body + tag)
-
-
-def _b64(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64url.encoded(body + tag)

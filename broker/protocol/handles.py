@@ -8,21 +8,19 @@ every old one. The store keeps only `digest`. RFC 6749 §10.10: 192 bits of the 
 from __future__ import annotations
 
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from typing import Literal
 
+from broker.protocol import base64url
+
 Purpose = Literal["code", "refresh", "access"]
 
 GRANT_BYTES, SECRET_BYTES, TAG_BYTES = 15, 24, 12
 _LENGTH = (GRANT_BYTES + SECRET_BYTES + TAG_BYTES) * 4 // 3
-
-
-def _b64(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def digest(value: str) -> str:
@@ -49,13 +47,13 @@ class Handle:
 
 def grant_id(chance: bytes) -> str:
     """The public name of a grant, from 15 fresh random bytes."""
-    return _b64(chance)
+    return base64url.encoded(chance)
 
 
 def mint(purpose: Purpose, grant: str, chance: bytes, key: bytes) -> Handle:
     """A handle for ``grant`` from 24 fresh random bytes, tagged with ``key``."""
     body = urlsafe_b64decode(grant) + chance
-    return Handle(grant, _b64(body + _tag(key, purpose, body)))
+    return Handle(grant, base64url.encoded(body + _tag(key, purpose, body)))
 
 
 def parse(purpose: Purpose, text: str, keys: Sequence[bytes]) -> Handle | None:
@@ -66,9 +64,10 @@ def parse(purpose: Purpose, text: str, keys: Sequence[bytes]) -> Handle | None:
         raw = urlsafe_b64decode(text)
     except (Base64Error, ValueError):
         return None
-    if _b64(raw) != text:  # base64 decoders forgive strangers in the text; a handle has one spelling
+    # Decoders forgive strangers in the text; a handle has one spelling.
+    if base64url.encoded(raw) != text:
         return None
     body, tag = raw[:-TAG_BYTES], raw[-TAG_BYTES:]
     if not any(hmac.compare_digest(tag, _tag(key, purpose, body)) for key in keys):
         return None
-    return Handle(_b64(body[:GRANT_BYTES]), text)
+    return Handle(base64url.encoded(body[:GRANT_BYTES]), text)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Any
 
+from broker.protocol import base64url
 from broker.protocol.instants import LEEWAY, is_instant
 
 OLDEST = 600.0
@@ -191,7 +191,7 @@ def _hash(claims: Mapping[str, Any], name: str, value: str | None, alg: str) -> 
 def half_hash(value: str, algorithm: str) -> str:
     """Base64url of the left half of a hash (Core §3.1.3.6)."""
     digest = hashlib.new(algorithm, value.encode()).digest()
-    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    return base64url.encoded(digest[: len(digest) // 2])
 
 
 def _auth_time(claims: Mapping[str, Any], expected: Expected, now: float, leeway: float) -> None:

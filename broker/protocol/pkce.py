@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 
+from broker.protocol import base64url
 from broker.protocol.errors import InvalidGrant, InvalidRequest
 from broker.protocol.params import Params
 
@@ -16,7 +16,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 
 def challenge_of(verifier: str) -> str:
     """The S256 ``code_challenge`` of a ``code_verifier``."""
-    return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return base64url.encoded(sha256(verifier.encode()).digest())
 
 
 def read_challenge(params: Params, *, required: bool) -> str | None:
