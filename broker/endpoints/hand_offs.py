@@ -7,7 +7,6 @@ the browser that began the login fetches it, at our callback, with its cookie.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from base64 import b64decode
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -17,13 +16,11 @@ from aiohttp import web
 
 from broker.connector import HandsOff, Json, Secret, UpstreamInvalid
 from broker.endpoints import about, http
+from broker.protocol.errors import InvalidRequest
 from broker.services import SERVICES
 from broker.store import HandOff
-from broker.strictjson import StrictJSONError, parse
 
 REQUESTS = "/login/{connector}/requests/{login_id}"
-_BODY_DEADLINE = 10.0
-_LARGEST = 32 * 1024
 
 
 class Refused(Exception):
@@ -121,26 +118,12 @@ def _unknown() -> Refused:
 
 
 async def _body(request: web.Request) -> Mapping[str, Json]:
-    kind, _, parameters = request.headers.get("Content-Type", "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise Refused(415, "unsupported_media_type", "Send application/json.")
-    if any(coding.lower() != "identity" for coding in request.headers.getall("Content-Encoding", ())):
-        raise Refused(415, "unsupported_media_type", "Send it uncompressed.")
     try:
-        async with asyncio.timeout(_BODY_DEADLINE):
-            raw = await request.read()
-    except (TimeoutError, web.RequestPayloadError, ConnectionError) as error:
-        raise Refused(400, "invalid_request", "The body did not arrive whole.") from error
-    if len(raw) > _LARGEST:
-        raise Refused(413, "too_large", "The body is larger than 32 kB.")
-    try:
-        body = parse(raw)
-    except StrictJSONError as error:
-        raise Refused(400, "invalid_request", "The body is not JSON, or a name in it repeats.") from error
-    if not isinstance(body, dict):
-        raise Refused(400, "invalid_request", "The body is no JSON object.")
-    return body
+        return await http.read_json(request)
+    except InvalidRequest as error:
+        if error.reason in {"content_type", "content_encoding"}:
+            raise Refused(415, "unsupported_media_type", error.description) from error
+        raise Refused(400, "invalid_request", error.description) from error
 
 
 async def _there(request: web.Request, login_state: Json) -> HandOff:

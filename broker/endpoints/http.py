@@ -98,16 +98,8 @@ async def read_pairs(request: web.Request, *, most: int = _MAX_FIELDS) -> list[t
     charset = parameters.strip().lower()
     if kind.strip().lower() != _FORM or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
         raise InvalidRequest("The body must be form-encoded.", reason="content_type")
-    if any(coding.lower() != "identity" for coding in request.headers.getall("Content-Encoding", ())):
-        raise InvalidRequest("The body must not be compressed.", reason="content_encoding")
     try:
-        # Nearly every form has come whole with its head, and is not waited for.
-        async with asyncio.timeout(None if request.content.is_eof() else _BODY_DEADLINE):
-            body = await request.read()
-    except (TimeoutError, web.RequestPayloadError, ConnectionError) as error:
-        raise InvalidRequest("The body did not arrive whole.", reason="body_incomplete") from error
-    try:
-        text = body.decode("utf-8")
+        text = (await _body(request)).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest("The body is not UTF-8.", reason="parameters_malformed") from None
     return _query(request) + _pairs(text, most)
@@ -123,15 +115,22 @@ async def read_json(request: web.Request) -> dict[str, Any]:
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise InvalidRequest("The body must be application/json.", reason="content_type")
+    try:
+        return strictjson.parse_object(await _body(request))
+    except strictjson.StrictJSONError as error:
+        raise InvalidRequest("The body is no JSON object.", reason="json_malformed") from error
+
+
+async def _body(request: web.Request) -> bytes:
+    """What was sent, whole and as it is."""
     if any(coding.lower() != "identity" for coding in request.headers.getall("Content-Encoding", ())):
         raise InvalidRequest("The body must not be compressed.", reason="content_encoding")
     try:
-        async with asyncio.timeout(_BODY_DEADLINE):
-            return strictjson.parse_object(await request.read())
+        # Nearly every body has come whole with its head, and is not waited for.
+        async with asyncio.timeout(None if request.content.is_eof() else _BODY_DEADLINE):
+            return await request.read()
     except (TimeoutError, web.RequestPayloadError, ConnectionError) as error:
         raise InvalidRequest("The body did not arrive whole.", reason="body_incomplete") from error
-    except strictjson.StrictJSONError as error:
-        raise InvalidRequest("The body is no JSON object.", reason="json_malformed") from error
 
 
 async def read_params(request: web.Request) -> Params:
