@@ -41,9 +41,7 @@ def of_grant(request: web.Request, grant: Grant) -> None:
 
 def is_from_proxy(request: web.Request) -> bool:
     """Whether the other end of the connection is a proxy that the operator named."""
-    trusted = request.app[SERVICES].config.trusted_proxies.networks
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return forwarded.is_proxy(peer[0] if isinstance(peer, tuple) else None, trusted)
+    return forwarded.is_proxy(_peer(request), request.app[SERVICES].config.trusted_proxies.networks)
 
 
 def client_address(request: web.Request) -> str:
@@ -52,10 +50,15 @@ def client_address(request: web.Request) -> str:
     if not proxies.networks:
         return request.remote or ""
     name = "Forwarded" if proxies.headers == "forwarded" else "X-Forwarded-For"
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
     return forwarded.client_address(
-        peer[0] if isinstance(peer, tuple) else None,
+        _peer(request),
         request.headers.getall(name, []),
         kind=proxies.headers,
         trusted=proxies.networks,
     )
+
+
+def _peer(request: web.Request) -> str | None:
+    """The other end of the connection; None where that is a Unix socket."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return peer[0] if isinstance(peer, tuple) else None

@@ -132,7 +132,7 @@ def bare(token: Issued) -> dict[str, object]:
     """What is said of an access token in any answer (RFC 6749 §5.1)."""
     return {
         "access_token": token.text,
-        "token_type": "DPoP" if "jkt" in token.token.cnf else "Bearer",  # RFC 9449 §5
+        "token_type": token.token.token_type,
         "expires_in": token.token.expires_at - token.token.issued_at,
         "scope": " ".join(token.token.scopes),
     }

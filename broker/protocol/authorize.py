@@ -12,7 +12,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
-from broker.protocol import authorization_details, claims_request, dpop, pkce, redirects, resources, scopes
+from broker.protocol import (
+    authorization_details,
+    claims_request,
+    dpop,
+    languages,
+    pkce,
+    redirects,
+    resources,
+    scopes,
+)
 from broker.protocol.authorization_details import DetailType
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.errors import (
@@ -34,7 +43,6 @@ _MODES = frozenset(get_args(ResponseMode))
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 _UNTELLABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _ANY_AGE = 10 * 365 * 86400
-_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,7}")
 _MAX = {
     "state": 2048,
     "nonce": 1024,
@@ -130,7 +138,7 @@ def _read(
         max_age=_max_age(params, client, claims),
         login_hint=params.get("login_hint"),
         acr_values=_words(params, "acr_values"),
-        ui_locales=tuple(tag for tag in _words(params, "ui_locales") if _LANGUAGE.fullmatch(tag)),
+        ui_locales=tuple(tag for tag in _words(params, "ui_locales") if languages.TAG.fullmatch(tag)),
         claims=claims,
         connector=_connector(params, client, rules.connectors),
         subject=subject,

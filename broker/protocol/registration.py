@@ -9,13 +9,13 @@ refused, what the operator gives to nobody is left out, and the answer says what
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
+from broker.protocol import languages
 from broker.protocol.algorithms import BY_SECRET
 from broker.protocol.client import DEVICE_CODE, AuthMethod, Client, GrantType, Origin, SigningAlg
 from broker.protocol.errors import InvalidRedirectUri
@@ -38,7 +38,6 @@ KNOWN_GRANTS = frozenset(get_args(GrantType))
 _KNOWN_METHODS = frozenset(get_args(AuthMethod))
 _WITH_SECRET = frozenset({"client_secret_basic", "client_secret_post", "client_secret_jwt"})
 _OWN_KEYS = frozenset({"private_key_jwt", "self_signed_tls_client_auth"})
-_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,7}")
 _USUAL_ENCODING: Final = "A128CBC-HS256"
 _MOST_LANGUAGES = 20
 NOBODYS_NAME: Final = "An app without a name"
@@ -259,7 +258,7 @@ def _in_languages(said: Metadata) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in said.items():
         member, mark, tag = name.partition("#")
-        if mark and member in LOCALISED and _LANGUAGE.fullmatch(tag) is not None:
+        if mark and member in LOCALISED and languages.TAG.fullmatch(tag) is not None:
             found[name] = VALUES[member](member, value)
     if len(found) > len(LOCALISED) * _MOST_LANGUAGES:
         raise wrong("client_name", "is said in too many languages")

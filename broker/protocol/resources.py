@@ -18,8 +18,6 @@ from broker.protocol.errors import InvalidScope, InvalidTarget
 
 MAX_RESOURCES = 10
 _LONGEST = 1000
-OURS = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
-"""Scopes that the broker itself understands, at userinfo and at the token endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +104,9 @@ def understood(
     understands = frozenset[str]().union(*[one for one in known if one is not None])
     found = ((name, scopes.rule_for(name, rules)) for name in names)
     return tuple(
-        name for name, rule in found if name in OURS or (rule is not None and rule.name in understands)
+        name
+        for name, rule in found
+        if name in scopes.OF_OPENID or (rule is not None and rule.name in understands)
     )
 
 
@@ -114,7 +114,7 @@ def understands(
     name: str, target: str, resources: Mapping[str, Resource], rules: Mapping[str, ScopeRule]
 ) -> bool:
     """Whether this scope means something to the target itself, and not only to us."""
-    return name not in OURS and bool(understood((name,), (target,), resources, rules))
+    return name not in scopes.OF_OPENID and bool(understood((name,), (target,), resources, rules))
 
 
 def cut(

@@ -16,7 +16,8 @@ OPENID = "openid"
 OFFLINE_ACCESS = "offline_access"
 
 OF_OPENID = frozenset({OPENID, "profile", "email", "address", "phone", OFFLINE_ACCESS})
-"""Scopes that are about a person who signs in: nothing to a client app that speaks for itself."""
+"""Scopes about a person who signs in. We understand them ourselves, at userinfo and at the token endpoint;
+they are nothing to a client app that speaks for itself."""
 
 # scope-token of RFC 6749 §3.3
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")

@@ -54,6 +54,11 @@ class AccessToken:
         return self.subject or grant.context.subject
 
     @property
+    def token_type(self) -> str:
+        """How it is presented (RFC 9449 §5 and §6.2): a certificate changes nothing of that."""
+        return "DPoP" if "jkt" in self.cnf else "Bearer"
+
+    @property
     def audiences(self) -> tuple[str, ...]:
         """All of them, however many."""
         return (self.audience,) if isinstance(self.audience, str) else self.audience
@@ -176,7 +181,7 @@ def introspection(
     released = _released(grant, scopes.claims_of(token.scopes, rules) & {"preferred_username"}, {}, rules)
     return access_token(token, grant, rules, issuer=issuer) | {
         "active": True,
-        "token_type": "DPoP" if "jkt" in token.cnf else "Bearer",  # RFC 9449 §6.2
+        "token_type": token.token_type,
         "username": released.get("preferred_username", token.said_of(grant)),
     }
 
