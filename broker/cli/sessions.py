@@ -41,7 +41,7 @@ def register(commands: Any) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     config, now = load_config(options), time.time()
-    found = with_store(config, lambda store: store.list_sessions(options.subject, now=now))
+    found = with_store(config, lambda store: store.list_sessions(options.subject, now=now, most=None))
     sessions = [_told(config, one, now) for one in found]
     if options.json:
         answer(sessions)

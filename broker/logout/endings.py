@@ -15,18 +15,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeVar
 
 from broker.clients import Clients
 from broker.config.settings import Lifetimes
 from broker.events import Events
-from broker.protocol import logout
+from broker.protocol import consent, logout
 from broker.protocol.client import Client
-from broker.protocol.flow import Grant, Session
+from broker.protocol.flow import Consent, Grant, Session
 from broker.store import Holder, KnownSession, Notice, Store
 
+T = TypeVar("T")
 _SOON = 60.0
 """Seconds after which somebody else finishes what was begun."""
 _KNOWN_FOR = 7 * 86_400.0
@@ -144,15 +146,19 @@ class Endings:
         upstream never told a sid: any may be that one. ``ours`` is what we would call them if our own ``sub``
         is made of theirs. Each session's own record has the last word.
         """
-        now, named = self._now(), dict[str, None]()
+        now, ended = self._now(), list[Ended]()
         found = await self._store.sids_from(connector, issuer, sid=sid, subject=subject, now=now)
         found += await self._store.sids_of(ours, now=now) if ours is not None else []
-        for one in found:
-            known = await self._store.known_session(one)
-            if known is not None and _is_named(known, connector, issuer, sid, subject, ours):
-                named[one] = None
-        ended = [await self.end(one, why) for one in named]
-        return [one for one in ended if one is not None]
+        for some in _in_pieces(list(dict.fromkeys(found))):
+            known = await asyncio.gather(*map(self._store.known_session, some))
+            named = [
+                one.sid
+                for one in known
+                if one is not None and _is_named(one, connector, issuer, sid, subject, ours)
+            ]
+            over = await asyncio.gather(*(self.end(one, why) for one in named))
+            ended += [one for one in over if one is not None]
+        return ended
 
     async def withdraw(self, subject: str, client_id: str) -> bool:
         """Take back what a person allowed an app, and tell the app; whether there was something."""
@@ -160,6 +166,18 @@ class Endings:
             return False
         await self._tell_of_everything(subject, "consent_withdrawn", only=client_id)
         return await self._store.withdraw_consent(subject, client_id)
+
+    async def withdraw_at(self, subject: str, client_id: str, uri: str) -> bool:
+        """Take back what a person allowed an app at one API; whether there was something.
+
+        Nobody is told: the app stays signed in, and learns at its next refresh what is no longer its.
+        """
+
+        def without(before: Consent | None) -> Consent | None:
+            return None if before is None else consent.withdrawn_at(before, uri, now=self._now())
+
+        left = await self._store.change_consent(subject, client_id, without, self._lifetimes.consent)
+        return left is not None
 
     async def end_everything(self, subject: str, why: str) -> list[Ended]:
         """End all that a person has: sessions, codes, tokens; their consents stay remembered."""
@@ -219,18 +237,17 @@ class Endings:
         held = await self._store.list_holders(subject, now=self._now())
         wanted = [holder for holder in held if only in (None, holder.client_id)]
         found = {name: await self._found(name) for name in {one.client_id for one in wanted}}
-        notices = list[Notice]()
+        heard = dict[tuple[str, str | None], None]()
         for holder in wanted:
             client = found[holder.client_id]
             if client is not None and client.backchannel_logout_uri is None:
                 continue
-            if client is None or client.backchannel_logout_session_required:
-                notices.append(self._about(holder.client_id, subject, holder.sid, why))
-            elif all(one.client_id != holder.client_id for one in notices):
-                notices.append(self._about(holder.client_id, subject, None, why))
-        await self._post(notices)
+            by_sid = client is None or client.backchannel_logout_session_required
+            heard[holder.client_id, holder.sid if by_sid else None] = None
+        await self._post([self._about(client_id, subject, sid, why) for client_id, sid in heard])
         await self._store.let_go(subject, wanted)
-        await asyncio.gather(*(self._store.leave_session(one.sid, one.client_id) for one in wanted))
+        for some in _in_pieces(wanted):
+            await asyncio.gather(*(self._store.leave_session(one.sid, one.client_id) for one in some))
 
     def _notice(self, known: KnownSession, client_id: str, why: str) -> Notice:
         named = sha256(f"{known.sid}\0{client_id}".encode()).hexdigest()[:40]
@@ -247,8 +264,8 @@ class Endings:
         )
 
     async def _post(self, notices: list[Notice]) -> None:
-        if notices:
-            await asyncio.gather(*(self._store.post_notice(notice) for notice in notices))
+        for some in _in_pieces(notices):
+            await asyncio.gather(*map(self._store.post_notice, some))
             self.news.set()
 
     def _tell_log(self, known: KnownSession, why: str) -> None:
@@ -261,6 +278,11 @@ class Endings:
                 sid=known.sid,
                 connector=known.listed.connector,
             )
+
+
+def _in_pieces(all_of_them: Sequence[T]) -> Iterator[Sequence[T]]:
+    """A few at a time: of what may be thousands, whose steps would keep everybody else waiting."""
+    return (all_of_them[start : start + _AT_ONCE] for start in range(0, len(all_of_them), _AT_ONCE))
 
 
 def _is_named(

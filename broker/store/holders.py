@@ -21,10 +21,10 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KE
 return {KEYS[1]}
 """)
 # ARGV: the present moment
-_LIST = Script("""
-return {KEYS[1], unpack(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf', 'LIMIT', 0, 4000))}
-""")
+_LIST = Script("return {KEYS[1], redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[1], '+inf')}")
 _LET_GO = Script("return {KEYS[1], redis.call('ZREM', KEYS[1], unpack(ARGV))}")
+_AT_ONCE = 1000
+"""As many as one script lets go: Lua can name some thousands at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,15 @@ class Holders(Room):
 
     async def list_holders(self, subject: str, *, now: float) -> list[Holder]:
         """All who may hold tokens of this person still."""
-        found = await self._run(_LIST, self._holders(subject), repr(now))
+        (found,) = await self._run(_LIST, self._holders(subject), repr(now))
         pairs = (member.decode().partition(" ") for member in found)
         return [Holder(client_id=client_id, sid=sid) for sid, _, client_id in pairs]
 
     async def let_go(self, subject: str, holders: Sequence[Holder]) -> None:
         """These hold nothing any more."""
-        if holders:
-            await self._run(_LET_GO, self._holders(subject), *(str(holder) for holder in holders))
+        for start in range(0, len(holders), _AT_ONCE):
+            some = map(str, holders[start : start + _AT_ONCE])
+            await self._run(_LET_GO, self._holders(subject), *some)
 
     def _holders(self, subject: str) -> str:
         return self._name("holders", subject)

@@ -26,10 +26,10 @@ redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return {KEYS[1]}
 """)
-# ARGV: now, how many
+# ARGV: now, how many; -1 is all. Not unpacked: Lua can do that with some thousands only.
 _RANGE = Script("""
 local found = redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', '(' .. ARGV[1], 'LIMIT', 0, ARGV[2])
-return {KEYS[1], unpack(found)}
+return {KEYS[1], found}
 """)
 _STRIKE = Script("return {KEYS[1], redis.call('ZREM', KEYS[1], ARGV[1])}")
 # ARGV: when it is due, its sid, for how long this is known at least, LT to have it sooner or NX not to.
@@ -48,7 +48,6 @@ SHARDS = 16
 """In how many parts the list of what is due lies, so that a cluster can share it out."""
 _KEPT = 7 * 86_400.0
 """Seconds beyond its time in which somebody may still be told, should no broker have run."""
-_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +87,11 @@ class Listed:
 class Listing(Room):
     """Sids by person, by upstream and by time."""
 
-    async def sids_of(self, subject: str, *, now: float, most: int = _MOST) -> list[str]:
-        """The sids of a person's sessions, those that end last first; some may be over already."""
+    async def sids_of(self, subject: str, *, now: float, most: int | None = None) -> list[str]:
+        """The sids of a person's sessions, those that end last first; some may be over already.
+
+        ``most`` is how many at most; None is all.
+        """
         return await self._sids(self._of(subject), now, most)
 
     async def sids_from(
@@ -101,7 +103,7 @@ class Listing(Room):
             names.append(self._from(connector, issuer, "sid", sid))
         if subject is not None:
             names.append(self._from(connector, issuer, "sub", subject))
-        return [found for name in names for found in await self._sids(name, now, _MOST)]
+        return [found for name in names for found in await self._sids(name, now, None)]
 
     async def unlist(self, subject: str, sids: Sequence[str]) -> None:
         """Take sids off a person's list, behind which nothing is left."""
@@ -151,8 +153,9 @@ class Listing(Room):
             names.append(self._from(listed.connector, origin.issuer, "sub", origin.subject))
         return names
 
-    async def _sids(self, name: str, now: float, most: int) -> list[str]:
-        return [sid.decode() for sid in await self._run(_RANGE, name, repr(now), str(most))]
+    async def _sids(self, name: str, now: float, most: int | None) -> list[str]:
+        (found,) = await self._run(_RANGE, name, repr(now), "-1" if most is None else str(most))
+        return [sid.decode() for sid in found]
 
     def _of(self, subject: str) -> str:
         return self._name("sessions-of", subject)

@@ -14,9 +14,8 @@ here once, however often it is posted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from broker.store.errors import StoreCorrupt
 from broker.store.outbox_scripts import COUNT, DELIVERED, DROP, FAILED, LIST, POST, RETRY, TAKE, TIDY
@@ -27,6 +26,8 @@ _KEPT = 30 * 86_400.0
 """Seconds after the last change in which any notice has long come to its end."""
 _GONE = 86_400.0
 _DEAD_FOR, _MOST_DEAD = 7 * 86_400.0, 10_000
+_A_PIECE = 500
+"""Notices that are listed at a time."""
 UNREADABLE = "unreadable"
 """Why of a notice that nobody can read any more: its key is gone, or somebody was at work in the store."""
 _LATER, _DEAD = "3", "4"
@@ -140,11 +141,13 @@ class Outbox(Room):
 
     async def list_notices(self) -> list[Posted]:
         """Every notice that is not delivered, the oldest first."""
-        notices, later, dead = await self._run(LIST, self._names())
-        tried, given_up = _scores(later), _scores(dead)
-        pairs = zip(notices[::2], notices[1::2], strict=True)
-        posted = [self._posted(name.decode(), sealed, tried, given_up) for name, sealed in pairs]
-        return sorted(posted, key=lambda one: (one.notice.posted_at, one.notice.id))
+        found, cursor = dict[bytes, Posted](), b"0"
+        while True:
+            cursor, told, later, dead = await self._run(LIST, self._names(), cursor, _A_PIECE)
+            each = zip(told[::2], told[1::2], later, dead, strict=True)
+            found |= {one[0]: self._posted(*one) for one in each}  # a scan may tell an entry twice
+            if cursor == b"0":
+                return sorted(found.values(), key=lambda one: (one.notice.posted_at, one.notice.id))
 
     async def retry_notice(self, notice: Notice) -> bool:
         """Try one again now that was to be tried later, or was given up; whether it was."""
@@ -164,15 +167,15 @@ class Outbox(Room):
 
     # ── Names and seals ───────────────────────────────────────────────────────────────────────
 
-    def _posted(
-        self, notice_id: str, sealed: bytes, later: dict[str, float], dead: dict[str, float]
-    ) -> Posted:
+    def _posted(self, name: bytes, sealed: bytes, later: bytes | None, dead: bytes | None) -> Posted:
+        notice_id = name.decode()
         try:
             notice = self._opened(notice_id, sealed)
         except StoreCorrupt as error:  # told as an alarm already; an operator sees the others all the same
             notice = replace(_NOBODY, id=notice_id, problem=error.reason)
-        state: State = "dead" if notice_id in dead else "later" if notice_id in later else "waiting"
-        return Posted(notice=notice, state=state, at=dead.get(notice_id, later.get(notice_id)))
+        state: State = "dead" if dead is not None else "later" if later is not None else "waiting"
+        at = later if dead is None else dead
+        return Posted(notice=notice, state=state, at=None if at is None else float(at))
 
     async def _give_up(
         self, entry: str | bytes, notice_id: str | bytes, sealed: bytes, *, now: float
@@ -205,8 +208,3 @@ class Outbox(Room):
 
 
 _NOBODY = Notice(id="", client_id="?", subject="", sid=None, why=UNREADABLE, posted_at=0.0)
-
-
-def _scores(members: Iterable[Any]) -> dict[str, float]:
-    pairs = list(members)
-    return {name.decode(): float(score) for name, score in zip(pairs[::2], pairs[1::2], strict=True)}

@@ -137,9 +137,15 @@ redis.call('ZREM', KEYS[4], ARGV[1])
 return {KEYS[1], redis.call('HDEL', KEYS[2], ARGV[1])}
 """)
 
+# ARGV: where to go on, how many at a time. Of each: its id and the sealed notice, when it is tried again, and
+# since when it is given up. In pieces: an app that was away for long has left many, and nobody is to wait.
 LIST = Script("""
-return {KEYS[1], redis.call('HGETALL', KEYS[2]), redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES'),
-        redis.call('ZRANGE', KEYS[4], 0, -1, 'WITHSCORES')}
+local found = redis.call('HSCAN', KEYS[2], ARGV[1], 'COUNT', ARGV[2])
+local ids = {}
+for i = 1, #found[2], 2 do ids[#ids + 1] = found[2][i] end
+if #ids == 0 then return {KEYS[1], found[1], {}, {}, {}} end
+return {KEYS[1], found[1], found[2], redis.call('ZMSCORE', KEYS[3], unpack(ids)),
+        redis.call('ZMSCORE', KEYS[4], unpack(ids))}
 """)
 
 COUNT = Script("""

@@ -148,8 +148,8 @@ class Sessions(Listing):
         name = self._listed(sid)
         return self._open(f"{name}\0listed", Listed, await self._wire.call("HGET", name, "listed"))
 
-    async def list_sessions(self, subject: str, *, now: float, most: int = 200) -> list[KnownSession]:
-        """The live sessions of a person, the latest to begin first."""
+    async def list_sessions(self, subject: str, *, now: float, most: int | None = 200) -> list[KnownSession]:
+        """The live sessions of a person, the latest to begin first; all of them where ``most`` is None."""
         sids = await self.sids_of(subject, now=now, most=most)
         found = await asyncio.gather(*(self.known_session(sid) for sid in sids))
         live = [one for one in found if one is not None and one.idle_left > 0 and now < one.listed.ends_at]
