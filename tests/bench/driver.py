@@ -3,8 +3,10 @@
     python -m tests.bench.driver '{"broker": …, "stub": …, …}'
 
 Each line on standard input, ``{"logins": 1000, "in_flight": 32}``, is one window; each is answered by one
-line of JSON. Every login is a fresh browser: /authorize, to the stub (which is skipped: the code is the
-nonce), /callback with the cookies, and /token. It counts only when the ID Token says the right nonce.
+line of JSON. With ``"seconds"`` it lasts so long, with neither until nobody listens any more; ``"tell_at"``
+asks for a line when so many logins are done, for whoever wants to meddle while it runs. Every login is a
+fresh browser: /authorize, to the stub (which is skipped: the code is the nonce), /callback with the cookies,
+and /token. It counts only when the ID Token says the right nonce.
 """
 
 from __future__ import annotations
@@ -145,13 +147,16 @@ class Tally:
     lost: int = 0
 
 
-async def window(browsers: list[Browser], logins: int, seconds: float | None) -> dict[str, object]:
-    """So many logins, or as many as there are in so many seconds."""
+async def window(
+    browsers: list[Browser], logins: int, seconds: float | None, tell_at: int = 0
+) -> dict[str, object]:
+    """So many logins, or as many as there are in so many seconds, or until nobody listens."""
     tally, why, took = Tally(), Counter[str](), list[float]()
     lines = [browser.connection for browser in browsers]
     for line in lines:
         line.count_anew()
-    turns = itertools.repeat(None, logins) if seconds is None else itertools.repeat(None)
+    turns = itertools.repeat(None, logins) if logins else itertools.repeat(None)
+    until_gone = not logins and seconds is None
     began = time.perf_counter()
 
     async def work(browser: Browser) -> None:
@@ -162,7 +167,11 @@ async def window(browsers: list[Browser], logins: int, seconds: float | None) ->
             try:
                 await browser.login()
                 tally.done += 1
+                if tally.done == tell_at:
+                    tell({"done": tally.done})
             except (Lost, OSError, TimeoutError, KeyError, ValueError) as error:
+                if until_gone and isinstance(error, ConnectionRefusedError):
+                    return
                 tally.lost += 1
                 why[f"{type(error).__name__}: {error}"] += 1
                 browser.connection.close()
@@ -185,6 +194,11 @@ async def window(browsers: list[Browser], logins: int, seconds: float | None) ->
     }
 
 
+def tell(what: Mapping[str, object]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
 async def main(plan: Plan) -> None:
     loop = asyncio.get_running_loop()
     pool: list[Browser] = []
@@ -192,9 +206,8 @@ async def main(plan: Plan) -> None:
         asked = json.loads(line)
         while len(pool) < asked["in_flight"]:
             pool.append(Browser(plan))
-        told = await window(pool[: asked["in_flight"]], asked.get("logins", 0), asked.get("seconds"))
-        sys.stdout.write(json.dumps(told) + "\n")
-        sys.stdout.flush()
+        browsers = pool[: asked.pop("in_flight")]
+        tell(await window(browsers, **asked))
 
 
 if __name__ == "__main__":

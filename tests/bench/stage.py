@@ -244,8 +244,10 @@ class Driver:
     def __init__(self, process: subprocess.Popen[Any]) -> None:
         self._process = process
 
-    def begin(self, in_flight: int, *, logins: int = 0, seconds: float | None = None) -> None:
-        asked = {"in_flight": in_flight, "logins": logins, "seconds": seconds}
+    def begin(
+        self, in_flight: int, *, logins: int = 0, seconds: float | None = None, tell_at: int = 0
+    ) -> None:
+        asked = {"in_flight": in_flight, "logins": logins, "seconds": seconds, "tell_at": tell_at}
         if self._process.stdin is None:
             raise StageError("the driver has no input")
         self._process.stdin.write(json.dumps(asked) + "\n")
