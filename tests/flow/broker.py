@@ -30,10 +30,11 @@ CALLBACK = "https://billing.example/callback"
 SECRET = "billing-secret-of-some-length-0123456789"
 VERIFIER = "v" * 50
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-OUTBOUND = {"allow_networks": ["127.0.0.0/8"], "timeout": "10s"}
-"""Whoever is called is given time enough on a busy machine."""
+OUTBOUND = {"allow_networks": ["127.0.0.0/8"], "timeout": "60s"}
+"""Whoever is called is given time enough on a busy machine; where somebody is given up, the test skips it."""
+GIVEN_UP = 61
+"""Seconds after which nobody is waited for any more (`tests.patience.skip`)."""
 IMPATIENT = {"outbound": OUTBOUND | {"timeout": "2s"}}
-"""For a test in which somebody is given up."""
 ASKED = {
     "client_id": "billing",
     "redirect_uri": CALLBACK,
@@ -52,9 +53,14 @@ class Clock:
 
     def __init__(self) -> None:
         self.offset = 0.0
+        self._stands: float | None = None
 
     def __call__(self) -> float:
-        return time.time() + self.offset
+        return (time.time() if self._stands is None else self._stands) + self.offset
+
+    def stand(self) -> None:
+        """Go on only by being put forward, where a test is about seconds."""
+        self._stands = time.time()
 
     def forward(self, seconds: float) -> None:
         self.offset += seconds

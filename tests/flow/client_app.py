@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from broker.jose import KeySet, read
+from tests.patience import PATIENCE
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -58,7 +59,7 @@ class ClientApp:
 
     async def hears(self, count: int = 1) -> list[str]:
         """The tokens, once so many have come."""
-        async with self._news, asyncio.timeout(10):
+        async with self._news, asyncio.timeout(PATIENCE):
             await self._news.wait_for(lambda: len(self.told) >= count)
             return list(self.told)
 

@@ -168,6 +168,7 @@ async def test_a_proof_that_is_not_good_gets_no_token_and_spends_no_code(broker:
 @pytest.mark.standard("RFC 9449", "§7.1 401 with a DPoP challenge")
 async def test_a_proof_that_is_not_good_opens_nothing(broker: Broker) -> None:
     prover = Prover(broker)
+    broker.clock.stand()
     async with broker.browser() as browser:
         text = (await tokens(broker, browser, prover))["access_token"]
     for name, proof in bad_proofs(prover, "/userinfo", "GET", text).items():
@@ -198,6 +199,7 @@ async def test_a_proof_is_remembered_until_a_slower_clock_has_forgotten_it(broke
     prover = Prover(broker)
     async with broker.browser() as browser:
         text = (await tokens(broker, browser, prover))["access_token"]
+        broker.clock.stand()
         proof = prover.proof("/userinfo", "GET", token=text, iat=int(broker.clock()) - 55)
         assert (await send(broker, "/userinfo", token=text, proof=proof, method="GET"))[0] == 200
     store = broker.services.store

@@ -67,7 +67,7 @@ class Serving:
         env = {"ISSUER": broker.issuer, "RESOURCE": url, "PORT": str(self._port), "PYTHONPATH": str(ROOT)}
         self._running = running(ROOT / ".venv/bin/python", EXAMPLE, env=env | self._env)
         talking = await self._running.__aenter__()
-        await talking.says("listening", within=20)
+        await talking.says("listening")
         return Notes(url, broker)
 
     async def __aexit__(self, *what: object) -> None:

@@ -45,9 +45,7 @@ async def two(start, other, clock) -> Broker:
         "client_id": other.client_id,
         "client_secret": other.client_secret,
     }
-    # Who hangs does so until the test lets go, however busy the machine is.
-    patient = {"allow_networks": ["127.0.0.0/8"], "timeout": "30s"}
-    return await start(connectors={"ben": ben}, clock=clock, top={"outbound": patient})
+    return await start(connectors={"ben": ben}, clock=clock)
 
 
 async def fail(broker: Broker, connector: str = "staff", times: int = FAILURES) -> None:
@@ -215,17 +213,24 @@ async def test_the_numbers_say_how_many_are_left_alone_without_naming_any(two):
 
 
 @pytest.mark.row("UP-10")
-async def test_a_dead_upstream_under_load_costs_the_logins_at_another_nothing(two, other, clock):
+async def test_a_dead_upstream_under_load_costs_the_logins_at_another_nothing(two, other, monkeypatch):
     """A hundred logins at once hang at one while people sign in at the other."""
+    turns, run = list[None](), asyncio.Handle._run
 
-    async def sign_in(browser: Browser) -> float:
-        began = time.perf_counter()
+    def counted(handle: asyncio.Handle) -> None:
+        turns.append(None)
+        run(handle)
+
+    monkeypatch.setattr(asyncio.Handle, "_run", counted)
+
+    async def sign_in(browser: Browser) -> int:
+        began = len(turns)
         asked = {"client_id": "trusted", "redirect_uri": "https://trusted.example/cb", "prompt": "login"}
         departed = await browser.step("GET", browser.authorize_url(connector="ben", **asked))
         assert departed.url.startswith(other.issuer)
         returned = await browser.step("GET", departed.url)
         assert "code" in (await browser.step("GET", returned.url)).params
-        return time.perf_counter() - began
+        return len(turns) - began
 
     async with two.browser() as browser:
         await sign_in(browser)
@@ -236,8 +241,9 @@ async def test_a_dead_upstream_under_load_costs_the_logins_at_another_nothing(tw
             calls = [asyncio.create_task(hanging.step("GET", url)) for url in urls]
             await two.idp.waiting.wait()
             beside = sorted([await sign_in(browser) for _ in range(15)])
+            assert not any(call.done() for call in calls)
             two.idp.released.set()
             assert all(landed.status == 303 for landed in await asyncio.gather(*calls))
     assert len(two.idp.seen("discovery")) == 1, "and the dead one was asked once"
-    # The best of them: what else the machine does in one half of this test says nothing.
-    assert beside[0] < 2 * quiet[0] + 0.05
+    # Work is counted and not time; the best of them, since a login may meet what was begun before it.
+    assert beside[0] <= quiet[0] + 5

@@ -22,6 +22,7 @@ from tests.certificates import Holder, made
 from tests.flow.broker import SECRET, Broker, claims, code_form
 from tests.flow.proofs import Prover
 from tests.flow.signing import asked
+from tests.patience import PATIENCE
 from tests.serving import serving
 from tests.tls import Authority
 
@@ -193,7 +194,7 @@ async def test_keys_that_an_app_publishes_are_let_through_from_the_start(start, 
 
     async with serving(keys, "/jwks") as origin:
         desk = await open_desk(start, tmp_path, {"own": OF_ITS_OWN | {"jwks_uri": f"{origin}/jwks"}})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while OWN.der not in desk.broker.app[ANCHORS]._known:  # noqa: ASYNC110  (it has no event)
                 await asyncio.sleep(0.01)
         assert await desk.is_known("own", OWN)
@@ -301,6 +302,27 @@ async def test_a_proxy_that_is_named_passes_certificates_on_in_its_own_spelling(
     assert await passed_on(desk, "named", (HEADER, below.header)) == 401
     chain = ("Client-Cert-Chain", f"{between.header}, {ROOT.header}")
     assert await passed_on(desk, "named", (HEADER, below.header), chain) == 200
+
+
+@pytest.mark.standard("RFC 8705", "§5 mtls_endpoint_aliases")
+async def test_a_proxy_that_asks_for_certificates_at_another_name_has_that_told(start, tmp_path) -> None:
+    elsewhere = "https://mtls.billing.example"
+    ca = tmp_path / "ca-of-the-proxy.pem"
+    ca.write_text(ROOT.pem)
+    proxies = {"networks": ["127.0.0.0/8"], "client_certificate_header": HEADER, "client_ca": str(ca)}
+    clients = {"named": CLIENTS["named"] | {"grant_types": ["client_credentials"], "redirect_uris": None}}
+    top = {"trusted_proxies": proxies, "mtls_url": elsewhere}
+    broker = await start(clients=clients | {"named": clients["named"] | {"scope": "groups"}}, top=top)
+    async with broker.browser() as browser:
+        said = json.loads((await browser.step("GET", f"{broker.issuer}/.well-known/openid-configuration")).body)
+        assert said["mtls_endpoint_aliases"]["token_endpoint"] == f"{elsewhere}/token"
+        assert said["token_endpoint"] == f"{broker.issuer}/token"
+        prover = Prover(broker)
+        for htu, right in ((f"{elsewhere}/token", True), ("https://billing.example/token", False)):
+            headers = {HEADER: LEAF.header, "DPoP": prover.proof(htu=htu)}
+            form = {"grant_type": "client_credentials", "client_id": "named"}
+            async with browser.session.post(f"{broker.issuer}/token", data=form, headers=headers) as answer:
+                assert (answer.status == 200) is right, await answer.text()
 
 
 @pytest.mark.row("DP-11")

@@ -18,6 +18,7 @@ from tests.flow.broker import CALLBACK, Broker, Browser, Landed, claims, leaving
 from tests.flow.conftest import Start
 from tests.flow.machines import basic
 from tests.flow.signing import asked, give
+from tests.patience import PATIENCE
 from tests.protocol.test_redirects import NEAR_MISSES, REGISTERED
 
 EVIL = "evil.example"
@@ -247,7 +248,7 @@ async def raw(broker: Broker, target: str) -> tuple[int, bytes]:
     where = urlsplit(broker.issuer)
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     writer.write(f"GET {target} HTTP/1.1\r\nHost: {where.netloc}\r\nConnection: close\r\n\r\n".encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         answer = await reader.read()
     writer.close()
     return int(answer.split(b" ")[1]), answer

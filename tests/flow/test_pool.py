@@ -18,6 +18,7 @@ from broker.upstreams import passwords
 from broker.upstreams.passwords import hash_password
 from tests.flow.broker import claims
 from tests.flow.own_logins import PASSWORD, POOL, TOTP, only, person, sign_in, type_in
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ async def told(browser, landed):
 
 @pytest.mark.proves("pool", "a login by password, with auth_time, amr and acr")
 async def test_a_person_signs_in_with_a_password(pool):
+    began = int(pool.clock())
     async with pool.browser() as browser:
         page = await browser.authorize()
         assert "Sign in to" in page.body
@@ -43,7 +45,7 @@ async def test_a_person_signs_in_with_a_password(pool):
         landed = await type_in(browser, page, username="ada", password=PASSWORD)
         said = await told(browser, landed)
     assert (said["amr"], said["acr"], said["name"]) == (["pwd"], "1", "Ada Example")
-    assert abs(said["auth_time"] - pool.clock()) < 5
+    assert began <= said["auth_time"] <= pool.clock()
 
 
 @pytest.mark.proves("pool", "one answer for a wrong password, somebody unknown and somebody disabled")
@@ -266,14 +268,14 @@ async def test_who_is_disabled_while_their_password_is_looked_at_does_not_come_i
 
     def is_right(password, kept):
         looked.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
         return slow(password, kept)
 
     monkeypatch.setattr(passwords, "is_right", is_right)
     async with pool.browser() as browser:
         page = await browser.authorize()
         answer = asyncio.create_task(type_in(browser, page, username="ada", password=PASSWORD))
-        assert await asyncio.to_thread(looked.wait, 20)
+        assert await asyncio.to_thread(looked.wait, PATIENCE)
         pool.clock.forward(1)
         await ended(pool, enabled=False)
         pool.clock.forward(1)  # the session would begin after everything has been ended

@@ -11,6 +11,7 @@ import pytest
 
 from tests.flow.broker import Broker, Landed
 from tests.flow.test_logout import is_signed_in, signed_in
+from tests.patience import PATIENCE
 
 
 async def silently(broker: Broker, cookie: str, **asked: str) -> Landed:
@@ -120,7 +121,7 @@ async def raw(broker: Broker, cookie: bytes) -> bytes:
             b"GET /account HTTP/1.1\r\nHost: " + split.netloc.encode() + b"\r\nConnection: close\r\n"
         )
         writer.write(b"Cookie: " + cookie + b"\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await writer.drain()
             return await reader.readline()
     except ConnectionError:

@@ -12,10 +12,11 @@ from aiohttp.test_utils import TestServer
 
 from broker.endpoints import about
 from broker.protocol.client import DEVICE_CODE
-from tests.flow.broker import Broker
+from tests.flow.broker import GIVEN_UP, Broker
 from tests.flow.conftest import Start
 from tests.flow.documents import CALLBACK, Host, hosting
 from tests.flow.registering import APP, STRANGER, call, redeem, register, sign_in
+from tests.patience import PATIENCE, skip
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ async def test_of_two_changes_at_once_the_later_is_held_against_the_earlier(
         same = APP | {"client_id": told.body["client_id"], "token_endpoint_auth_method": method}
         slow = same | {"sector_identifier_uri": f"http://127.0.0.1:{server.port}/list"}
         later = asyncio.create_task(call("PUT", told.uri, token=told.token, body=slow))
-        await asyncio.wait_for(asked_for.wait(), 5)
+        await asyncio.wait_for(asked_for.wait(), PATIENCE)
         between = same | {
             "redirect_uris": [STRANGER, "https://elsewhere.example/cb"],
             "token_endpoint_auth_method": "none",
@@ -229,6 +230,10 @@ async def test_hosts_that_hang_do_not_keep_a_person_from_their_account_page(star
             await browser.answer_consent(page)
         broker.clock.forward(3601)
         host.gate.clear()
-        page = await asyncio.wait_for(browser.go(f"{broker.issuer}/account"), 4)
+        host.arrived.clear()
+        shown = asyncio.create_task(browser.go(f"{broker.issuer}/account"))
+        await host.arrived.wait()
+        skip(GIVEN_UP / 2)
+        page = await asyncio.wait_for(shown, GIVEN_UP / 3)  # while they are still waited for
         assert page.status == 200
         assert page.body.count("/account/withdraw") == 3, "and all can be taken back"

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from tests.flow.broker import CALLBACK, Broker, Browser, Landed, claims
+from tests.patience import PATIENCE
 
 TRUSTED = "https://trusted.example/cb"
 TABS = {
@@ -131,7 +132,7 @@ async def test_a_request_that_is_far_too_long_is_refused_and_cut_off(broker: Bro
     where = urlsplit(broker.issuer)
     reader, writer = await asyncio.open_connection(where.hostname, where.port)
     writer.write(head.format(long="x" * 100_000, host=where.netloc).encode())
-    answer = await asyncio.wait_for(reader.read(), 10)  # to its end: it is closed
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)  # to its end: it is closed
     assert answer.split(b"\r\n")[0].split(b" ")[1] in (b"400", b"414", b"431")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert len(body) < 1000 or b"text/html" in head  # an error page of ours, or one line of the library's

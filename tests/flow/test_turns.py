@@ -16,13 +16,15 @@ import aiohttp
 import pytest
 
 from broker.jose import SigningKey
+from tests.costs import least_cpu
 from tests.flow.broker import CALLBACK, CHALLENGE, Broker
 from tests.flow.conftest import Start
 from tests.flow.machines import EXCHANGE, JWT_BEARER, SCOPES, TYPE, basic
 from tests.flow.registering import APP
 
-LONGEST = 0.05
-"""Seconds of CPU for one turn; the dearest takes a tenth of it."""
+LONGEST = 1_400_000
+"""A turn costs less than counting so far, which takes some 50 ms. The dearest takes a tenth of that."""
+TRIES = 5
 FULL = 62 * 1024
 """Bytes: a body has at most 64 kB."""
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -142,10 +144,17 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-async def longest(turns: list[float], broker: Broker, method: str, path: str, **how: Any) -> float:
-    """The longest turn of the better of two tries: what is done once is done by then."""
-    best = []
-    for _ in range(2):
+@pytest.fixture(scope="module")
+def bound() -> float:
+    """Seconds of CPU that a turn may take on this machine."""
+    return least_cpu(lambda: sum(1 for _ in range(LONGEST)))
+
+
+async def is_short(
+    turns: list[float], bound: float, broker: Broker, method: str, path: str, **how: Any
+) -> bool:
+    """Whether all turns of some try are: what is done once, or is a pause of the machine, comes once."""
+    for _ in range(TRIES):
         turns.clear()
         async with (
             aiohttp.ClientSession() as session,
@@ -153,20 +162,21 @@ async def longest(turns: list[float], broker: Broker, method: str, path: str, **
         ):
             await answer.read()
             assert answer.status < 500
-        best.append(max(turns))
-    return min(best)
+        if max(turns) < bound:
+            return True
+    return False
 
 
 @pytest.mark.row("DS-14")
 @pytest.mark.parametrize("path", ["/authorize", "/par", "/device_authorization", "/logout"])
 async def test_whatever_is_asked_for_takes_one_short_turn(
-    busy: Broker, turns: list[float], path: str
+    busy: Broker, turns: list[float], bound: float, path: str
 ) -> None:
     headers = {} if path in {"/authorize", "/logout"} else basic("tv")
     for what, changes in ASKED.items():
         form = urlencode(REQUEST | {"client_id": "tv"} | changes)
         how = {"data": form, "headers": headers | {"Content-Type": "application/x-www-form-urlencoded"}}
-        assert await longest(turns, busy, "POST", path, **how) < LONGEST, what
+        assert await is_short(turns, bound, busy, "POST", path, **how), what
 
 
 @pytest.mark.row("DS-13")
@@ -175,30 +185,34 @@ async def test_whatever_is_asked_for_takes_one_short_turn(
     "path",
     ["/token", "/introspect", "/revoke", "/userinfo", "/device", "/connectors/staff/backchannel-logout"],
 )
-async def test_whatever_is_shown_takes_one_short_turn(busy: Broker, turns: list[float], path: str) -> None:
+async def test_whatever_is_shown_takes_one_short_turn(
+    busy: Broker, turns: list[float], bound: float, path: str
+) -> None:
     for what, form in SHOWN.items():
         headers = basic("tv") if what != "assertion" and path != "/userinfo" else {}
-        assert await longest(turns, busy, "POST", path, data=form, headers=headers) < LONGEST, what
+        assert await is_short(turns, bound, busy, "POST", path, data=form, headers=headers), what
 
 
 @pytest.mark.row("DS-13")
 @pytest.mark.row("DS-14")
-async def test_whatever_is_registered_takes_one_short_turn(busy: Broker, turns: list[float]) -> None:
+async def test_whatever_is_registered_takes_one_short_turn(
+    busy: Broker, turns: list[float], bound: float
+) -> None:
     for what, changes in REGISTERED.items():
         sent = json.dumps(APP | changes, ensure_ascii=False).encode()[: 64 * 1024]
         how = {"data": sent, "headers": {"Content-Type": "application/json"}}
-        assert await longest(turns, busy, "POST", "/register", **how) < LONGEST, what
+        assert await is_short(turns, bound, busy, "POST", "/register", **how), what
 
 
 @pytest.mark.row("DS-13")
 @pytest.mark.row("DS-14")
 @pytest.mark.parametrize("path", ["/authorize?client_id=tv", "/device", "/account", "/token", "/userinfo"])
 async def test_whatever_stands_in_a_header_takes_one_short_turn(
-    busy: Broker, turns: list[float], path: str
+    busy: Broker, turns: list[float], bound: float, path: str
 ) -> None:
     for name, value in HEADERS.items():
         how: dict[str, Any] = {"headers": {name: value}}
         if path == "/token":
             how = {"headers": basic("tv") | {name: value}, "data": {"grant_type": "client_credentials"}}
         method = "POST" if path == "/token" else "GET"
-        assert await longest(turns, busy, method, path, **how) < LONGEST, name
+        assert await is_short(turns, bound, busy, method, path, **how), name

@@ -14,29 +14,35 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 GRACE = 20.0
 """Seconds between asking a process to end and ending its group."""
+_ours = contextlib.ExitStack()
+"""The ports that this process was told."""
 
 
 def free_port() -> int:
     """A loopback port that nobody listens on now, nor takes for an outgoing connection or a demo."""
-    # A random start, so that two test processes that ask at the same time are told two ports.
-    start = 10_000 + int.from_bytes(os.urandom(4)) % 9_000
-    for port in range(start, 20_000):  # where those of the demo's tests begin
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no free port between 10000 and 20000")
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> range:
-    """So many of them, one after the other."""
-    while True:
-        ports = range(first := free_port(), first + count)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+    """So many of them, one after the other; this process's own until it ends."""
+    # A random start, so that two test processes that ask at the same time rarely look at the same ones.
+    start = 10_000 + int.from_bytes(os.urandom(4)) % 9_000
+    for first in range(start, 20_000 - count):  # where those of the demo's tests begin
+        ports = range(first, first + count)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as marks, contextlib.ExitStack() as probes:
             for port in ports:
+                # A name that the kernel forgets with the process (unix(7), abstract sockets): what is to
+                # listen on the port may take its time to start, and nobody else is told it meanwhile.
+                mark = marks.enter_context(socket.socket(socket.AF_UNIX))
+                mark.bind(f"\0federation-broker-test-port-{port}")
                 probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            _ours.push(marks.pop_all())
             return ports
+    raise OSError("no free port between 10000 and 20000")
 
 
 class Talking:
@@ -49,7 +55,7 @@ class Talking:
         self._ended = False
         self._reader = asyncio.create_task(self._read())
 
-    async def says(self, *texts: str, within: float) -> str:
+    async def says(self, *texts: str, within: float = PATIENCE) -> str:
         """The first line that contains all of these texts, as soon as it is there."""
         heard = 0
         with contextlib.suppress(TimeoutError):
