@@ -32,6 +32,9 @@ PAUSES = (5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 """Seconds until the next attempt, after each that failed; after the last it is given up."""
 REST = 5.0
 """Seconds for which an app that did not answer is not asked."""
+PACE = 0.01
+"""Seconds between two notices of one app that are put off: however many wait for one that takes its time, a
+worker has its hands on so many a second and not on all of them all the time."""
 AT_ONCE, OF_ONE = 64, 4
 """Notices that one worker has in hand, and of those to one app on their way."""
 _TURN = 2.0
@@ -56,6 +59,8 @@ class _App:
 
     rests_until: float = 0.0
     busy_until: float = 0.0
+    put_off_to: float = 0.0
+    """When the last of what was put off is looked at again."""
     in_hand: int = 0
     at_a_time: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OF_ONE))
 
@@ -130,7 +135,7 @@ class Courier:
             return
         await self._count()
         for name, app in list(self._apps.items()):
-            if not app.in_hand and max(app.rests_until, app.busy_until) <= self.now():
+            if not app.in_hand and max(app.rests_until, app.busy_until, app.put_off_to) <= self.now():
                 del self._apps[name]
         for task in done:
             task.result()
@@ -174,8 +179,9 @@ class Courier:
         try:
             problem = await self._in_turn(app, client, notice)
         except _Busy:
-            app.busy_until = until = self.now() + REST
-            await self.store.put_notice_off(one, until=until, now=self.now())
+            app.busy_until = self.now() + REST
+            app.put_off_to = max(app.busy_until, app.put_off_to + PACE)
+            await self.store.put_notice_off(one, until=app.put_off_to, now=self.now())
             return
         finally:
             app.in_hand -= 1

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 import pytest
 
 from broker.logout import look_after
+from broker.logout.courier import PACE, REST
 from broker.store import Notice, Store, StoreUnavailable
-from tests.flow.broker import Broker, claims
+from tests.flow.broker import Broker, Clock, claims
 from tests.flow.client_app import ClientApp
 from tests.flow.conftest import Start
 from tests.flow.devices import TV, Device, answer, to_confirm
@@ -252,3 +253,20 @@ async def test_an_app_that_takes_its_time_keeps_no_other_waiting(start: Start, a
         app.hangs.set()
         app.hangs = None
         assert len(app.told) <= 8
+
+
+async def test_what_an_app_cannot_take_yet_comes_back_a_little_at_a_time(
+    start: Start, app: ClientApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for it: else all come back at once, again and again, and workers do nothing else."""
+    began = time.time()
+    monkeypatch.setattr(Clock, "__call__", lambda clock: began + clock.offset)
+    broker = await start(client=listening(app), top={"outbound": SLOWLY})
+    app.hangs = asyncio.Event()
+    await post(broker, *map(notice, range(304)))
+    counted = await until(broker.services.store.count_notices, lambda counts: counts.later == 300)
+    assert counted.waiting == 4
+    at = sorted(one.at for one in await broker.services.store.list_notices() if one.at is not None)
+    assert at[0] - began == pytest.approx(REST, abs=0.001)
+    assert at[-1] - at[0] == pytest.approx(299 * PACE, abs=0.001)
+    app.hangs.set()
