@@ -78,13 +78,11 @@ class ConnectorKit:
         return await login.finish(await stage.idp.sign_in(await login.begin()))
 
     @asynccontextmanager
-    async def on_stage(
-        self, changes: Mapping[str, Any] | None = None, deadline: float | None = None
-    ) -> AsyncIterator[Stage]:
+    async def on_stage(self, changes: Mapping[str, Any] | None = None) -> AsyncIterator[Stage]:
         """The connector at a provider of its own, with changes to its entry."""
         async with (
             self.provider.running(**self.provider_says) as idp,
-            opened(idp, {"up": self.entry(idp, **(changes or {}))}, deadline=deadline) as stage,
+            opened(idp, {"up": self.entry(idp, **(changes or {}))}) as stage,
         ):
             yield stage
 

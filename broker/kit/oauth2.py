@@ -12,13 +12,12 @@ from typing import Any, ClassVar
 import pytest
 
 from broker.kit.contract import secrets_of
+from broker.kit.loop_clock import LoopClock, by_hand
 from broker.kit.people import PeopleTests
 from broker.kit.saying import Refusal, all_of, must, naming, refusal
 from broker.kit.stage import Stage
 from broker.protocol.errors import OAuthError
 
-DEADLINE = 0.25
-"""Seconds for one call where a test waits for it to pass; an operator's is at least one."""
 NEVER = ("slow", "drip", "stalled_headers")
 DROWNING = ("oversize", "gzip_bomb", "long_header", "endless_headers")
 BROKEN = ("not_json", "a_list", "utf16", "html", "garbage", "truncated", "drop", "second_answer")
@@ -48,6 +47,20 @@ class OAuth2Kit(PeopleTests):
         must(not any(secret in told.detail for secret in known), f"{case}: the detail holds a secret")
         must(len(told.detail) <= MAX_TOLD and told.detail.isprintable(), f"{case}: the detail is not short")
         return told
+
+    async def given_up(self, stage: Stage, clock: LoopClock, case: str) -> None:
+        """A login whose upstream never answers ends in time, and may be tried again."""
+        login = asyncio.ensure_future(self.refused(stage, case))
+        asked = asyncio.ensure_future(stage.idp.waiting.wait())
+        try:
+            await asyncio.wait((login, asked), return_when=asyncio.FIRST_COMPLETED)
+            async with naming(case):
+                await clock.until(login, within=stage.upstream.patience)
+                told = await login
+        finally:
+            asked.cancel()
+            login.cancel()
+        must(told.error == "temporarily_unavailable", f"{case}: {told}")
 
     async def back_channel(self) -> list[str]:
         """The endpoints that the connector itself asks in a login, found by trying."""
@@ -185,15 +198,11 @@ class OAuth2Kit(PeopleTests):
     @pytest.mark.row("UP-06")
     async def test_an_upstream_that_never_answers_is_given_up_in_time(self) -> None:
         """Silence, a byte now and then, half of a header: ``temporarily_unavailable``."""
-
-        async def never(case: tuple[str, str]) -> None:
-            async with self.on_stage(deadline=DEADLINE) as stage:
-                stage.idp.switch(**{case[0]: case[1]})
-                async with asyncio.timeout(20 * DEADLINE):
-                    told = await self.refused(stage, case)
-                must(told.error == "temporarily_unavailable", f"{case}: {told}")
-
-        await all_of(await self.everywhere(NEVER), never)
+        for endpoint, wrong in await self.everywhere(NEVER):
+            with by_hand() as clock:
+                async with self.on_stage() as stage:
+                    stage.idp.switch(**{endpoint: wrong})
+                    await self.given_up(stage, clock, f"{endpoint} {wrong}")
 
     @pytest.mark.row("UP-09")
     @pytest.mark.row("UP-15")
@@ -270,17 +279,17 @@ class OAuth2Kit(PeopleTests):
     @pytest.mark.row("UP-14")
     async def test_a_late_answer_reaches_nobody_else(self) -> None:
         """What comes after the deadline is lost, and the next login is its own."""
-        async with self.on_stage(deadline=DEADLINE) as stage:
-            await self.sign_in(stage, stage.login())
-            stage.idp.switch(token="slow")
-            told = await self.refused(stage, "an answer after the deadline")
-            must(told.error == "temporarily_unavailable", f"late: {told}")
-            stage.idp.reset()
-            stage.idp.release()
-            stage.now.forward(60)
-            login, answer = await self.arrived(stage, self.another(stage.idp))
-            next_one, again = await login.finish(answer), await self.sign_in(stage, stage.login())
-            must(next_one.subject == again.subject, "an answer of another login was taken")
+        with by_hand() as clock:
+            async with self.on_stage() as stage:
+                await self.sign_in(stage, stage.login())
+                stage.idp.switch(token="slow")
+                await self.given_up(stage, clock, "an answer after the deadline")
+                stage.idp.reset()
+                stage.idp.release()
+                stage.now.forward(60)
+                login, answer = await self.arrived(stage, self.another(stage.idp))
+                next_one, again = await login.finish(answer), await self.sign_in(stage, stage.login())
+                must(next_one.subject == again.subject, "an answer of another login was taken")
 
     # ── How fresh ────────────────────────────────────────────────────────────────────
 

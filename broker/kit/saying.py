@@ -55,7 +55,7 @@ async def refusal(login: Awaitable[object], case: str) -> Refusal:
 
 
 async def all_of(cases: Iterable[T], run: Callable[[T], Awaitable[None]]) -> None:
-    """Every case, several at a time: what waits for a deadline waits together with others."""
+    """Every case, several at a time."""
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def one(case: T) -> None:

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -227,21 +226,18 @@ async def opened(
     connectors: Mapping[str, Any],
     now: Clock | None = None,
     *others: FakeProvider,
-    deadline: float | None = None,
     rooms: Callable[[Clock], Keeper] | None = None,
     **more: Any,
 ) -> AsyncIterator[Stage]:
     """These connectors, opened, at this provider and the others.
 
-    ``deadline`` is that of one call, in seconds: shorter than an operator may write it. ``rooms`` makes what
-    the connectors may keep, such as ``broker.upstreams.in_store``; without it they can keep nothing.
+    ``rooms`` makes what the connectors may keep, such as ``broker.upstreams.in_store``; without it they can
+    keep nothing.
     """
     clock, fakes = now or Clock(), (idp, *others)
     for fake in fakes:
         fake.now = clock
     config = configured(connectors, **more)
-    if deadline is not None:
-        config = replace(config, outbound=replace(config.outbound, timeout=deadline))
     standing_in = any(fake.hosts for fake in fakes)
     between = (lambda http: Standin(http, fakes)) if standing_in else None
     keeper = nowhere if rooms is None else rooms(clock)

@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from broker.kit.loop_clock import by_hand
 from broker.protocol.errors import AccessDenied, OAuthError, TemporarilyUnavailable
 from broker.upstreams import Upstreams
 from tests.connectors.stage import on_stage, opened
@@ -153,9 +154,11 @@ async def test_whatever_a_connector_returns_at_the_end_only_this_login_fails(out
 async def test_a_connector_that_hangs_is_given_up(outside, idp):
     module = outside(begin="import asyncio; await asyncio.Event().wait()")
     async with opened(idp, door(module), outbound={"timeout": "1s"}) as stage:
-        stage.upstream._deadline = 0.05
-        with pytest.raises(TemporarilyUnavailable) as caught:
-            await stage.login().begin()
+        with by_hand() as clock:
+            beginning = asyncio.ensure_future(stage.login().begin())
+            await clock.until(beginning, within=stage.upstream.patience + 0.1)
+            with pytest.raises(TemporarilyUnavailable) as caught:
+                await beginning
     assert caught.value.reason == "upstream_too_slow"
 
 
@@ -277,12 +280,15 @@ async def test_a_slow_upstream_ends_in_temporarily_unavailable(idp, where):
         }
     }
     outbound = {"timeout": "1s", "allow_networks": ["127.0.0.0/8"]}
-    async with opened(idp, connectors, outbound=outbound) as stage:
-        idp.switch(**{where: "slow"})
-        with pytest.raises(TemporarilyUnavailable) as caught:
-            await stage.sign_in()
-        assert idp.waiting.is_set()
-        idp.release()
+    with by_hand() as clock:
+        async with opened(idp, connectors, outbound=outbound) as stage:
+            idp.switch(**{where: "slow"})
+            signing_in = asyncio.ensure_future(stage.sign_in())
+            await idp.waiting.wait()
+            await clock.until(signing_in, within=1.5)
+            with pytest.raises(TemporarilyUnavailable) as caught:
+                await signing_in
+            idp.release()
     assert caught.value.reason == "upstream_unavailable"
 
 

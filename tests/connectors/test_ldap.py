@@ -108,12 +108,12 @@ def test_nothing_that_is_typed_means_anything_in_a_filter(typed):
 async def test_a_directory_that_hangs_holds_up_nobody_else(monkeypatch):
     connector = ldap.Connector(ldap.Settings.model_validate(SOUND), Desk({}, {}).tools)
     hangs = threading.Event()
-    monkeypatch.setattr(Directory, "sign_in", lambda *_: hangs.wait(30) and None)
+    monkeypatch.setattr(Directory, "sign_in", lambda *_: hangs.wait() and None)
     fields = {"username": Secret("ada"), "password": Secret("x")}
     try:
         asking = [asyncio.create_task(connector.answer(LOGIN, fields, {})) for _ in range(100)]
         _done, waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
-        assert await asyncio.wait_for(asyncio.to_thread(lambda: "at once"), 5) == "at once"
+        assert await asyncio.to_thread(lambda: "at once") == "at once"
         await asyncio.sleep(0)
         refused = [task for task in asking if task.done()]
         assert len(refused) == 36

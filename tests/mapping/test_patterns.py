@@ -1,12 +1,11 @@
 """Which regular expressions an operator may write, and that none of them can stop a worker."""
 
-import time
-
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from broker.mapping.patterns import MAX_ENTRY, PatternError, compile_pattern
+from tests.costs import least_cpu
 
 
 @pytest.mark.parametrize(
@@ -90,13 +89,10 @@ def test_a_pattern_that_is_accepted_answers_soon_whatever_it_is_asked(text, unit
         assume(False)
         raise
     entry = (unit * MAX_ENTRY)[: MAX_ENTRY - 1] + "!"
-    began = time.thread_time()
-    pattern.fullmatch(entry)
-    assert time.thread_time() - began < 0.1
+    assert least_cpu(lambda: pattern.fullmatch(entry), tries=2) < 0.1
 
 
 def test_the_costliest_pattern_that_is_accepted_is_still_cheap():
     pattern = compile_pattern(".+a.+b")
-    began = time.thread_time()
     assert not pattern.fullmatch("a" * MAX_ENTRY)
-    assert time.thread_time() - began < 0.05
+    assert least_cpu(lambda: pattern.fullmatch("a" * MAX_ENTRY)) < 0.05

@@ -13,7 +13,7 @@ from broker.connector import UpstreamError, UpstreamInvalid, UpstreamUnavailable
 from broker.outbound import Outbound, UpstreamClient
 from broker.outbound.breaker import FAILURES, FIRST_PAUSE
 from broker.outbound.documents import AFTER_FAILURE, LONGEST
-from tests.outbound.test_http import LOOPBACK, Server, said, serving
+from tests.outbound.test_http import LOOPBACK, PATIENCE, Server, said, serving
 
 AWAY = said("503 Service Unavailable", b"{}", "Retry-After: 40")
 
@@ -34,7 +34,7 @@ class Room:
     def __init__(self) -> None:
         self.clock, self.told = Clock(), list[tuple[str, bool, str]]()
         self.outbound = Outbound(
-            OutboundConfig(timeout=5.0, allow_networks=LOOPBACK),
+            OutboundConfig(timeout=PATIENCE, allow_networks=LOOPBACK),
             clock=self.clock,
             now=lambda: 1_760_000_000.0,
             told=lambda *what: self.told.append(what),

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import ssl
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -12,8 +13,12 @@ import pytest
 
 from broker.config import OutboundConfig
 from broker.connector import Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
+from broker.kit.loop_clock import by_hand
 from broker.outbound import Outbound, UpstreamClient, http, messages
+from tests.tls import Authority
 
+PATIENCE = 60.0
+"""Seconds for what will be answered, however busy the machine is."""
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 SECRET = "a-secret-that-stays-at-home"
 
@@ -72,12 +77,16 @@ class Echo(Server):
 class Dripping(Server):
     """It never ends, and never stops."""
 
+    dripped = 0
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.append(writer)
+        self.heard.release()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         heard = b"?"
         while heard:
             writer.write(b"x")
+            self.dripped += 1
             try:
                 heard = await asyncio.wait_for(reader.read(1 << 16), 0.02)
             except TimeoutError:
@@ -88,8 +97,10 @@ class Dripping(Server):
 
 
 @asynccontextmanager
-async def serving(server: Server, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    listening = await asyncio.start_server(server.serve, host, 0)
+async def serving(
+    server: Server, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    listening = await asyncio.start_server(server.serve, host, 0, ssl=tls)
     try:
         yield f"http://{host}:{listening.sockets[0].getsockname()[1]}"
     finally:
@@ -101,7 +112,7 @@ async def serving(server: Server, host: str = "127.0.0.1") -> AsyncIterator[str]
 
 
 @asynccontextmanager
-async def calling(*, limit: float = 5.0, allow=LOOPBACK) -> AsyncIterator[UpstreamClient]:
+async def calling(*, limit: float = PATIENCE, allow=LOOPBACK) -> AsyncIterator[UpstreamClient]:
     outbound = Outbound(OutboundConfig(timeout=limit, allow_networks=allow))
     try:
         yield outbound.client("up")
@@ -310,8 +321,12 @@ async def test_json_is_read_strictly():
 async def test_an_upstream_that_never_answers_is_given_up():
     server = Server(said())
     server.hold.clear()
-    async with serving(server) as url, calling(limit=0.2) as upstream:
-        await refused(upstream.post(url, {"s": SECRET}), UpstreamUnavailable)
+    with by_hand() as clock:
+        async with serving(server) as url, calling(limit=0.3) as upstream:
+            asking = asyncio.ensure_future(refused(upstream.post(url, {"s": SECRET}), UpstreamUnavailable))
+            await server.heard.acquire()
+            await clock.until(asking, within=0.5)
+            await asking
     assert len(server.heads) == 1
 
 
@@ -322,22 +337,25 @@ async def test_an_upstream_that_never_answers_is_given_up():
     ids=["nothing", "half a header", "nine tenths"],
 )
 async def test_an_upstream_that_stalls_is_given_up_wherever_it_stalls(start):
-    async with serving(Server(start)) as url, calling(limit=0.2) as upstream:
-        await refused(upstream.get(url, bearer=SECRET), UpstreamUnavailable)
+    server = Server(start)
+    with by_hand() as clock:
+        async with serving(server) as url, calling(limit=0.3) as upstream:
+            asking = asyncio.ensure_future(refused(upstream.get(url, bearer=SECRET), UpstreamUnavailable))
+            await server.heard.acquire()
+            await clock.until(asking, within=0.5)
+            await asking
 
 
 @pytest.mark.row("UP-06")
 async def test_a_byte_now_and_then_does_not_extend_the_deadline():
     server = Dripping(b"")
-    async with serving(server) as url:
-        await _given_up_in_time(url)
-
-
-async def _given_up_in_time(url: str) -> None:
-    began = asyncio.get_running_loop().time()
-    async with calling(limit=0.3) as upstream:
-        await refused(upstream.get(url), UpstreamUnavailable)
-    assert asyncio.get_running_loop().time() - began < 3
+    with by_hand() as clock:
+        async with serving(server) as url, calling(limit=1.0) as upstream:
+            asking = asyncio.ensure_future(refused(upstream.get(url), UpstreamUnavailable))
+            await server.heard.acquire()
+            await clock.until(asking, within=1.5)
+            await asking
+    assert server.dripped > 5
 
 
 async def test_a_port_where_nobody_listens_is_unavailable():
@@ -347,10 +365,12 @@ async def test_a_port_where_nobody_listens_is_unavailable():
         assert await refused(upstream.get(url), UpstreamUnavailable) == "unavailable"
 
 
-async def test_a_certificate_is_checked():
-    async with serving(Server(said())) as url, calling() as upstream:
+async def test_a_certificate_is_checked(tmp_path):
+    server = Server(said())
+    async with serving(server, tls=Authority(tmp_path).server()) as url, calling() as upstream:
         https = url.replace("http:", "https:")
         assert await refused(upstream.post(https, {"s": SECRET}), UpstreamUnavailable) == "unavailable"
+    assert server.heads == []
 
 
 @pytest.mark.row("UP-15")

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from broker.config import OutboundConfig
 from broker.connector import UpstreamUnavailable
+from broker.kit.loop_clock import by_hand
 from broker.outbound import Outbound
 from tests.outbound.test_http import LOOPBACK
 from tests.serving import serving
@@ -52,15 +53,18 @@ async def test_names_for_which_nobody_answers_keep_no_upstream_and_no_app_of_the
     looking: asyncio.Event,
 ) -> None:
     outbound = Outbound(OutboundConfig(allow_networks=LOOPBACK, timeout=2.0))
-    async with serving(answer) as origin:
-        url = origin.replace("127.0.0.1", "localhost")
-        asking = [
-            asyncio.create_task(outbound.called(f"{n}", stranger=True).get(f"https://{n}.slow.example/"))
-            for n in range(HANGING)
-        ]
-        await looking.wait()
-        assert (await outbound.client("an upstream").get(url)).status == 200
-        assert (await outbound.called("an app", stranger=False).get(url)).status == 200
-        found = await asyncio.gather(*asking, return_exceptions=True)
-        assert all(isinstance(one, UpstreamUnavailable) for one in found)
+    with by_hand() as clock:
+        async with serving(answer) as origin:
+            url = origin.replace("127.0.0.1", "localhost")
+            asking = [
+                asyncio.create_task(outbound.called(f"{n}", stranger=True).get(f"https://{n}.slow.example/"))
+                for n in range(HANGING)
+            ]
+            found = asyncio.gather(*asking, return_exceptions=True)
+            await looking.wait()
+            assert (await outbound.client("an upstream").get(url)).status == 200
+            assert (await outbound.called("an app", stranger=False).get(url)).status == 200
+            assert not any(task.done() for task in asking)
+            await clock.until(found, within=3)
+            assert all(isinstance(one, UpstreamUnavailable) for one in found.result())
     await outbound.close()

@@ -19,7 +19,7 @@ from broker.connector import UpstreamInvalid, UpstreamUnavailable
 from broker.jose import JoseError, SigningKey, UnknownKid, sign
 from broker.outbound import Outbound, Way, http
 from broker.protocol.errors import TemporarilyUnavailable
-from tests.outbound.test_http import LOOPBACK
+from tests.outbound.test_http import LOOPBACK, PATIENCE
 from tests.serving import serving
 from tests.tls import Authority
 
@@ -69,7 +69,7 @@ def clock() -> Steady:
 
 @pytest.fixture
 async def outbound(clock: Steady) -> AsyncIterator[Outbound]:
-    opened = Outbound(OutboundConfig(allow_networks=LOOPBACK, timeout=2.0), clock=clock)
+    opened = Outbound(OutboundConfig(allow_networks=LOOPBACK, timeout=PATIENCE), clock=clock)
     yield opened
     await opened.close()
 

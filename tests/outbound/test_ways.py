@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives import serialization
 
 from broker.config import OutboundConfig
 from broker.connector import Secret, UpstreamInvalid, UpstreamUnavailable
+from broker.kit.loop_clock import by_hand
 from broker.outbound import Outbound, Way, messages
 from tests.outbound.proxies import Proxy, proxying
+from tests.outbound.test_http import PATIENCE
 from tests.tls import Authority
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -29,12 +31,15 @@ class Upstream:
         self.url, self.shown, self.asked = "", [], 0
         self.slow = asyncio.Event()
         self.slow.set()
+        self.heard = asyncio.Semaphore(0)
+        """One for each request that came."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
                 self.asked += 1
+                self.heard.release()
                 certificate = writer.get_extra_info("peercert")
                 self.shown.append(certificate and dict(part[0] for part in certificate["subject"]))
                 await self.slow.wait()
@@ -60,7 +65,7 @@ async def serving(tls: ssl.SSLContext | None, host: str = "127.0.0.1") -> AsyncI
 
 @asynccontextmanager
 async def going(networks=LOOPBACK, **way):
-    outbound = Outbound(OutboundConfig(timeout=5.0, allow_networks=networks))
+    outbound = Outbound(OutboundConfig(timeout=PATIENCE, allow_networks=networks))
     try:
         yield outbound.client("up", Way(**way))
     finally:
@@ -248,11 +253,13 @@ async def test_a_deadline_of_its_own_holds_through_the_proxy_too(authority):
     async with proxying(Proxy()) as proxy, serving(authority.server()) as upstream:
         upstream.slow.clear()
         for way in ({}, {"proxy": Secret(proxy.url)}):
-            async with going(ca=authority.ca, timeout=0.2, **way) as client:
-                began = asyncio.get_running_loop().time()
-                with pytest.raises(UpstreamUnavailable, match="in time"):
-                    await client.get(upstream.url)
-                assert asyncio.get_running_loop().time() - began < 2
+            with by_hand() as clock:
+                async with going(ca=authority.ca, timeout=0.3, **way) as client:
+                    asking = asyncio.ensure_future(client.get(upstream.url))
+                    await upstream.heard.acquire()
+                    await clock.until(asking, within=0.5)
+                    with pytest.raises(UpstreamUnavailable, match="in time"):
+                        await asking
 
 
 async def test_a_proxy_where_nobody_listens_is_unavailable():

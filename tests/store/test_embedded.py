@@ -61,17 +61,23 @@ async def test_what_was_spent_stays_spent_when_the_server_is_killed(tmp_path: Pa
     owner.stop()
 
 
-def test_it_starts_in_a_blink_and_leaves_nothing_when_it_stops(tmp_path: Path) -> None:
-    fastest = 1.0
-    for _ in range(3):  # the machine may be busy with others
-        started = time.perf_counter()
-        running = start_embedded(tmp_path)
-        fastest = min(fastest, time.perf_counter() - started)
+def test_it_starts_in_a_blink_and_leaves_nothing_when_it_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps, nap, least = list[float](), time.sleep, 1.0
+    for _ in range(3):
+        with monkeypatch.context() as starting:
+            starting.setattr(time, "sleep", lambda seconds: (naps.append(seconds), nap(seconds)))
+            running = start_embedded(tmp_path)
+        used = psutil.Process(running.pid).cpu_times()
+        least = min(least, used.user + used.system)
         pid = running.pid
         running.stop()
         assert not psutil.pid_exists(pid)
         assert not running.running
-    assert fastest < 0.1
+    # How long it takes says how busy the machine is. It has little to do, and nobody sleeps once it did that.
+    assert least < 0.5
+    assert [long for long in naps if long > 0.01] == []
     assert join_embedded(tmp_path) is None
     assert not (tmp_path / "store" / "valkey.sock").exists()
 
@@ -174,13 +180,17 @@ def _parent(state_dir: Path) -> tuple[subprocess.Popen[str], psutil.Process]:
     return parent, psutil.Process(int(parent.stdout.readline()))
 
 
+def _gone(child: psutil.Process) -> bool:
+    _, alive = psutil.wait_procs([child], timeout=60)
+    return not alive
+
+
 def test_it_ends_with_its_parent_even_where_that_was_killed(tmp_path: Path) -> None:
     parent, child = _parent(tmp_path)
     assert child.is_running()
     parent.kill()
     parent.communicate()
-    _, alive = psutil.wait_procs([child], timeout=5)
-    assert alive == []
+    assert _gone(child)
     # And the next one takes over at once, though nobody cleaned up.
     start_embedded(tmp_path).stop()
 
@@ -195,7 +205,7 @@ def test_the_folder_of_a_far_socket_is_removed_after_a_kill_and_after_a_failed_s
     parent, child = _parent(tmp_path / ("d" * 100))
     parent.kill()
     parent.communicate()
-    psutil.wait_procs([child], timeout=5)
+    assert _gone(child)
     start_embedded(tmp_path / ("d" * 100)).stop()
     assert list((tmp_path / "tmp").iterdir()) == []
     monkeypatch.setattr(embedded, "candidates", lambda: iter(()))

@@ -335,7 +335,7 @@ async def test_a_later_token_never_shortens_the_life_of_its_grant(
     before = await wire.call("PTTL", name)
     more = OpaqueAccess(handle=handle(store, "access", mine), token=access_token(mine))
     assert await store.add_access(mine.id, more, 1)
-    assert await wire.call("PTTL", name) > before - 5000
+    assert await wire.call("PTTL", name) > before / 2
     assert await store.add_access(mine.id, None, before / 1000 + 100)
     assert await wire.call("PTTL", name) > before + 50_000
 
