@@ -26,6 +26,7 @@ from broker.clients.registered import RegisteredClients
 from broker.config import Config
 from broker.config.workspaces import AT
 from broker.endpoints import account, certificates, cors, discovery, flow
+from broker.endpoints.behind import BehindPath
 from broker.endpoints.cookies import Jar
 from broker.endpoints.http import MAX_FORM
 from broker.endpoints.middleware import gate
@@ -84,6 +85,8 @@ async def build(config: Config, *, around: Surroundings | None = None) -> web.Ap
         app = _issuer(one, around, anchors, host)
         _announce(host, one, app)
         host.add_subapp(_mount(one), app)
+    if path := urlsplit(config.issuer).path:
+        host.router.register_resource(BehindPath(path, host.router, but=HOSTS_OWN))
     return host
 
 
@@ -91,7 +94,7 @@ def _announce(host: web.Application, config: Config, app: web.Application) -> No
     """Answer at the well-known paths that stand before that of an issuer (RFC 8414 §3.1).
 
     Discovery §4 has them behind it, where the issuer itself answers. A proxy that takes a path of the host's
-    own away can do so in the middle as well, or leave it there.
+    own away (`broker.endpoints.behind`) can do so in the middle as well, or leave it there.
     """
     for path, handler in discovery.of_an_issuer_with_a_path(app):
         for behind in {_mount(config), urlsplit(config.issuer).path} - {""}:

@@ -75,7 +75,7 @@ class Parts:
         return {
             "listen": self.listen(),
             "listen_mtls": mtls,
-            "mtls_url": self.mtls_url(issuer, mtls),
+            "mtls_url": self.mtls_url(issuer, mtls, proxies),
             "tls": tls,
             "trusted_proxies": proxies,
         }
@@ -118,17 +118,22 @@ class Parts:
             self._sections.wrong(("mtls_url",), "missing; a socket without a port has no URL of its own")
         return found
 
-    def mtls_url(self, issuer: str | None, listen: Listen | None) -> str | None:
+    def mtls_url(self, issuer: str | None, listen: Listen | None, by: TrustedProxies) -> str | None:
         """What an endpoint's path stands behind for those who show a client certificate."""
         written: str | None = self._sections.get("mtls_url")
-        if written is not None and listen is None:
-            self._sections.wrong(("mtls_url",), "of what? nothing says listen_mtls")
-        if not issuer or listen is None:
+        if written is not None and listen is None and by.client_certificate_header is None:
+            said = "of what? neither listen_mtls nor a proxy's client_certificate_header is there"
+            self._sections.wrong(("mtls_url",), said)
+        if not issuer:
             return None
         parts = urlsplit(issuer)
+        if written is not None:
+            return written + parts.path
+        if listen is None:
+            return None
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         port = "" if listen.port == 443 else f":{listen.port}"  # noqa: PLR2004
-        return (written or f"https://{host}{port}") + parts.path
+        return f"https://{host}{port}{parts.path}"
 
     def _certificates(
         self, clients: Mapping[str, Client], tls: TlsConfig | None, listen: Listen | None, by: TrustedProxies

@@ -201,7 +201,8 @@ class BrokerFile(Written):
     """The configuration of the federation broker. A file named under `include` has the same keys."""
 
     issuer: Annotated[str, AfterValidator(check_issuer)]
-    """The URL that people's browsers and client apps know the broker by, without a slash at its end."""
+    """The URL that people's browsers and client apps know the broker by, without a slash at its end. Where
+    it has a path, a proxy may take that away or leave it."""
     listen: Annotated[str, StringConstraints(min_length=1, max_length=300)] = "127.0.0.1:8080"
     """Where to listen: `address:port`, or `unix:` and the path of a socket."""
     tls: Tls | None = None
@@ -210,8 +211,8 @@ class BrokerFile(Written):
     """Where to listen for apps that show a client certificate: `address:port`, with the certificate of `tls`.
     Browsers stay at `listen`, so that they are never asked for one."""
     mtls_url: Annotated[str, AfterValidator(check_origin)] | None = None
-    """Scheme, host and port by which apps know `listen_mtls`, for the metadata; without it the host of
-    `issuer` and the port of `listen_mtls`."""
+    """Scheme, host and port by which apps know `listen_mtls`, or the place where a proxy asks for
+    certificates, for the metadata; without it the host of `issuer` and the port of `listen_mtls`."""
     trusted_proxies: TrustedProxies | None = None
     """The proxies in front of the broker."""
     store: Store = Store()

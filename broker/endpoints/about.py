@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from broker.endpoints import behind
 from broker.protocol import forwarded
 from broker.protocol.client import Client
 from broker.protocol.flow import Grant
@@ -20,7 +21,7 @@ CONCERNS: web.RequestKey[dict[str, str]] = web.RequestKey("concerns", dict[str, 
 
 def path(request: web.Request) -> str:
     """What of ours was asked for, whatever path the issuer itself stands at."""
-    return request.path.removeprefix(request.app[SERVICES].mount)
+    return request.path.removeprefix(request.get(behind.PATH, "")).removeprefix(request.app[SERVICES].mount)
 
 
 def from_client(request: web.Request, client: Client) -> None:

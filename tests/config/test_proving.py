@@ -133,13 +133,15 @@ def test_the_second_door_has_an_address_and_a_name(desk: Desk) -> None:
         desk.load(based + TLS + f"listen_mtls: 0.0.0.0:1\n{there}").mtls_url
         == "https://mtls.acme.example/sso"
     )
+    passed_on = "trusted_proxies: { networks: [10.0.0.7], client_certificate_header: Client-Cert }\n"
+    assert desk.load(based + passed_on + there).mtls_url == "https://mtls.acme.example/sso"
     assert desk.load(SOUND).mtls_url is None
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("mtls_url: https://mtls.acme.example\n", "mtls_url: of what? nothing says listen_mtls"),
+        ("mtls_url: https://mtls.acme.example\n", "mtls_url: of what? neither listen_mtls nor a"),
         (TLS + "listen_mtls: nowhere\n", "listen_mtls: expected an address and a port"),
         (TLS + "listen_mtls: unix:mtls.sock\n", "mtls_url: missing; a socket without a port"),
         (TLS + "listen_mtls: 0.0.0.0:1\nmtls_url: http://a.example\n", "mtls_url: must be https://"),

@@ -310,11 +310,13 @@ async def test_a_proxy_that_asks_for_certificates_at_another_name_has_that_told(
     ca = tmp_path / "ca-of-the-proxy.pem"
     ca.write_text(ROOT.pem)
     proxies = {"networks": ["127.0.0.0/8"], "client_certificate_header": HEADER, "client_ca": str(ca)}
-    clients = {"named": CLIENTS["named"] | {"grant_types": ["client_credentials"], "redirect_uris": None}}
+    machine = {"grant_types": ["client_credentials"], "redirect_uris": None, "scope": "groups"}
+    clients = {"named": CLIENTS["named"] | machine}
     top = {"trusted_proxies": proxies, "mtls_url": elsewhere}
-    broker = await start(clients=clients | {"named": clients["named"] | {"scope": "groups"}}, top=top)
+    broker = await start(clients=clients, top=top)
     async with broker.browser() as browser:
-        said = json.loads((await browser.step("GET", f"{broker.issuer}/.well-known/openid-configuration")).body)
+        metadata = await browser.step("GET", f"{broker.issuer}/.well-known/openid-configuration")
+        said = json.loads(metadata.body)
         assert said["mtls_endpoint_aliases"]["token_endpoint"] == f"{elsewhere}/token"
         assert said["token_endpoint"] == f"{broker.issuer}/token"
         prover = Prover(broker)

@@ -26,10 +26,12 @@ from tests.flow.broker import (
     Broker,
     Browser,
     Clock,
+    code_form,
     config_text,
     every_key_ends_by_itself,
     nothing_secret_was_logged,
 )
+from tests.flow.proofs import Prover, send
 from tests.flow.signing import asked
 
 OWN_KEYS = ("connectors", "clients", "scopes", "registration", "client_id_metadata_documents")
@@ -241,6 +243,32 @@ async def test_paths_of_ours_stand_behind_that_of_the_issuer_also_where_a_proxy_
                 away = await browser.step("GET", origin + asked)
                 assert away.status == 303
                 assert quote(f"{origin}{own}/callback/staff", safe="") in away.url
+
+
+@pytest.mark.standard("OpenID Connect Discovery 1.0", "§4 the metadata behind an issuer with a path")
+@pytest.mark.standard("RFC 9449", "§4.3 the proof's htu at an issuer with a path")
+async def test_an_issuer_with_a_path_answers_at_every_address_that_it_tells(
+    idp: FakeProvider, store_config: StoreConfig, tmp_path: Path
+) -> None:
+    """Also where no proxy takes the path away: without one in front, and at the door for certificates."""
+    async with AsyncExitStack() as stack:
+        host = await running_host(stack, idp, store_config, tmp_path, path="/sso")
+        for broker in host.all:
+            async with broker.browser() as browser:
+                url = f"{broker.issuer}/.well-known/openid-configuration"
+                said = await fetched(browser.session, url)
+                assert said["issuer"] == broker.issuer
+                for name in [name for name in said if name.endswith(("_endpoint", "jwks_uri"))]:
+                    assert (await browser.step("GET", said[name])).status != 404, name
+                landed = await browser.login()
+                assert landed.params["iss"] == broker.issuer
+                proof = Prover(broker).proof("/token")
+                status, body, _ = await send(broker, "/token", code_form(landed.code), proof=proof)
+                assert (status, body["token_type"]) == (200, "DPoP"), body
+                for nothing in ("/nothing", "/metrics", "/%6Detrics", "/sso/token"):
+                    assert (await browser.step("GET", broker.issuer + nothing)).status == 404
+                account = await browser.go(f"{broker.issuer}/account")
+                assert "Billing" in account.body
 
 
 @pytest.mark.row("UI-18")
