@@ -6,28 +6,17 @@ Nothing is proven by it. Where something must happen in time, the test says in w
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 PATIENCE = 60.0
 """Seconds after which what was waited for comes no more; the test then ends by name, and not with the run."""
 
 
 def skip(seconds: float) -> None:
-    """Every timer of this event loop that is due within so many seconds is due now, until the test ends."""
+    """Every timer of this event loop that is due within so many seconds is due now, until the test ends.
+
+    For where others are asked beside, such as the store: their answers have the time that they need. Where
+    nothing but timers is about, and how long it takes, there is `broker.kit.loop_clock`.
+    """
     loop = asyncio.get_running_loop()
     before = loop.time
     loop.time = lambda: before() + seconds  # type: ignore[method-assign]
-
-
-@contextmanager
-def no_timer_fires() -> Iterator[None]:
-    """Meanwhile nothing that waits for time to go by goes on: what is answered is so without that."""
-    loop = asyncio.get_running_loop()
-    before, stands = loop.time, time.monotonic()
-    loop.time = lambda: stands  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        loop.time = before  # type: ignore[method-assign]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright, expect
 
 from broker.pages import Pages, View
 from tests.browser.gallery import Gallery, themed
+from tests.patience import PATIENCE
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 HAS_CHROMIUM = Path(CHROMIUM).exists()
@@ -30,6 +32,7 @@ ARGUMENTS = [
     "--no-first-run",
     "--no-default-browser-check",
 ]
+expect.set_options(timeout=PATIENCE * 1000)
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -38,10 +41,16 @@ async def browser() -> AsyncIterator[Browser]:
     """A real Chromium of the test's own."""
     if not HAS_CHROMIUM:
         pytest.skip(f"no Chromium at {CHROMIUM}: install Debian's package chromium")
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with async_playwright() as playwright, chromium(playwright) as running:
         yield running
-        await running.close()
+
+
+@asynccontextmanager
+async def chromium(playwright: Playwright) -> AsyncIterator[Browser]:
+    """A Chromium that is waited for as long as the machine may take."""
+    async with await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS) as running:
+        running.on("context", lambda context: context.set_default_timeout(PATIENCE * 1000))
+        yield running
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from broker.protocol.languages import LANGUAGES
 from tests.browser.gallery import APPS
 from tests.pages.catalogues import write_catalogue
 from tests.pages.samples import ALL, ORDINARY, STAYING
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.browser]
 WIDTHS = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1280, "height": 800}}
@@ -178,10 +179,12 @@ async def test_who_wants_less_motion_gets_none_that_goes_on(browser, show):
 async def test_nothing_moves_after_it_was_painted_however_late_the_pictures_come(browser, show):
     _, site = await show(STAYING)
     page = await browser.new_page()
-    held: list[Route] = []
+    asked, painted = asyncio.Event(), asyncio.Event()
 
     async def hold(picture: Route) -> None:
-        held.append(picture)
+        asked.set()
+        await painted.wait()
+        await picture.continue_()
 
     await page.route("**/*.svg", hold)
     await page.add_init_script(
@@ -190,11 +193,12 @@ async def test_nothing_moves_after_it_was_painted_however_late_the_pictures_come
         ".observe({type: 'layout-shift', buffered: true})"
     )
     for name in STAYING:
+        asked.clear()
+        painted.clear()
         await page.goto(f"{site}/page/{name}", wait_until="domcontentloaded")
+        await asyncio.wait_for(asked.wait(), PATIENCE)
         await page.evaluate(PAINTED)
-        pictures = [held.pop() for _ in range(len(held))]
-        assert pictures, name
-        await asyncio.gather(*(picture.continue_() for picture in pictures))
+        painted.set()  # also for those that are asked for only now
         await page.wait_for_load_state()
         await page.evaluate(PAINTED)
         assert await page.evaluate("shifts") == [], name

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from tests.browser.test_ways import ENDLESS
 from tests.fakes.provider import FakeProvider
 from tests.flow.broker import CHALLENGE, VERIFIER, Broker, running_broker
 
@@ -98,6 +99,7 @@ async def test_a_form_of_another_site_signs_out_here_and_there_and_leads_back(
     browser, broker: Broker, site: Site, scripting: bool
 ) -> None:
     context = await browser.new_context(java_script_enabled=scripting)
+    await context.add_init_script(ENDLESS)
     page = await context.new_page()
     hint = await signed_in(page, broker, site)
     site.to = f"{broker.issuer}/logout"

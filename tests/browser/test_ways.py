@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
-from playwright.async_api import Frame, Route
+from playwright.async_api import Frame, Route, expect
 
 from broker.pages import BounceView, FormPostView, LeavingView
 from tests.pages.samples import CONSENT, ERROR, FIELDS, GRANTS, HANDLE, ORDINARY, SIGNED_OUT_OF
@@ -15,6 +15,8 @@ from tests.pages.samples import CONSENT, ERROR, FIELDS, GRANTS, HANDLE, ORDINARY
 pytestmark = [pytest.mark.browser]
 READY = "[data-guarded]:not([data-waiting])"
 HIDDEN = [("csrf", HANDLE), ("flow", HANDLE)]
+ENDLESS = "window.setTimeout = () => 0"
+"""The seconds after which a page stops waiting, or no longer says what was done, are never over."""
 
 
 async def test_consent_with_the_keyboard_alone(browser, show):
@@ -189,6 +191,7 @@ async def test_the_reference_of_an_error_is_copied_with_one_click(browser, show)
     _, site = await show({"error": ERROR})
     context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
     page = await context.new_page()
+    await page.add_init_script(ENDLESS)
     await page.goto(f"{site}/page/error")
     await page.get_by_role("button", name="Copy").click()
     await page.get_by_role("button", name="Copied").wait_for()
@@ -204,6 +207,21 @@ async def test_an_app_is_withdrawn_in_two_steps_without_scripting(browser, show)
     await page.get_by_role("button", name="Withdraw now").click()
     await page.wait_for_url(f"{site}/account/withdraw")
     assert gallery.posted == [("/account/withdraw", [("csrf", HANDLE), ("client_id", "maps")])]
+
+
+@pytest.mark.parametrize("scripting", [True, False])
+async def test_what_an_app_may_do_at_one_api_is_withdrawn_by_a_button_of_its_own(browser, show, scripting):
+    gallery, site = await show(ORDINARY)
+    page = await browser.new_page(java_script_enabled=scripting)
+    await page.goto(f"{site}/page/grants-at-apis")
+    await page.get_by_text("Withdraw access of Billing").click()
+    await expect(page.get_by_role("button", name="Withdraw all access")).to_be_visible()
+    only = page.get_by_role("button", name="Withdraw access to Ledger only")
+    await expect(only).to_have_accessible_description("Billing")
+    await only.click()
+    await page.wait_for_url(f"{site}/account/withdraw")
+    fields = [("csrf", HANDLE), ("client_id", "billing"), ("resource", "https://ledger.example")]
+    assert gallery.posted == [("/account/withdraw", fields)]
 
 
 @pytest.mark.row("CS-18")
@@ -314,6 +332,7 @@ async def test_apps_sign_out_in_frames_and_then_the_page_leads_back(browser, sho
     )
     _, site = await show({"out": view})
     page = await browser.new_page()
+    await page.add_init_script(ENDLESS)
     await page.goto(f"{site}/page/out")
     await page.wait_for_url(f"{elsewhere}/back?state=y")
     assert sorted(apps.visited[:2]) == ["/one?sid=x", "/two"]
@@ -336,7 +355,7 @@ async def test_frames_that_were_quicker_than_the_script_are_not_waited_for(brows
         await route.continue_()
 
     await page.route("**/page*.js", late)
-    await page.add_init_script("window.setTimeout = () => 0")  # the three seconds are never over
+    await page.add_init_script(ENDLESS)
     await page.goto(f"{site}/page/out", wait_until="commit")
     await page.wait_for_url(f"{elsewhere}/back")
 

@@ -34,7 +34,6 @@ OUTBOUND = {"allow_networks": ["127.0.0.0/8"], "timeout": "60s"}
 """Whoever is called is given time enough on a busy machine; where somebody is given up, the test skips it."""
 GIVEN_UP = 61
 """Seconds after which nobody is waited for any more (`tests.patience.skip`)."""
-IMPATIENT = {"outbound": OUTBOUND | {"timeout": "2s"}}
 ASKED = {
     "client_id": "billing",
     "redirect_uri": CALLBACK,

@@ -10,9 +10,9 @@ import pytest
 
 from broker.config import StoreConfig
 from broker.connector import Secret
+from broker.kit.loop_clock import by_hand
 from broker.store import Embedded, start_embedded
 from tests.flow.broker import SECRET, running_broker
-from tests.patience import no_timer_fires
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def test_a_store_that_is_away_is_told_in_time_and_its_return_is_noticed(id
         back = (await browser.step("GET", departed.url)).url
         server.stop()
 
-        with no_timer_fires():  # nobody waits for it: not for a deadline, nor between two tries
+        with by_hand():  # no time goes by: nobody waits for a deadline, nor between two tries
             told = await browser.authorize()
             assert told.params["error"] == "temporarily_unavailable"
             assert told.params["iss"] == broker.issuer

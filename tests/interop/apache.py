@@ -15,7 +15,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.interop.processes import running
+from tests.interop.processes import STARTS, running
 
 APACHE = shutil.which("apache2", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 MODULES = Path("/usr/lib/apache2/modules")
@@ -79,7 +79,7 @@ async def serving(
             )
         )
         async with running(APACHE or "apache2", "-f", config, "-DFOREGROUND", env=env) as apache:
-            await apache.says("resuming normal operations", within=20)
+            await apache.says("resuming normal operations", within=STARTS)
             yield f"http://127.0.0.1:{port}"
 
 

@@ -177,7 +177,7 @@ async def sign_in(
 async def told_of_the_end(between: Between, client_id: str, sid: str) -> str:
     """What came of telling this app by the back channel that this session is over, once that is known."""
     said = ('"logout_notice"', f'"client_id":"{client_id}"', f'"sid":"{sid}"')
-    line = await between.served.process.says(*said, within=30)
+    line = await between.served.process.says(*said)
     return str(json.loads(line)["outcome"])
 
 

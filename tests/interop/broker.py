@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.interop.processes import Talking, free_port, running
+from tests.interop.processes import STARTS, Talking, free_port, running
 
 APP = "http://127.0.0.1:9/app"
 """Where the client app would be; nobody listens there, since the browser stops before it."""
@@ -63,7 +63,8 @@ async def serving(
         "listen": issuer.removeprefix("http://"),
         "store": {"url": "embedded"},
         "state_dir": str(folder / "state"),
-        "outbound": {"allow_networks": ["127.0.0.0/8"]},
+        # Those behind it are real, and may be starting still, or held up with the machine.
+        "outbound": {"allow_networks": ["127.0.0.0/8"], "timeout": "60s"},
         "scopes": SCOPES,
         "connectors": connectors,
         "clients": clients,
@@ -73,5 +74,5 @@ async def serving(
     path.write_text(json.dumps(config, indent=1), encoding="utf-8")  # JSON is YAML
     path.chmod(0o600)
     async with running(sys.executable, "-m", "broker", "serve", "--config", path) as process:
-        await process.says('"serving"', within=60)
+        await process.says('"serving"', within=STARTS)
         yield Served(issuer, process)

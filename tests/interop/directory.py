@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.interop.processes import free_port, running
+from tests.interop.processes import STARTS, free_port, running
 from tests.tls import Authority
 
 SLAPD, SLAPADD = (shutil.which(name, path="/usr/sbin:/sbin:/usr/bin") for name in ("slapd", "slapadd"))
@@ -162,5 +162,5 @@ async def directory(folder: Path, *, teams: int = 0) -> AsyncIterator[Served]:
     plain, tls = f"ldap://127.0.0.1:{free_port()}", f"ldaps://localhost:{free_port()}"
     listen = f"{plain} ldaps://127.0.0.1:{tls.rpartition(':')[2]}"
     async with running(str(SLAPD), *map(str, conf), "-h", listen, "-d", "264") as talking:
-        await talking.says("listen=", within=20)  # "starting" it says before it listens
+        await talking.says("listen=", within=STARTS)  # "starting" it says before it listens
         yield Served(plain=plain, tls=tls, ca=authority.ca, folder=folder)

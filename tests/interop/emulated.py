@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 
 from tests.interop.node import HERE, node
-from tests.interop.processes import free_port, free_ports, running
+from tests.interop.processes import STARTS, free_port, free_ports, running
 from tests.tls import Authority, in_front_of, proxying
 
 HOSTS = {
@@ -109,7 +109,7 @@ async def vendors(folder: Path, issuer: str) -> AsyncIterator[Emulated]:
     authority = Authority(Path(tempfile.mkdtemp(dir=folder)))
     async with contextlib.AsyncExitStack() as stack:
         process = await stack.enter_async_context(running(*command, cwd=folder))
-        await process.says("Ready.", within=60)
+        await process.says("Ready.", within=STARTS)
         await _join_engineering(first)
         places = {}
         for port, hosts in zip(ports, HOSTS.values(), strict=True):
@@ -132,7 +132,7 @@ async def _auth0(node: Path, folder: Path, authority: Authority) -> AsyncIterato
     port = free_port()
     asked = json.dumps({"port": port, "client_id": "auth0-client", "person": person})
     async with running(node, HERE / "auth0.mjs", asked, env={"HOME": str(home)}, cwd=HERE) as process:
-        await process.says("listening", within=60)
+        await process.says("listening", within=STARTS)
         yield port
 
 

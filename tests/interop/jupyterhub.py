@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from tests.interop import node, strangers
-from tests.interop.processes import free_port, free_ports, running
+from tests.interop.processes import STARTS, free_port, free_ports, running
 
 CONFIG = node.HERE / "apps" / "jupyterhub_config.py"
 PROXY = "configurable-http-proxy"
@@ -94,5 +94,5 @@ async def serving(
         hub = [strangers.PYTHON, "-m", "jupyterhub", "--config", CONFIG]
         env = {**secrets, "ASKED": json.dumps(asked)}
         async with running(*hub, env=env, cwd=folder) as process:
-            await process.says("JupyterHub is now running", within=90)
+            await process.says("JupyterHub is now running", within=STARTS)
             yield Hub(site)

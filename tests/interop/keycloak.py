@@ -20,13 +20,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.interop.processes import free_port, running
+from tests.interop.processes import STARTS, free_port, running
 
 VERSION = "26.7.3"
 SHA256 = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f"
 REALM = Path(__file__).parent / "data" / "acme-realm.json"
-READY_IN = 100.0
-"""Seconds that a start may take on a busy machine; it takes twelve on an idle one."""
 
 _MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 _SMALL_JVM = {
@@ -151,7 +149,7 @@ async def _started(server: Path, database: Path, *options: str) -> AsyncIterator
         *options,
     ]
     async with running(*command, env=_SMALL_JVM) as keycloak:
-        await keycloak.says("Listening on:", within=READY_IN)
+        await keycloak.says("Listening on:", within=STARTS)
         yield f"http://127.0.0.1:{port}"
 
 

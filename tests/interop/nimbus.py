@@ -16,7 +16,7 @@ import aiohttp
 from joserfc.jwk import ECKey, RSAKey
 
 from tests.interop import jvm
-from tests.interop.processes import Talking
+from tests.interop.processes import STARTS, Talking
 
 SDK = "Nimbus oauth2-oidc-sdk 11.38"
 
@@ -67,7 +67,7 @@ class Nimbus:
         self._answers += 1
         asked = {"do": deed, "no": self._answers} | {k: v for k, v in said.items() if v is not None}
         await self._program.tell(json.dumps(asked))
-        answer = json.loads(await self._program.says(f'{{"no":{self._answers},', within=30))
+        answer = json.loads(await self._program.says(f'{{"no":{self._answers},'))
         if "error" in answer:
             raise Refused(**answer["error"])
         return answer["ok"]
@@ -121,5 +121,5 @@ async def _fetched(url: str) -> Any:
 async def driver() -> AsyncIterator[Nimbus]:
     """A driver that waits for its first deed."""
     async with jvm.started(jvm.NIMBUS) as program:
-        await program.says('{"ready":true}', within=30)
+        await program.says('{"ready":true}', within=STARTS)
         yield Nimbus(program)

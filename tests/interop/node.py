@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop import broker
-from tests.interop.processes import Talking, running
+from tests.interop.processes import STARTS, Talking, running
 
 HERE = Path(__file__).parent
 OLDEST = (22, 15)
@@ -65,7 +65,7 @@ async def identity_provider(
     """Panva's oidc-provider with these clients and people; yields its issuer."""
     asked = json.dumps({"clients": clients, "people": people, **more})
     async with program("provider.mjs", asked) as provider:
-        line = await provider.says('{"issuer"', within=60)
+        line = await provider.says('{"issuer"', within=STARTS)
         yield json.loads(line)["issuer"]
 
 
@@ -103,7 +103,7 @@ class ClientApp:
         self._answers += 1
         asked = {"do": deed, "no": self._answers} | {k: v for k, v in said.items() if v is not None}
         await self._program.tell(json.dumps(asked))
-        answer = json.loads(await self._program.says(f'{{"no":{self._answers},', within=30))
+        answer = json.loads(await self._program.says(f'{{"no":{self._answers},'))
         if "error" in answer:
             raise ClientRefused(**answer["error"])
         return answer["ok"]

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.interop.processes import Talking, running
+from tests.interop.processes import STARTS, Talking, running
 
 _PASSWORD = {"PW": "nobody-else-opens-the-file-with-it"}
 
@@ -70,5 +70,5 @@ async def serving(folder: Path) -> AsyncIterator[Agent]:
     # It says its socket before it listens there; what it notes when it begins to wait is the first sign.
     command = ("oidc-agent", "--console", "--debug", "--log-stderr", f"--socket-path={socket}")
     async with running(*command, env=environment) as process:
-        await process.says("Getting min death time", within=30)
+        await process.says("Getting min death time", within=STARTS)
         yield Agent(environment)

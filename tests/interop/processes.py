@@ -18,6 +18,8 @@ from tests.patience import PATIENCE
 
 GRACE = 20.0
 """Seconds between asking a process to end and ending its group."""
+STARTS = 300.0
+"""Seconds that a server of somebody else's may take until it serves, on a machine that is slow or busy."""
 _ours = contextlib.ExitStack()
 """The ports that this process was told."""
 

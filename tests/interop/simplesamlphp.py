@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.saml import pair
-from tests.interop.processes import free_port, running
+from tests.interop.processes import STARTS, free_port, running
 
 INSTALLED = Path("/usr/share/simplesamlphp")
 PEOPLE: Mapping[str, Mapping[str, Any]] = {
@@ -118,7 +118,7 @@ async def serving(folder: Path) -> AsyncIterator[SimpleSamlPhp]:
     ]
     environment = {"SIMPLESAMLPHP_CONFIG_DIR": str(folder / "config"), "PHP_CLI_SERVER_WORKERS": "1"}
     async with running(*php, env=environment) as process:
-        await process.says("Development Server", within=20)
+        await process.says("Development Server", within=STARTS)
         yield found
 
 

@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.browser.conftest import ARGUMENTS, CHROMIUM
+from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import chromium as launched
 from tests.interop import node
 from tests.interop.between import Person
 
@@ -55,15 +56,13 @@ async def serving(port: int, settings: Mapping[str, Any]) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """A real Chromium while the block lasts."""
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    async with async_playwright() as playwright, launched(playwright) as running:
         yield running
-        await running.close()
 
 
 async def ready(page: Page) -> None:
     """The app's own script has done what the address asked of it."""
-    await expect(page.locator("html[data-ready=yes]")).to_be_attached(timeout=20_000)
+    await expect(page.locator("html[data-ready=yes]")).to_be_attached()
 
 
 async def sign_in(page: Page, origin: str, person: Person, *, asked: bool = True) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.interop import broker, jvm
-from tests.interop.processes import free_port
+from tests.interop.processes import STARTS, free_port
 
 AUDIENCE = "https://invoices.example"
 API, API_SECRET = "invoices-api", "the-api-and-the-broker-know-it"
@@ -76,5 +76,5 @@ async def serving(spring: Spring, issuer: str) -> AsyncIterator[None]:
     """The app while the block lasts; it reads the issuer's metadata when it starts."""
     told = [f"--{name}={value}" for name, value in spring.properties(issuer).items()]
     async with jvm.started(spring.program, *told) as process:
-        await process.says('{"ready":true}', within=100)
+        await process.says('{"ready":true}', within=STARTS)
         yield

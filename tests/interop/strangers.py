@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.interop.browser import Arrival, Browser, Page
-from tests.interop.processes import free_port, running
+from tests.interop.processes import STARTS, free_port, running
 
 SERVERS = Path(__file__).parent / "servers"
 PYTHON = SERVERS / ".venv" / "bin" / "python"
@@ -98,7 +98,7 @@ async def toolkit(folder: Path, redirect_uri: str) -> AsyncIterator[Stranger]:
         "password": PASSWORD,
     }
     async with running(PYTHON, SERVERS / "toolkit.py", json.dumps(asked)) as process:
-        line = await process.says('{"issuer"', within=60)
+        line = await process.says('{"issuer"', within=STARTS)
         sign_in = _by_form({"username": "ada", "password": PASSWORD})
         yield Stranger(json.loads(line)["issuer"], "1", sign_in)
 
@@ -110,7 +110,7 @@ async def mock() -> AsyncIterator[Stranger]:
     person = {"sub": "ada", "userinfo": {"email": "ada@acme.example", "name": "Ada Example"}}
     command = [PYTHON, "-m", "oidc_provider_mock", "--port", str(port), "--user-claims", json.dumps(person)]
     async with running(*command) as process:
-        await process.says("running on", within=60)
+        await process.says("running on", within=STARTS)
         yield Stranger(f"http://localhost:{port}", "ada", _by_form({"sub": "ada"}))
 
 
@@ -126,7 +126,7 @@ async def glewlwyd(folder: Path, redirect_uri: str) -> AsyncIterator[Stranger]:
     config = folder / "glewlwyd.conf"
     config.write_text(_glewlwyd_config(port, base, database))
     async with running("glewlwyd", f"--config-file={config}") as process:
-        await process.says("Glewlwyd started", within=60)
+        await process.says("Glewlwyd started", within=STARTS)
         async with aiohttp.ClientSession(f"{base}/api/", cookie_jar=aiohttp.CookieJar(unsafe=True)) as admin:
             await _set_up(admin, base, redirect_uri)
         yield Stranger(f"{base}/api/oidc", "", _at_glewlwyd(base))
@@ -257,7 +257,7 @@ async def lemonldap(folder: Path, redirect_uri: str) -> AsyncIterator[Stranger]:
     command = ["plackup", "-s", "HTTP::Server::PSGI", "--host", "127.0.0.1", "--port", str(port)]
     env = {"LLNG_DEFAULTCONFFILE": str(folder / "lemonldap-ng.ini")}
     async with running(*command, SERVERS / "portal.psgi", env=env) as process:
-        await process.says("Accepting connections", within=60)
+        await process.says("Accepting connections", within=STARTS)
         yield Stranger(issuer, "dwho", _by_form({"user": "dwho", "password": "dwho"}))
 
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.interop import between, broker, node
 from tests.interop.between import Between, Person
 from tests.interop.browser import Browser, Page
-from tests.interop.processes import free_port
+from tests.interop.processes import STARTS, free_port
 
 pytestmark = between.MARKS
 
@@ -36,7 +36,7 @@ async def house(acme, tmp_path_factory):
             "port": port,
         }
         async with node.program("apps/authjs.mjs", json.dumps(asked)) as app:
-            await app.says('{"listens"', within=30)
+            await app.says('{"listens"', within=STARTS)
             yield here, site
 
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.interop import between, broker, node, strangers
 from tests.interop.between import Between, Person
 from tests.interop.browser import Browser, Page
-from tests.interop.processes import free_port, running
+from tests.interop.processes import STARTS, free_port, running
 
 PROGRAM = node.HERE / "apps" / "django_site.py"
 CALLBACKS = {"allauth": "/accounts/oidc/acme/login/callback/", "mozilla": "/accounts/callback/"}
@@ -44,7 +44,7 @@ async def house(acme, tmp_path_factory):
     async with between.serving(folder, acme, clients) as here, contextlib.AsyncExitStack() as stack:
         apps = [await stack.enter_async_context(_site(folder, here, by, ports[by])) for by in sites]
         for app in apps:
-            await app.says('{"listens"', within=60)
+            await app.says('{"listens"', within=STARTS)
         yield here, sites
 
 

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 from tests.interop import between, broker, keycloak, node, realm
 from tests.interop.between import ADA, ALICE, Between, Person
 from tests.interop.browser import Arrival, Browser, Page
-from tests.interop.processes import free_port
+from tests.interop.processes import STARTS, free_port
 
 KEYCLOAK = f"Keycloak {keycloak.VERSION}"
 
@@ -44,7 +44,7 @@ async def house(acme, tmp_path_factory):
         pem = key.as_pem(private=True).decode()
         asked = {"issuer": here.issuer, "clientId": "parcels", "key": pem, "port": port}
         async with node.program("apps/express_oidc.mjs", json.dumps(asked)) as app:
-            await app.says('{"listens"', within=30)
+            await app.says('{"listens"', within=STARTS)
             yield here, site
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.provider import FakeProvider
 from tests.flow.broker import CALLBACK, running_broker
 from tests.interop import node
+from tests.interop.processes import STARTS
 
 pytestmark = [
     pytest.mark.interop,
@@ -27,7 +28,7 @@ async def test_openid_client_goes_through_a_whole_flow_under_the_profile(
 ) -> None:
     async with node.program("apps/fapi.mjs") as app, FakeProvider.running() as idp:
         idp.person("ada", name="Ada Example", email="ada@people.example", email_verified=True)
-        own = json.loads(await app.says('{"jwk"', within=30))["jwk"]
+        own = json.loads(await app.says('{"jwk"', within=STARTS))["jwk"]
         entry = {
             "profile": profile,
             "client_secret": None,
@@ -38,12 +39,12 @@ async def test_openid_client_goes_through_a_whole_flow_under_the_profile(
             signs = profile == "fapi2_message_signing"
             told = {"issuer": broker.issuer, "signs": signs, "redirect_uri": CALLBACK}
             await app.tell(json.dumps(told))
-            url = json.loads(await app.says('{"url"', within=30))["url"]
+            url = json.loads(await app.says('{"url"'))["url"]
             async with broker.browser() as browser:
                 landed = await browser.answer_consent(await browser.go(url))
             assert ("response" in landed.params) is signs
             await app.tell(json.dumps({"came": landed.url}))
-            got = json.loads(await app.says('{"sub"', within=30))
+            got = json.loads(await app.says('{"sub"'))
     assert got["person"]["sub"] == got["sub"]
     assert got["token_type"].lower() == "dpop"
     assert len(set(got["refresh_tokens"])) == 1

@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.interop import between, broker
 from tests.interop.between import Person
 from tests.interop.browser import Page
-from tests.interop.processes import free_port, running
+from tests.interop.processes import STARTS, free_port, running
 
 PROGRAM = Path(__file__).parent / "apps" / "golang" / "build" / "app"
 SCOPE = "openid profile email staff offline_access"
@@ -48,7 +48,7 @@ async def house(acme, tmp_path_factory):
                 "pkce": name == "modern",
             }
             app = await apps.enter_async_context(running(PROGRAM, json.dumps(asked)))
-            await app.says('{"listens"', within=30)
+            await app.says('{"listens"', within=STARTS)
         yield here, {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
 
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.interop import between, node
 from tests.interop.between import Person
 from tests.interop.browser import Arrival, Page
-from tests.interop.processes import Talking, free_port, running
+from tests.interop.processes import STARTS, Talking, free_port, running
 from tests.interop.strangers import PYTHON, SERVERS
 from tests.tls import Authority
 
@@ -88,7 +88,7 @@ async def house(acme, tmp_path_factory):
         async with between.serving(folder, acme, {}, **more) as here:
             asked = json.dumps({"issuer": here.issuer, "port": port})
             async with running(PYTHON, APPS / "mcp_server.py", asked) as process:
-                await process.says('{"ready":true}', within=60)
+                await process.says('{"ready":true}', within=STARTS)
                 yield House(here, server, url)
 
 
@@ -103,13 +103,13 @@ async def an_app(house: House, sdk: str = "py", **more: Any) -> AsyncIterator[Ta
 
 async def called(app: Talking, number: int) -> Any:
     """What the app says after so many calls."""
-    line = await app.says(f'{{"call":{number},', within=60)
+    line = await app.says(f'{{"call":{number},')
     return json.loads(line)
 
 
 async def sent_through(house: House, app: Talking, person: Person) -> dict[str, list[str]]:
     """She goes where the app sends her; what it asked the broker for."""
-    url = json.loads(await app.says('{"open"', within=60))["open"]
+    url = json.loads(await app.says('{"open"'))["open"]
     async with house.here.browser(APP) as browser:
         arrived = await between.sign_in(house.here, browser, await browser.open(url), person)
     assert isinstance(arrived, Arrival)
@@ -174,14 +174,14 @@ class Remote:
         self._process = process
 
     async def says(self, text: str) -> str:
-        return await self._process.says(text, within=60)
+        return await self._process.says(text)
 
     async def ask(self, number: int, method: str, **params: Any) -> None:
         asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
         await self._process.tell(json.dumps(asked))
 
     async def answer(self, number: int) -> Any:
-        line = await self._process.says(f'"id":{number}', within=60)
+        line = await self._process.says(f'"id":{number}')
         return json.loads(line)["result"]
 
     async def who(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tests.interop import between, broker, jvm, nimbus
 from tests.interop.between import Person
 from tests.interop.browser import Arrival
 from tests.interop.processes import free_port
+from tests.patience import PATIENCE
 
 SCOPE = "openid profile email staff offline_access"
 AUDIENCE = "https://invoices.example"
@@ -243,7 +244,7 @@ async def test_a_person_signs_out_and_the_other_app_is_told(here, sdk, back_chan
         back = await browser.open(away["url"])
     assert isinstance(back, Arrival)
     assert back.answer == {"state": away["state"]}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         claims = await other.do("logout_token", token=await back_channel[1].get())
     known = tokens["told"]["claims"]
     assert (claims["sub"], claims["sid"]) == (known["sub"], known["sid"])

@@ -58,11 +58,11 @@ async def userinfo(here: between.Between, token: str) -> tuple[int, dict[str, st
 
 async def sent_through(here: between.Between, process: Talking, person: Person) -> Page:
     """She opens the address that the agent prints, and ends at the agent's own page."""
-    url = (await process.says("/authorize?", within=30)).strip()
+    url = (await process.says("/authorize?")).strip()
     async with here.browser() as browser:
         seen = await between.sign_in(here, browser, await browser.open(url), person)
     assert isinstance(seen, Page)
-    await process.says(FINE, within=60)
+    await process.says(FINE)
     await process.process.wait()
     return seen
 
@@ -112,12 +112,12 @@ async def test_the_agent_registers_itself(here, agent, person: Person):
 @pytest.mark.standard("RFC 7591", "§2.1 oidc-agent registers for devices, without a response type")
 async def test_the_agent_is_connected_as_a_device(here, agent):
     async with agent.generating("device", here.issuer, "--flow=device", f"--scope={SCOPE}") as process:
-        url = (await process.says("/device", within=30)).strip()
-        code = (await process.says("And enter the code:", within=30)).rpartition(" ")[2]
+        url = (await process.says("/device")).strip()
+        code = (await process.says("And enter the code:")).rpartition(" ")[2]
         async with here.browser() as browser:
             seen = await browser.submit(await browser.page(url), {"user_code": code})
             await between.sign_in(here, browser, seen, between.ADA, until="Device connected")
-        await process.says(FINE, within=60)
+        await process.says(FINE)
         await process.process.wait()
     status, told = await userinfo(here, await agent.token("device"))
     assert (status, told["email"]) == (200, between.ADA.email)

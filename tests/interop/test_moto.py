@@ -18,7 +18,7 @@ from broker.mapping import Documents, apply
 from broker.upstreams import Upstreams
 from tests.connectors.stage import Clock, configured
 from tests.interop import strangers
-from tests.interop.processes import free_port, running
+from tests.interop.processes import STARTS, free_port, running
 from tests.tls import Authority, in_front_of, proxying
 
 HOST = "cognito-idp.us-east-1.amazonaws.com"
@@ -38,7 +38,7 @@ async def pool(tmp_path_factory):
     command = [strangers.PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     async with AsyncExitStack() as stack:
         moto = await stack.enter_async_context(running(*command))
-        await moto.says("Running on", within=60)
+        await moto.says("Running on", within=STARTS)
         told = await made(port)
         front = await stack.enter_async_context(in_front_of(port, authority.server(HOST)))
         proxy = await stack.enter_async_context(proxying({f"{HOST}:443": front}))

@@ -10,6 +10,7 @@ async function start() {
     silent_redirect_uri: `${location.origin}/silent`,
     post_logout_redirect_uri: `${location.origin}/`,
     automaticSilentRenew: false,
+    silentRequestTimeoutInSeconds: 60, // a busy machine may need more than the usual ten
     loadUserInfo: true,
     userStore: new oidc.WebStorageStateStore({ store: window.localStorage }),
     ...(bound && { dpop: { bind_authorization_code: true, store: new oidc.IndexedDbDPoPStore() } }),
