@@ -218,9 +218,11 @@ def _totp(options: argparse.Namespace) -> int:
 
 def _remove(options: argparse.Namespace) -> int:
     async def remove(pool: Pool) -> dict[str, Any]:
-        person = await pool.person(options.username)
-        await pool.store.remove_person(pool.name, canonical(person.username) or "", person.id)
+        # They go last: what broke off is done by asking again, and for that they must still be found. Until
+        # then they sign in no more.
+        person = await pool.changed(options.username, lambda p: replace(p, enabled=False))
         await pool.end_everything(person)
+        await pool.store.remove_person(pool.name, canonical(person.username) or "", person.id)
         return _told(pool, person)
 
     return _answered(options, _with_pool(options, remove), "removed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import subprocess
@@ -10,12 +11,16 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from broker.cli import run
 from broker.config import load
+from broker.protocol.flow import Session
 from broker.store import Embedded, Holder, Notice, Origin, Store, open_store
 from tests.cli.conftest import ROOT
+from tests.flow.test_ends_late import BreaksOff
 from tests.store.samples import consent, context, remember, session
 
 APP = {
@@ -46,7 +51,7 @@ class Commands:
 
     def __call__(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "broker", *arguments, "--config", str(self._path)],
+            [sys.executable, "-m", "broker", *arguments, *self.config],
             input=typed,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
             capture_output=True,
@@ -54,6 +59,10 @@ class Commands:
             check=False,
             timeout=60,
         )
+
+    @property
+    def config(self) -> tuple[str, str]:
+        return "--config", str(self._path)
 
     def told(self, *arguments: str, typed: str = "") -> object:
         done = self(*arguments, "--json", typed=typed)
@@ -190,6 +199,52 @@ def test_a_disabled_person_s_apps_are_told(commands: Commands) -> None:
     assert (notice["client_id"], notice["sub"], notice["sid"]) == ("app", ada["sub"], None)
     assert commands.told("sessions", "list", ada["sub"]) == []
     assert len(commands.told("sessions", "list", "subject-of-ada")) == 1
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("way", ["disable", "remove"])
+def test_what_broke_off_is_done_by_saying_it_again(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, way: str, done: bool
+) -> None:
+    def users(way: str, name: str) -> int:
+        return run(["users", way, name, "--connector", "members", "--json", *commands.config])
+
+    step, broke = 0, True
+    while broke:
+        step += 1
+        monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery staple\n"))
+        assert users("add", f"ada{step}") == 0
+        sub, sid, now = json.loads(capsys.readouterr().out)["sub"], f"sid-{step}", time.time()
+        who = replace(context(), subject=sub, connector="members")
+        one = replace(session(), sid=sid, context=who, started_at=now, ends_at=now + 999)
+
+        async def signed_in(store: Store, one: Session = one) -> None:
+            await store.put_session(f"{one.sid}.secret", one, 600)
+            holder = Holder(client_id="app", sid=one.sid)
+            await store.hold_tokens(one.context.subject, holder, until=one.ends_at, now=one.started_at)
+
+        async def left(store: Store, sub: str = sub) -> tuple[bool, int, int]:
+            over, sessions = await store.ended_before(sub), await store.list_sessions(sub, now=time.time())
+            told = [one for one in await store.list_notices() if one.notice.subject == sub]
+            return over is not None, len(sessions), len(told)
+
+        commands.in_store(signed_in)
+        with monkeypatch.context() as patch:
+            breaking = list[BreaksOff]()
+
+            async def opened(*arguments: Any, step: int = step, found: list[BreaksOff] = breaking) -> Any:
+                found.append(BreaksOff(await open_store(*arguments), step, done=done))
+                return found[0]
+
+            patch.setattr("broker.cli.stored.open_store", opened)
+            code = users(way, f"ada{step}")
+        broke = breaking[0].broke
+        assert code == (1 if broke else 0)
+        users(way, f"ada{step}")
+        over, sessions, told = commands.in_store(left)
+        assert (over, sessions, told > 0) == (True, 0, True), step
+        capsys.readouterr()
+    assert step > 5
 
 
 def test_a_consent_that_the_operator_withdraws_is_told(commands: Commands) -> None:
