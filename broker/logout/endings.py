@@ -149,7 +149,7 @@ class Endings:
         now, ended = self._now(), list[Ended]()
         found = await self._store.sids_from(connector, issuer, sid=sid, subject=subject, now=now)
         found += await self._store.sids_of(ours, now=now) if ours is not None else []
-        for some in _in_pieces(list(dict.fromkeys(found))):
+        for some in in_pieces(list(dict.fromkeys(found))):
             known = await asyncio.gather(*map(self._store.known_session, some))
             named = [
                 one.sid
@@ -246,7 +246,7 @@ class Endings:
             heard[holder.client_id, holder.sid if by_sid else None] = None
         await self._post([self._about(client_id, subject, sid, why) for client_id, sid in heard])
         await self._store.let_go(subject, wanted)
-        for some in _in_pieces(wanted):
+        for some in in_pieces(wanted):
             await asyncio.gather(*(self._store.leave_session(one.sid, one.client_id) for one in some))
 
     def _notice(self, known: KnownSession, client_id: str, why: str) -> Notice:
@@ -264,7 +264,7 @@ class Endings:
         )
 
     async def _post(self, notices: list[Notice]) -> None:
-        for some in _in_pieces(notices):
+        for some in in_pieces(notices):
             await asyncio.gather(*map(self._store.post_notice, some))
             self.news.set()
 
@@ -280,7 +280,7 @@ class Endings:
             )
 
 
-def _in_pieces(all_of_them: Sequence[T]) -> Iterator[Sequence[T]]:
+def in_pieces(all_of_them: Sequence[T]) -> Iterator[Sequence[T]]:
     """A few at a time: of what may be thousands, whose steps would keep everybody else waiting."""
     return (all_of_them[start : start + _AT_ONCE] for start in range(0, len(all_of_them), _AT_ONCE))
 

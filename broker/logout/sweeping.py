@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from broker.events import Events
-from broker.logout.endings import Endings
+from broker.logout.endings import Endings, in_pieces
 from broker.logout.mishaps import Mishaps
 from broker.store import SHARDS, Store
 
@@ -22,9 +22,13 @@ _TURN = 60.0
 
 
 async def look_after(store: Store, endings: Endings, *, now: float) -> int:
-    """Look after all whose time has come; how many that were."""
-    sids = await store.take_due(*range(SHARDS), now=now, turn=_TURN)
-    await asyncio.gather(*(endings.look_after(sid) for sid in sids))
+    """Look after all whose time has come; how many that were. One that goes wrong keeps no other waiting."""
+    sids, wrong = await store.take_due(*range(SHARDS), now=now, turn=_TURN), list[BaseException]()
+    for some in in_pieces(sids):
+        done = await asyncio.gather(*map(endings.look_after, some), return_exceptions=True)
+        wrong += [one for one in done if one is not None]
+    if wrong:
+        raise wrong[0]
     return len(sids)
 
 

@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from broker.clients import Clients
 from broker.config.settings import Lifetimes
-from broker.logout import Endings
+from broker.logout import Endings, look_after
 from broker.protocol.client import Client
 from broker.store import Holder, Notice, Origin, Store
 from tests.store.samples import consent, remember, session
@@ -90,6 +91,40 @@ async def test_an_app_that_wants_sids_hears_each_of_thousands(store: Store) -> N
     await held(store, (Holder("wiki", f"sid-{n}") for n in range(5000)))
     await endings(store, "wiki", wants_sid=True).end_everything(SUBJECT, "user_ended")
     assert len({one.notice.sid for one in await store.list_notices()}) == 5000
+
+
+class Counting:
+    """Looks after sessions, and says how many it had in hand at once."""
+
+    def __init__(self) -> None:
+        self.seen, self.in_hand, self.most, self.fails = set[str](), 0, 0, ""
+
+    async def look_after(self, sid: str) -> None:
+        self.in_hand += 1
+        self.most = max(self.most, self.in_hand)
+        await asyncio.sleep(0)
+        self.in_hand -= 1
+        self.seen.add(sid)
+        if sid == self.fails:
+            raise ValueError(sid)
+
+
+async def test_of_all_that_run_out_together_a_few_are_looked_after_at_a_time(store: Store) -> None:
+    """All at once, a worker would answer nobody meanwhile."""
+    now, counting = time.time(), Counting()
+    await asyncio.gather(*(store.note_due(f"sid-{n}", now - 1, now=now) for n in range(1000)))
+    assert await look_after(store, cast("Endings", counting), now=now) == 1000
+    assert len(counting.seen) == 1000
+    assert counting.most <= 100
+
+
+async def test_a_session_that_cannot_be_looked_after_keeps_no_other_waiting(store: Store) -> None:
+    now, counting = time.time(), Counting()
+    await asyncio.gather(*(store.note_due(f"sid-{n}", now - 1, now=now) for n in range(1000)))
+    (counting.fails,) = await store.take_due(0, now=now, turn=-1, most=1)  # the first of all, and still due
+    with pytest.raises(ValueError, match=counting.fails):
+        await look_after(store, cast("Endings", counting), now=now)
+    assert len(counting.seen) == 1000
 
 
 async def test_a_full_outbox_is_listed_in_pieces_whole_and_each_once(store: Store) -> None:
