@@ -1,7 +1,8 @@
 """/logout: a client app wants the person signed out here too. RP-Initiated Logout 1.0.
 
     handle     GET, POST /logout           a good hint about this very session: it ends at once
-                                           anything else: the question whether that is wished
+                                           anything else, and an address that is not registered: the
+                                           question whether that is wished
     ask        GET /logout/confirm         the question, or what a POST from another site could not have done:
                                            such a form brings no cookie of ours, and a GET of our own does
     answer     POST /logout/confirm        what the person decided
@@ -104,9 +105,15 @@ def _asked(services: Services, sent: Params) -> LogoutRequest:
 
 
 def _proves(services: Services, to: Onward, session: Session) -> bool:
-    """Whether the hint is about whom and which session this browser has: nobody else could send it here."""
+    """Whether the hint is about whom and which session this browser has: nobody else could send it here.
+
+    A request for an address that the app has not registered is not one that it was set up to send, so the
+    person is asked all the same (RP-Initiated Logout §3).
+    """
     hint, client = to.asked.hint, to.client
     if hint is None or client is None or hint.sid != services.sid(session.sid, client):
+        return False
+    if to.asked.post_logout_redirect_uri is not None and to.url is None:
         return False
     return hint.subject == for_client(session.context.subject, client, services.keys.subject_key)
 

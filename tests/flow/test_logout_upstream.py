@@ -16,7 +16,7 @@ from broker.kit.forging import Key, compact, strangers_key
 from tests.fakes.provider import FakeProvider
 from tests.flow.broker import Broker, Browser, claims
 from tests.flow.client_app import EVENT, ClientApp
-from tests.flow.test_logout import BACK, is_signed_in, log_out, signed_in
+from tests.flow.test_logout import BACK, decide, is_signed_in, log_out, signed_in
 from tests.flow.test_logout_notices import listening
 
 HEADER: dict[str, Any] = {"typ": "logout+jwt"}
@@ -359,9 +359,9 @@ async def test_by_way_of_the_upstream_nobody_is_sent_where_nothing_is_registered
     broker = await start(connector={"upstream_logout": "always"})
     async with broker.browser() as browser:
         tokens = await signed_in(browser)
-        landed = await log_out(
-            browser, id_token_hint=tokens["id_token"], post_logout_redirect_uri="https://evil.example/"
-        )
+        asked = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": "https://evil.example/"}
+        onward = await decide(browser, await log_out(browser, **asked))
+        landed = await browser.go(onward.url)
         assert (landed.status, urlsplit(landed.url).path) == (200, "/signed-out")
         assert "You are signed out" in landed.body
         assert "evil" not in landed.body
