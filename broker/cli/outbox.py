@@ -7,6 +7,7 @@ or gives it up.
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from broker.cli.operator import (
@@ -67,7 +68,8 @@ def _retry(options: argparse.Namespace) -> int:
         wanted = await _wanted(store, options, {"later", "dead"})
         return [one.notice.id for one in wanted if await store.retry_notice(one.notice)]
 
-    return _done(options, with_store(load_config(options), retry), "retrying")
+    done = with_store(load_config(options), retry)
+    return _done(options, done, "retrying", none="was to be tried later or was given up")
 
 
 def _drop(options: argparse.Namespace) -> int:
@@ -77,7 +79,7 @@ def _drop(options: argparse.Namespace) -> int:
         wanted = await _wanted(store, options, {"dead"})
         return [one.notice.id for one in wanted if await store.drop_notice(one.notice.id)]
 
-    return _done(options, with_store(load_config(options), drop), "dropped")
+    return _done(options, with_store(load_config(options), drop), "dropped", none="was given up")
 
 
 def _is_said(options: argparse.Namespace) -> None:
@@ -101,10 +103,12 @@ async def _wanted(store: Store, options: argparse.Namespace, of_all: set[str]) -
     return [one for one in posted if one.notice.id in options.id]
 
 
-def _done(options: argparse.Namespace, ids: list[str], word: str) -> int:
+def _done(options: argparse.Namespace, ids: list[str], word: str, *, none: str) -> int:
     if options.json:
         answer({word: ids})
         return 0
+    if not ids:
+        print(f"there is none that {none}", file=sys.stderr)
     for name in ids:
         print(f"{word}: {name}")
     return 0

@@ -77,6 +77,8 @@ def _end(options: argparse.Namespace) -> int:
     if options.json:
         answer({"ended": ended})
         return 0
+    if not ended:
+        nothing_of(options, "sessions")
     for sid in ended:
         print(f"ended: {sid}")
     return 0

@@ -25,7 +25,7 @@ def with_store(config: Config, use: Callable[[Store], Coroutine[Any, Any, T]]) -
     """What ``use`` makes of the store, which is opened for it and closed after it.
 
     Raises:
-        OperatorError: the store cannot be had, or says no.
+        OperatorError: the store cannot be had, or says no, or what was typed can be no name in it.
     """
 
     async def ask() -> T:
@@ -39,6 +39,8 @@ def with_store(config: Config, use: Callable[[Store], Coroutine[Any, Any, T]]) -
         return asyncio.run(ask())
     except StoreError as error:
         raise told(error) from error
+    except UnicodeEncodeError as error:  # a shell hands on bytes that are no text, and names here are
+        raise OperatorError("an argument is not UTF-8") from error
 
 
 def told(error: StoreError) -> OperatorError:

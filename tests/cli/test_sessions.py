@@ -150,6 +150,40 @@ def test_which_is_said_or_it_is_a_wrong_usage(commands: Commands) -> None:
     assert "no notice b" in commands("outbox", "retry", "b").stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sessions", "end", "ada", "--all"), "there are no sessions of the sub ada\n"),
+        (("outbox", "retry", "--all"), "there is none that was to be tried later or was given up\n"),
+        (("outbox", "retry", "waits"), "there is none that was to be tried later or was given up\n"),
+        (("outbox", "drop", "--all"), "there is none that was given up\n"),
+    ],
+)
+def test_that_nothing_was_done_is_said(
+    commands: Commands, capsys: pytest.CaptureFixture, arguments: tuple[str, ...], said: str
+) -> None:
+    """A username is no sub: who thinks that all sessions of ``ada`` were ended is wrong."""
+
+    async def waits(store: Store) -> None:
+        await store.post_notice(
+            Notice(id="waits", client_id="app", subject="s", sid="x", why="w", posted_at=time.time())
+        )
+
+    commands.in_store(waits)
+    assert run([*arguments, *commands.config]) == 0
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("sessions", "list", "\udce9"), ("sessions", "end", "ada", "--session", "\udce9")]
+)
+def test_what_is_no_text_is_one_plain_line(
+    commands: Commands, capsys: pytest.CaptureFixture, arguments: tuple[str, ...]
+) -> None:
+    assert run([*arguments, *commands.config]) == 1
+    assert capsys.readouterr() == ("", "broker: an argument is not UTF-8\n")
+
+
 async def _outbox(store: Store) -> None:
     now = time.time()
     for number in range(4):
