@@ -23,8 +23,8 @@ import broker
 from broker.demo.folder import LOOPBACK, DemoError, Folder, Ports, url
 
 _WRAPPER = Path(broker.__file__).parent / "store" / "launch.py"
-_PATIENCE = 30.0
-"""Seconds until everybody must answer; a loaded machine takes a few."""
+_PATIENCE = 60.0
+"""Seconds until everybody must answer; a loaded machine takes a dozen."""
 # The broker waits for browsers that keep their connections; asked a second time, it does not.
 _GOODBYES = ((signal.SIGTERM, 1.0), (signal.SIGTERM, 6.0), (signal.SIGKILL, None))
 _LAST_LINES = 12

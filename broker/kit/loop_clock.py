@@ -32,12 +32,16 @@ class LoopClock:
 
     async def until(self, done: asyncio.Future[Any], *, within: float) -> None:
         """Let time pass until that is done, which takes no more than so many seconds."""
-        ends = self.now + within
-        await self._turns()
-        while not done.done() and self.now < ends:
-            self.now += _STEP
-            await self._turns()
+        await self.passes(within, unless=done)
         must(done.done(), f"after {within:g} s it was not done")
+
+    async def passes(self, seconds: float, *, unless: asyncio.Future[Any] | None = None) -> None:
+        """Let so many seconds pass, or less, where what it is called with is done sooner."""
+        ends = self.now + seconds
+        await self._turns()
+        while self.now < ends and (unless is None or not unless.done()):
+            self.now = min(self.now + _STEP, ends)
+            await self._turns()
 
     async def _turns(self) -> None:
         for _ in range(_TURNS):

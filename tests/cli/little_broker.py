@@ -48,13 +48,25 @@ async def build(mode: str) -> web.Application:
     if mode == "never ready":
         app.on_startup.append(never_ready)
 
+    ending = asyncio.Event()
+
+    async def end(_app: web.Application) -> None:
+        ending.set()
+
+    app.on_shutdown.append(end)  # nobody new comes in, and who is in flight is waited for
+
     async def who(request: web.Request) -> web.Response:
         return web.json_response({"pid": os.getpid(), "parent": os.getppid(), "remote": request.remote})
 
-    async def slow(request: web.Request) -> web.Response:
+    async def until_the_end(_request: web.Request) -> web.Response:
         say("answering")
-        await asyncio.sleep(float(request.query["s"]))
+        await ending.wait()
         return web.json_response({"pid": os.getpid()})
+
+    async def never(_request: web.Request) -> web.Response:
+        say("answering")
+        await asyncio.Event().wait()
+        return web.Response()
 
     async def deaf(_request: web.Request) -> web.Response:
         say("answering")
@@ -63,7 +75,8 @@ async def build(mode: str) -> web.Application:
 
     app.router.add_get("/who", who)
     app.router.add_get("/deaf", deaf)
-    app.router.add_get("/slow", slow)
+    app.router.add_get("/until-the-end", until_the_end)
+    app.router.add_get("/never", never)
     return app
 
 

@@ -19,9 +19,9 @@ from broker.cli import supervisor, worker
 from broker.cli.listening import open_socket
 from broker.cli.operator import OperatorError
 from broker.config import Listen
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60
 
 Start = Callable[..., Awaitable[tuple[Process, str]]]
 
@@ -122,7 +122,7 @@ async def test_no_answer_is_lost_when_one_of_two_workers_is_told_to_stop(start: 
 async def test_what_is_in_flight_is_finished_before_the_end(start: Start) -> None:
     process, url = await start()
     async with aiohttp.ClientSession() as session:
-        slow = [asyncio.create_task(session.get(f"{url}/slow?s=1.5")) for _ in range(4)]
+        slow = [asyncio.create_task(session.get(f"{url}/until-the-end")) for _ in range(4)]
         for _ in slow:
             await hears(process, "answering")
         process.terminate()
@@ -147,7 +147,7 @@ async def end_while_it_answers(start: Start, path: str, *how: str | int) -> None
 
 
 async def test_what_never_finishes_does_not_keep_the_process(start: Start) -> None:
-    await end_while_it_answers(start, "/slow?s=600")
+    await end_while_it_answers(start, "/never")
 
 
 async def test_a_worker_that_hears_nothing_is_made_to_go(start: Start) -> None:

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -17,8 +16,9 @@ from typing import Self
 
 import psutil
 
+from tests.patience import PATIENCE
+
 URL = re.compile(r"http://127\.0\.0\.1:\d+/")
-PATIENCE = 60
 
 
 @dataclass(slots=True)
@@ -29,8 +29,6 @@ class Demo:
     state: Path
     url: str
     said: str
-    seconds: float
-    """Until the URL was printed."""
 
     @classmethod
     async def start(
@@ -44,15 +42,13 @@ class Demo:
         """Start it and wait for its URL."""
         if not any(argument.startswith("--port") for argument in more):
             more = (f"--port={three_ports()}", *more)
-        began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *command, "demo", f"--state={state}", *more,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=cwd, env=env,
         )  # fmt: skip
-        demo = cls(process, state, "", "", 0.0)
-        async with asyncio.timeout(PATIENCE):
+        demo = cls(process, state, "", "")
+        async with asyncio.timeout(2 * PATIENCE):  # sooner it says itself who does not answer
             await demo._until_url()
-        demo.seconds = time.monotonic() - began
         return demo
 
     async def _until_url(self) -> None:
@@ -115,7 +111,7 @@ def three_ports() -> int:
     raise RuntimeError("no free ports")
 
 
-def left_over(state: Path, *, within: float = 10) -> list[str]:
+def left_over(state: Path, *, within: float = PATIENCE) -> list[str]:
     """Processes that still have to do with this folder, after those about to go had time to."""
     _, alive = psutil.wait_procs(_about(state), timeout=within)
     return [line for process in alive if (line := _line(process))]

@@ -12,16 +12,16 @@ from playwright.async_api import Page, async_playwright
 
 from tests.browser.conftest import ARGUMENTS, AXE, CHROMIUM
 from tests.demo.running import Demo
+from tests.patience import PATIENCE
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.xdist_group("demo"),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no Chromium at {CHROMIUM}"),
     pytest.mark.skipif(not AXE.exists(), reason="no axe-core: run npm ci in tests/browser"),
 ]
-
-SEVEN_STEPS = 90
 
 
 @pytest_asyncio.fixture(loop_scope="session", params=[1280, 360], ids=["desk", "phone"])
@@ -34,6 +34,7 @@ async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
         context = await chromium.new_context(
             viewport={"width": request.param, "height": 800}, bypass_csp=True
         )
+        context.set_default_timeout(PATIENCE * 1000)
         opened = await context.new_page()
         opened.on("console", lambda message: complaints.append(message.text))
         opened.on("pageerror", lambda error: complaints.append(str(error)))
@@ -83,7 +84,6 @@ async def _allows(page: Page, then: str) -> None:
     await _sees(page, then)
 
 
-@pytest.mark.timeout(SEVEN_STEPS)
 async def test_a_person_clicks_through_the_whole_demo(page: Page, demo: Demo) -> None:
     await page.goto(demo.url)
     await _press(page, "Sign in to Harbour Notes")

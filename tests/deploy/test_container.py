@@ -131,14 +131,14 @@ def in_image(image, *command, env=None, **more):
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_its_steps_make_a_broker_that_knows_its_version(image):
     entry = one(LAST, "ENTRYPOINT").command
     said = in_image(image, *entry, "--version")
     assert (said.returncode, said.stdout.strip()) == (0, "broker 0.1.0")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_image_holds_no_tool_that_only_builds(image):
     installed = {
         path.name.partition("-")[0] for path in image.glob("opt/broker/lib/*/site-packages/*.dist-info")
@@ -161,7 +161,7 @@ async def answering():
         yield server.port, told
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_health_check_tells_a_broker_that_serves_from_one_that_does_not(image, answering):
     port, told = answering
 
@@ -175,7 +175,7 @@ async def test_the_health_check_tells_a_broker_that_serves_from_one_that_does_no
     assert await check(free_port()) != 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_installed_broker_serves_far_from_the_checkout_and_passes_its_health_check(image, tmp_path):
     port = free_port()
     path = tmp_path / "broker.yaml"
@@ -194,7 +194,7 @@ async def test_the_installed_broker_serves_far_from_the_checkout_and_passes_its_
     moved = [_moved(word, image) for word in entry]
     config = {"BROKER_CONFIG": str(path)}
     async with running(*moved, *command, env=config, cwd=tmp_path) as serving:
-        await serving.says('"serving"', within=60)
+        await serving.says('"serving"')
         check = json.loads(swap(health_check(), {"8080": str(port)}))
         assert (await asyncio.to_thread(in_image, image, *check)).returncode == 0
         assert await serving.end() == 0
@@ -249,7 +249,7 @@ def test_every_secret_that_the_configuration_names_is_handed_over():
     assert named == set(BROKER["secrets"]) == set(COMPOSE["secrets"])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_configuration_of_the_composition_has_no_mistake(image, tmp_path):
     for name in BROKER["secrets"]:
         (tmp_path / name).write_text(base64.b64encode(secrets.token_bytes(32)).decode() + "\n")

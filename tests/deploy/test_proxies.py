@@ -17,6 +17,7 @@ import pytest_asyncio
 from tests.deploy.conftest import NAME, Proxy
 from tests.deploy.files import DEPLOY, swap
 from tests.interop.processes import free_port, running
+from tests.patience import PATIENCE
 
 os.environ["PATH"] += ":/usr/sbin"
 
@@ -92,7 +93,7 @@ def caddy_example(folder, certificate, backend_port):
 async def nginx(folder, certificate, backend_port):
     path, port = nginx_example(folder, certificate, backend_port)
     async with running("nginx", "-p", folder, "-c", path) as process:
-        await process.says("start worker process", within=20)
+        await process.says("start worker process")
         yield Proxy(port, certificate.trusted), (folder / "access.log").read_text
 
 
@@ -101,7 +102,7 @@ async def caddy(folder, certificate, backend_port):
     path, port = caddy_example(folder, certificate, backend_port)
     env = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     async with running("caddy", "run", "--adapter", "caddyfile", "--config", path, env=env) as process:
-        await process.says("serving initial configuration", within=20)
+        await process.says("serving initial configuration")
         yield Proxy(port, certificate.trusted), lambda: "\n".join(process.lines)
 
 
@@ -162,7 +163,7 @@ async def test_the_measurements_are_not_shown_to_the_world(proxy, backend):
 async def test_what_a_query_carries_stays_out_of_the_log(proxy):
     standing, log = proxy
     await standing.ask("/callback/staff?code=very-secret-code&state=very-secret-state", "Cookie: a=secret-c")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         # The line is written after the answer, and nobody tells when.
         while "/callback/staff" not in log():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

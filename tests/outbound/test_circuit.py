@@ -13,7 +13,8 @@ from broker.connector import UpstreamError, UpstreamInvalid, UpstreamUnavailable
 from broker.outbound import Outbound, UpstreamClient
 from broker.outbound.breaker import FAILURES, FIRST_PAUSE
 from broker.outbound.documents import AFTER_FAILURE, LONGEST
-from tests.outbound.test_http import LOOPBACK, PATIENCE, Server, said, serving
+from tests.outbound.test_http import LOOPBACK, Server, said, serving
+from tests.patience import PATIENCE
 
 AWAY = said("503 Service Unavailable", b"{}", "Retry-After: 40")
 

@@ -15,10 +15,9 @@ from broker.config import OutboundConfig
 from broker.connector import Secret, UpstreamError, UpstreamInvalid, UpstreamUnavailable
 from broker.kit.loop_clock import by_hand
 from broker.outbound import Outbound, UpstreamClient, http, messages
+from tests.patience import PATIENCE
 from tests.tls import Authority
 
-PATIENCE = 60.0
-"""Seconds for what will be answered, however busy the machine is."""
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 SECRET = "a-secret-that-stays-at-home"
 

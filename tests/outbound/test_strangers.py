@@ -19,7 +19,8 @@ from broker.connector import UpstreamInvalid, UpstreamUnavailable
 from broker.jose import JoseError, SigningKey, UnknownKid, sign
 from broker.outbound import Outbound, Way, http
 from broker.protocol.errors import TemporarilyUnavailable
-from tests.outbound.test_http import LOOPBACK, PATIENCE
+from tests.outbound.test_http import LOOPBACK
+from tests.patience import PATIENCE
 from tests.serving import serving
 from tests.tls import Authority
 

@@ -18,7 +18,7 @@ from broker.connector import Secret, UpstreamInvalid, UpstreamUnavailable
 from broker.kit.loop_clock import by_hand
 from broker.outbound import Outbound, Way, messages
 from tests.outbound.proxies import Proxy, proxying
-from tests.outbound.test_http import PATIENCE
+from tests.patience import PATIENCE
 from tests.tls import Authority
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)

@@ -20,6 +20,7 @@ from broker.store import EmbeddedInUse, StoreMisconfigured, embedded, open_store
 from broker.store.embedded import join_embedded
 from broker.store.server import candidates, new_enough
 from broker.store.wire import Wire
+from tests.patience import PATIENCE
 from tests.store.samples import NOW, grant, handle, session
 
 CONFIG = StoreConfig()
@@ -181,7 +182,7 @@ def _parent(state_dir: Path) -> tuple[subprocess.Popen[str], psutil.Process]:
 
 
 def _gone(child: psutil.Process) -> bool:
-    _, alive = psutil.wait_procs([child], timeout=60)
+    _, alive = psutil.wait_procs([child], timeout=PATIENCE)
     return not alive
 
 

@@ -14,10 +14,8 @@ import pytest
 from broker.kit.loop_clock import by_hand
 from broker.store import Embedded, StoreMisconfigured, StoreRefused, StoreUnavailable, start_embedded
 from broker.store.wire import Script, Wire
+from tests.patience import PATIENCE
 from tests.store.proxy import Proxy, certificate
-
-PATIENCE = 60.0
-"""Seconds: whoever asks for no deadline has none that a busy machine could miss."""
 
 
 @pytest.fixture

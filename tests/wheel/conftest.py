@@ -57,7 +57,6 @@ class Installed:
             env=self.environ,
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
 
@@ -67,7 +66,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, as `python -m build` makes it."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True, timeout=100)
+    subprocess.run(command, check=True, capture_output=True)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -85,11 +84,11 @@ def with_kit(installed: Installed) -> Installed:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """An environment with the wheel and what it says it needs, and nothing else."""
     home = tmp_path_factory.mktemp("far-away")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home / "env")], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home / "env")], check=True)
     python = home / "env" / "bin" / "python"
     install = ["install", "--no-deps", "--no-index", "--quiet", str(wheel)]
     pip = [sys.executable, "-m", "pip", "--python", str(python), *install]
-    subprocess.run(pip, check=True, capture_output=True, timeout=60)
+    subprocess.run(pip, check=True, capture_output=True)
     (packages,) = (home / "env" / "lib").glob("python*/site-packages")
     for name in _needed("federation-broker"):
         _link(metadata.distribution(name), packages)
