@@ -33,6 +33,7 @@ def register(commands: Any) -> None:
     about_a_person(listing)
     about_a_person(withdrawal)
     one_or_all(withdrawal, "--client", "CLIENT_ID", "for one app", "for all apps")
+    withdrawal.add_argument("--at", metavar="URI", help="with --client: only what it may do at this API")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -50,22 +51,27 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _withdraw(options: argparse.Namespace) -> int:
+    if options.at and options.all:
+        options.parser.error("--at goes with --client")
     config = load_config(options)
 
     async def withdraw(store: Store) -> list[str]:
         ends = endings(config, store)
+        if options.at:
+            there = await ends.withdraw_at(options.subject, options.client, options.at)
+            return [options.client] if there else []
         found = [consent.client_id for consent in await store.list_consents(options.subject)]
         wanted = found if options.all else [options.client]
         return [client for client in wanted if await ends.withdraw(options.subject, client)]
 
-    withdrawn = with_store(config, withdraw)
+    withdrawn, where = with_store(config, withdraw), f" at {options.at}" if options.at else ""
     if not withdrawn and not options.all:
-        raise OperatorError(f"this person has allowed {options.client} nothing")
+        raise OperatorError(f"this person has allowed {options.client} nothing{where}")
     if options.json:
         answer({"withdrawn": withdrawn})
         return 0
     for client_id in withdrawn:
-        print(f"withdrawn: {client_id}")
+        print(f"withdrawn: {client_id}{where}")
     return 0
 
 

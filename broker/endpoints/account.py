@@ -80,21 +80,36 @@ def _sign_in(services: Services) -> str:
 
 
 async def withdraw(request: web.Request) -> web.Response:
-    """POST /account/withdraw: take one app's access back; its tokens die with it."""
+    """POST /account/withdraw: take one app's access back, or only that at one API; its tokens die with it."""
     form, session = await own_form(request)
-    services, client_id = request.app[SERVICES], form.get("client_id") or ""
-    withdrawn = await services.endings.withdraw(session.context.subject, client_id)
+    services, subject = request.app[SERVICES], session.context.subject
+    client_id, uri = form.get("client_id") or "", form.get("resource") or ""
+    if uri:
+        withdrawn = await services.endings.withdraw_at(subject, client_id, uri)
+    else:
+        withdrawn = await services.endings.withdraw(subject, client_id)
     services.events.emit(
         "consent_withdrawn",
         "ok" if withdrawn else "refused",
         client_id=client_id,
-        subject=session.context.subject,
+        subject=subject,
+        detail=uri if withdrawn else "",  # else it is whatever somebody sent
         correlation_id=request[about.CORRELATION],
     )
     known = await found_soon(services, client_id)
     name = known.client_name if known is not None else client_id
     # What the first of two clicks did is told by the answer to the second, which alone is seen.
+    if uri:
+        there = await _withdrawn_at(services, subject, client_id, uri)
+        return await _page(request, session, withdrawn=name if there else None, withdrawn_at=there)
     return await _page(request, session, withdrawn=name if withdrawn or known is not None else None)
+
+
+async def _withdrawn_at(services: Services, subject: str, client_id: str, uri: str) -> str | None:
+    """The name of an API at which the person has taken back what an app may do."""
+    consent = await services.store.read_consent(subject, client_id)
+    gone = consent.withdrawn.get(uri) if consent is not None else None
+    return _api_name(services, uri, gone.name) if gone is not None else None
 
 
 async def forget(request: web.Request) -> web.Response:
@@ -172,6 +187,7 @@ async def _page(
     session: Session,
     *,
     withdrawn: str | None = None,
+    withdrawn_at: str | None = None,
     ended: bool = False,
     forgotten: bool = False,
 ) -> web.Response:
@@ -192,6 +208,7 @@ async def _page(
         everywhere_action=services.at(EVERYWHERE),
         receipts_url=services.at(RECEIPTS),
         withdrawn=withdrawn,
+        withdrawn_at=withdrawn_at,
         ended=ended,
         forgotten=forgotten,
         remembered=remembered,
@@ -280,7 +297,7 @@ async def _line(services: Services, consent: Consent) -> GrantLine:
     return GrantLine(
         client_id=consent.client_id,
         client_name=known.client_name if known is not None else consent.client_id,
-        sentences=_sentences(services, consent.granted),
+        sentences=_sentences(services, consent.granted or (() if consent.at else (scopes.OPENID,))),
         apis=tuple(_at_api(services, uri, said) for uri, said in consent.at.items()),
         since=consent.since,
         last_used=consent.last_used,
@@ -291,9 +308,13 @@ async def _line(services: Services, consent: Consent) -> GrantLine:
 
 
 def _at_api(services: Services, uri: str, said: ConsentAt) -> ApiLine:
+    name = _api_name(services, uri, said.name)
+    return ApiLine(uri=uri, name=name, sentences=_sentences(services, said.granted))
+
+
+def _api_name(services: Services, uri: str, was: str) -> str:
     known = services.rules.resources.get(uri)
-    name = known.name if known is not None else said.name
-    return ApiLine(name=name, sentences=_sentences(services, said.granted))
+    return known.name if known is not None else was
 
 
 def _sentences(services: Services, names: Iterable[str]) -> tuple[str, ...]:

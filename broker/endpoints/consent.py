@@ -100,9 +100,10 @@ async def _allow(request: web.Request, pending: PendingConsent, chosen: frozense
 def _fresh(request: web.Request, pending: PendingConsent, now: float, lives: float) -> Consent:
     """A consent to nothing yet, with the words by which it is asked about and the names of the APIs."""
     services, words = request.app[SERVICES], _words(request, pending, now)
-    known, asked_at = services.rules.resources, consent.asked_at(pending)
+    known, asked_at, name = services.rules.resources, consent.asked_at(pending), services.fresh_name()
     at = {
         uri: ConsentAt(
+            id=name,
             name=known[uri].name if uri in known else uri,
             granted=(),
             since=now,
@@ -112,7 +113,7 @@ def _fresh(request: web.Request, pending: PendingConsent, now: float, lives: flo
         if uri != consent.ITSELF
     }
     return Consent(
-        id=services.fresh_name(),
+        id=name,
         client_id=pending.asked.client_id,
         granted=(),
         since=now,

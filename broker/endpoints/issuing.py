@@ -78,6 +78,7 @@ def grant_for(
         context=context,
         sid=sid,
         consent_id=stands_on.id if stands_on is not None else None,
+        consents_at=_allowed_at(stands_on, asked),
         issued_at=now,
         resources=asked.resources,
         authorization_details=asked.authorization_details,
@@ -85,3 +86,9 @@ def grant_for(
         code_expires_at=now + code_lifetime(services, client),
         correlation_id=asked.correlation_id,
     )
+
+
+def _allowed_at(stands_on: Consent | None, asked: AuthorizeRequest) -> dict[str, str]:
+    """By which answer it is good at each API that has one."""
+    at = stands_on.at if stands_on is not None else {}
+    return {uri: at[uri].id for uri in asked.resources if uri in at}

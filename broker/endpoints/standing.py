@@ -10,10 +10,10 @@ from dataclasses import replace
 from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
-from broker.protocol import authorization_details, grants, policy, resources
+from broker.protocol import authorization_details, consent, grants, policy, resources
 from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied, InvalidGrant, InvalidToken
-from broker.protocol.flow import Grant
+from broker.protocol.flow import Consent, Grant
 from broker.services import Services
 from broker.store import GrantState
 
@@ -36,15 +36,15 @@ async def may_be_used(
     """
     store, grant = services.store, state.grant
     client = await services.clients.find(grant.client_id)
-    consent = None
+    stands_on = None
     if grant.consent_id is not None:
-        consent = await store.read_consent(grant.context.subject, grant.client_id)
+        stands_on = await store.read_consent(grant.context.subject, grant.client_id)
     circumstances = policy.Circumstances(
         now=services.now(),
         client=client,
         connectors=services.upstreams.enabled,
         assertion_issuers=services.config.assertion_issuers,
-        consent=consent,
+        consent=stands_on,
         session_ended=await _session_ended(services, grant, client if joining else None),
         revoked=state.revoked or await is_over(services, grant.context, grant.issued_at),
     )
@@ -60,17 +60,24 @@ async def may_be_used(
         raise refusal(reason=error.reason, detail=error.detail) from error
     heard = grant if context is grant.context else replace(grant, context=context)
     kept = grants.as_assigned(heard, client, services.scopes)
-    return _as_allowed(services, kept, client, refusal)
+    return _as_allowed(services, kept, client, stands_on, refusal)
 
 
 def _as_allowed(
-    services: Services, grant: Grant, client: Client, refusal: type[InvalidGrant | InvalidToken]
+    services: Services,
+    grant: Grant,
+    client: Client,
+    stands_on: Consent | None,
+    refusal: type[InvalidGrant | InvalidToken],
 ) -> Grant:
-    """The grant without the APIs and details that the client may not ask for any more."""
+    """The grant without the APIs and details that the client may not ask for any more, or not have there."""
     if not grant.resources and not grant.authorization_details:
         return grant
     rules = services.rules
-    targets = resources.still_allowed(grant.resources, client, rules.resources)
+    stand = consent.still_at(grant, client, stands_on)
+    if grant.resources and not stand:
+        raise refusal(reason="consent_withdrawn")
+    targets = resources.still_allowed(stand, client, rules.resources)
     if grant.resources and not targets:  # without any it would be for another API than was asked
         raise refusal(reason="resource_gone")
     details = authorization_details.still_allowed(grant.authorization_details, client, rules.detail_types)

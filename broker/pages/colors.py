@@ -95,14 +95,14 @@ def palette(accent: str, *, dark: bool) -> Palette:
 
 
 def stylesheet_head(accent: str = ACCENT) -> str:
-    """The custom properties that the style sheet stands on, for both schemes."""
+    """The custom properties that the style sheet stands on, for both schemes; paper is always light."""
     light, dark = palette(accent, dark=False), palette(accent, dark=True)
     more = "prefers-contrast:more"
     return (
         f":root{{color-scheme:light dark;{_properties(light)}}}"
-        f"@media(prefers-color-scheme:dark){{:root{{{_properties(dark)}}}}}"
+        f"@media screen and (prefers-color-scheme:dark){{:root{{{_properties(dark)}}}}}"
         f"@media({more}){{:root{{{_stronger(light, '#000000')}}}}}"
-        f"@media({more}) and (prefers-color-scheme:dark){{:root{{{_stronger(dark, '#ffffff')}}}}}"
+        f"@media screen and ({more}) and (prefers-color-scheme:dark){{:root{{{_stronger(dark, '#ffffff')}}}}}"
     )
 
 

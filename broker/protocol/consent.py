@@ -16,7 +16,7 @@ from typing import Final
 
 from broker.protocol import redirects, resources, scopes
 from broker.protocol.client import Client, ScopeRule
-from broker.protocol.flow import AuthorizeRequest, Consent, ConsentAt, PendingConsent
+from broker.protocol.flow import AuthorizeRequest, Consent, ConsentAt, Grant, PendingConsent, Withdrawn
 from broker.protocol.resources import Resource
 
 ITSELF: Final = ""
@@ -176,7 +176,9 @@ def remember(
         now, earlier = fresh.at[uri], known.get(uri, fresh.at[uri])
         said_yes, said_no, less = _after(earlier, at[uri], granted)
         words = {**earlier.words, **now.words}
-        known[uri] = replace(now, granted=said_yes, refused=said_no, since=earlier.since, words=words)
+        known[uri] = replace(
+            now, id=earlier.id, granted=said_yes, refused=said_no, since=earlier.since, words=words
+        )
         taken_back = taken_back or less
     return replace(
         kept,
@@ -187,6 +189,31 @@ def remember(
         expires_at=fresh.expires_at,
         words={**kept.words, **fresh.words},
         at=known,
+        withdrawn={uri: gone for uri, gone in kept.withdrawn.items() if uri not in known},
+    )
+
+
+def withdrawn_at(before: Consent, uri: str, *, now: float) -> Consent | None:
+    """The consent without what was allowed at one API; None where nothing was. The rest stands as it did."""
+    if uri not in before.at:
+        return None
+    at = {other: said for other, said in before.at.items() if other != uri}
+    gone = Withdrawn(name=before.at[uri].name, at=now)
+    return replace(before, at=at, withdrawn={**before.withdrawn, uri: gone})
+
+
+def still_at(grant: Grant, client: Client, consent: Consent | None) -> tuple[str, ...]:
+    """Those of the grant's APIs at which its person still allows what they allowed when it was given.
+
+    Where the app's tokens are for anyhow is no API of its own; None is a grant that needed no consent.
+    """
+    if consent is None:
+        return grant.resources
+    known = {uri: said.id for uri, said in consent.at.items()}
+    return tuple(
+        uri
+        for uri in grant.resources
+        if uri == client.audience or known.get(uri) == grant.consents_at.get(uri, "")
     )
 
 

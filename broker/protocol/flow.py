@@ -220,6 +220,8 @@ class Worded:
 class ConsentAt:
     """What a person allowed a client app at one API that it named (RFC 8707 §2)."""
 
+    id: str = ""
+    """A grant for that API stands on it too; what is allowed anew, after it was withdrawn, has another."""
     name: str
     """As the page called the API."""
     granted: tuple[str, ...]
@@ -227,6 +229,15 @@ class ConsentAt:
     since: float
     words: Mapping[str, Worded] = field(default_factory=dict)
     """As those of the consent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """That a person took back what a client app may do at one API, and when."""
+
+    name: str
+    """As the page called the API."""
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +256,8 @@ class Consent:
     """Scope → how it was asked about; for receipts."""
     at: Mapping[str, ConsentAt] = field(default_factory=dict)
     """URI of an API → what was allowed there: what is allowed at one is not allowed at another."""
+    withdrawn: Mapping[str, Withdrawn] = field(default_factory=dict)
+    """URI of an API → that it was taken back there, until it is allowed anew; for receipts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +282,8 @@ class Grant:
     """The session it came from; empty where there was none."""
     consent_id: str | None = None
     """The consent it stands on; None where none was needed."""
+    consents_at: Mapping[str, str] = field(default_factory=dict)
+    """URI of an API → the id of what the person allowed there."""
     issued_at: float
     code_expires_at: float = 0.0
     correlation_id: str = ""

@@ -74,6 +74,10 @@ def receipt(
             {"resource": uri, "name": there.name, "given_at": _moment(there.since)}
             for uri, there in consent.at.items()
         ],
+        "withdrawn": [
+            {"resource": uri, "name": gone.name, "withdrawn_at": _moment(gone.at)}
+            for uri, gone in consent.withdrawn.items()
+        ],
         "purposes": [
             *_purposes(consent, words),
             *({"resource": uri, **one} for uri, at in consent.at.items() for one in _purposes(at, words)),

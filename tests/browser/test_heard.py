@@ -18,6 +18,10 @@ pytestmark = [pytest.mark.browser]
     ("change", "news"),
     [
         ({"withdrawn": "Billing"}, "Billing no longer has access. It will ask you again next time."),
+        (
+            {"withdrawn": "Billing", "withdrawn_at": "Ledger"},
+            "Billing no longer has access to Ledger. Whatever else you allowed it stays.",
+        ),
         ({"ended": True}, "That device is signed out."),
         ({"forgotten": True}, "This browser no longer remembers how you signed in."),
     ],
@@ -80,6 +84,36 @@ async def test_a_list_has_its_bullets_in_colours_that_the_system_forces(browser,
         " getComputedStyle(document.querySelector('.card')).backgroundColor]"
     )
     assert bullet != card
+
+
+async def test_a_page_is_printed_dark_on_light_and_without_what_only_a_screen_can_do(browser, show):
+    _, site = await show({"account": GRANTS})
+    page = await browser.new_page(color_scheme="dark")
+    await page.goto(f"{site}/page/account")
+    await page.emulate_media(media="print", color_scheme="dark")
+    ink, card = await page.evaluate(
+        "[document.body, document.querySelector('.card')].map((e, n) => getComputedStyle(e)"
+        "[n ? 'backgroundColor' : 'color'])"
+    )
+    assert (ink, card) == ("rgb(23, 26, 33)", "rgb(255, 255, 255)")
+    for button in await page.locator("button, summary, a[download]").all():
+        assert not await button.is_visible()
+    await expect(page.get_by_text("Read your invoices")).to_be_visible()
+
+
+async def test_of_many_devices_the_few_that_were_used_last_are_seen_first(browser, show):
+    many = tuple(replace(GRANTS.sessions[1], sid=str(n)) for n in range(8))
+    _, site = await show(
+        {"account": replace(GRANTS, sessions=many), "few": replace(GRANTS, sessions=many[1:])}
+    )
+    page = await browser.new_page(java_script_enabled=False)
+    await page.goto(f"{site}/page/account")
+    devices = page.get_by_role("heading", name="Safari on iPhone")
+    await expect(devices).to_have_count(5)
+    await page.get_by_text("Show 3 more").click()
+    await expect(devices).to_have_count(8)
+    await page.goto(f"{site}/page/few")
+    await expect(devices).to_have_count(7)
 
 
 DARK = "@media (prefers-color-scheme: dark) { rect { fill: #fff } }"

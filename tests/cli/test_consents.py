@@ -41,3 +41,18 @@ def test_a_consent_is_listed_with_each_api_that_it_is_about(commands: Commands) 
         LEDGER: {"granted": ["read"], "refused": ["write"], "since": NOW},
         INVOICES: {"granted": [], "refused": [], "since": NOW},
     }
+
+
+def test_what_an_app_may_do_at_one_api_is_withdrawn_and_the_rest_stays(commands: Commands) -> None:
+    commands.in_store(allow)
+    of_app = ("consents", "withdraw", "ada", "--client", "app")
+    assert commands.told(*of_app, "--at", LEDGER) == {"withdrawn": ["app"]}
+    (told,) = commands.told("consents", "list", "ada")
+    assert (list(told["at"]), told["granted"]) == ([INVOICES], ["email"])
+    again = commands(*of_app, "--at", LEDGER)
+    assert again.returncode == 1
+    assert f"this person has allowed app nothing at {LEDGER}" in again.stderr
+    assert commands(*of_app, "--at", INVOICES).stdout == f"withdrawn: app at {INVOICES}\n"
+    everything = commands("consents", "withdraw", "ada", "--all", "--at", LEDGER)
+    assert everything.returncode == 2
+    assert "--at goes with --client" in everything.stderr

@@ -150,7 +150,10 @@ GRANTS = AccountView(
     receipts_url="/account/receipts",
 )
 
-AT_APIS = (ApiLine(name="Ledger", sentences=("Read your invoices",)), ApiLine(name=LONG_NAME))
+AT_APIS = (
+    ApiLine(uri="https://ledger.example", name="Ledger", sentences=("Read your invoices",)),
+    ApiLine(uri="https://workbench.example", name=LONG_NAME),
+)
 
 ERROR = ErrorView(message="upstream_refused", correlation_id="7KQ4-M2XP-9TBD", back_url="/account")
 
@@ -261,6 +264,12 @@ ORDINARY: Mapping[str, View] = {
     "grants-at-apis": replace(
         GRANTS, sessions=SESSIONS[:2], grants=(replace(GRANTS.grants[0], sentences=(), apis=AT_APIS),)
     ),
+    "grants-withdrawn-at": replace(
+        GRANTS,
+        withdrawn="Billing",
+        withdrawn_at="Ledger",
+        grants=(replace(GRANTS.grants[0], apis=AT_APIS[1:]),),
+    ),
     "grants-none": replace(GRANTS, grants=(), sessions=SESSIONS[:2]),
     "sign-out": SIGN_OUT,
     "sign-out-nobody-known": replace(SIGN_OUT, client_name=None),
@@ -318,6 +327,13 @@ WORST: Mapping[str, View] = {
             replace(line, client_name=name, sentences=(LONG_WORD, LONG_NAME))
             for line, name in zip(GRANTS.grants, (LONG_NAME, LONG_WORD), strict=True)
         ),
+    ),
+    "worst-sessions": replace(
+        GRANTS,
+        sessions=tuple(replace(SESSIONS[n % 4], sid=str(n), here=not n, way=LONG_WORD) for n in range(9)),
+        grants=(replace(GRANTS.grants[0], client_name=LONG_NAME, apis=AT_APIS),),
+        withdrawn=LONG_WORD,
+        withdrawn_at=LONG_NAME,
     ),
     "worst-device": replace(
         DEVICE,

@@ -1,14 +1,27 @@
 """Consent: what is asked, what an answer grants, what is remembered."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.protocol import consent as consents
 from broker.protocol.client import ScopeRule
-from broker.protocol.flow import ClaimAsk, ConsentAt, ForDevice
+from broker.protocol.flow import ClaimAsk, ConsentAt, ForDevice, Withdrawn
 from broker.protocol.resources import Resource
-from tests.protocol.samples import LOOPBACK, NOW, PUBLIC, SCOPES, asked, claims, client, consent, reply_to
+from tests.protocol.samples import (
+    LOOPBACK,
+    NOW,
+    PUBLIC,
+    SCOPES,
+    asked,
+    claims,
+    client,
+    consent,
+    grant,
+    reply_to,
+)
 
 PROMPT = {"prompt": frozenset({"consent"})}
 ON_LOOPBACK = {"reply_to": reply_to(redirect_uri="http://127.0.0.1:51004/callback")}
@@ -285,3 +298,35 @@ def test_something_taken_back_at_an_api_makes_it_another_consent():
     after = answered_at(before, {"": (), LEDGER: ("account.7",)}, ())
     assert (after.id, after.at[LEDGER].granted) == ("fresh", ("terms",))
     assert after.at[LEDGER].refused == ("account.7",)
+
+
+def grant_at(*apis, by="consent-1"):
+    return grant(resources=apis, consents_at=dict.fromkeys(apis, by))
+
+
+def test_what_is_withdrawn_at_one_api_stands_at_every_other():
+    before = consent(granted=("profile",), at={LEDGER: there("terms"), INVOICES: there("terms")})
+    after = consents.withdrawn_at(before, LEDGER, now=NOW)
+    assert (after.id, after.granted, set(after.at)) == ("consent-1", ("profile",), {INVOICES})
+    assert after.withdrawn == {LEDGER: Withdrawn(name="Ledger", at=NOW)}
+    assert consents.withdrawn_at(after, LEDGER, now=NOW + 1) is None
+    again = answered_at(after, {"": (), LEDGER: ("terms",)}, ("terms",))
+    assert (set(again.at), dict(again.withdrawn)) == ({LEDGER, INVOICES}, {})
+
+
+@pytest.mark.row("RT-07")
+def test_a_grant_is_for_those_apis_whose_answer_is_the_one_of_when_it_was_given():
+    held = grant_at(LEDGER, INVOICES, by="one")
+    both = consent(at={LEDGER: replace(there(), id="one"), INVOICES: replace(there(), id="one")})
+    anew = replace(both, at={**both.at, LEDGER: replace(there(), id="another")})
+    assert consents.still_at(held, client(), both) == (LEDGER, INVOICES)
+    assert consents.still_at(held, client(), anew) == (INVOICES,)
+    assert consents.still_at(held, client(), consent()) == ()
+    assert consents.still_at(held, client(audience=LEDGER), consent()) == (LEDGER,)
+    assert consents.still_at(held, client(), None) == (LEDGER, INVOICES)  # on trust
+
+
+def test_grants_and_answers_from_before_they_had_names_stand_until_they_are_withdrawn():
+    held, at = grant_at(LEDGER, by=""), {LEDGER: there()}
+    assert consents.still_at(held, client(), consent(at=at)) == (LEDGER,)
+    assert consents.still_at(held, client(), consent(at={LEDGER: replace(there(), id="another")})) == ()

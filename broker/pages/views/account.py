@@ -30,6 +30,8 @@ class SessionLine:
 class ApiLine:
     """Another service, at which an app was allowed something."""
 
+    uri: str = ""
+    """What its withdraw button sends; never shown."""
     name: str
     sentences: tuple[str, ...] = ()
     """What of it, beyond using it at all."""
@@ -57,7 +59,8 @@ class GrantLine:
 class AccountView:
     """The account page: sessions and their ends, what apps were allowed and the way to take it back.
 
-    Every form posts ``csrf``; ending a session posts ``sid`` too, withdrawing ``client_id``.
+    Every form posts ``csrf``; ending a session posts ``sid`` too, withdrawing ``client_id``,
+    and ``resource`` where only what is allowed at one other service is meant.
     """
 
     template: ClassVar[str] = "account.html"
@@ -75,6 +78,8 @@ class AccountView:
     """A path of ours at which all that was allowed can be downloaded."""
     withdrawn: str | None = None
     """The name of the app whose access has just been withdrawn."""
+    withdrawn_at: str | None = None
+    """The name of the other service, where that is all it was withdrawn at."""
     ended: bool = False
     """Whether another browser has just been signed out."""
     forgotten: bool = False
