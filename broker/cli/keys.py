@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -32,17 +32,18 @@ if TYPE_CHECKING:
 def register(commands: Any) -> None:
     """``keys list|rotate|retire --config FILE [--json]``."""
     parser = command(commands, "keys", run)
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, words in (
-        ("list", "tell which keys there are, and what each is for"),
-        ("rotate", "publish the next keys; they sign once every cache can have seen them"),
-        ("retire", "take a key out of everything at once, with all that it signed: for a key that leaked"),
+    ways = parser.add_subparsers(title="what to do", metavar="list|rotate|retire", required=True)
+    for name, act, words in (
+        ("list", _list, "which keys there are, and what each is for"),
+        ("rotate", _rotate, "publish the next keys; they sign once every cache can have seen them"),
+        ("retire", _retire, "take a key out of everything at once, with all that it signed: it leaked"),
     ):
-        action = actions.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
-        config_argument(action)
-        json_argument(action)
+        way = ways.add_parser(name, help=words, allow_abbrev=False)
+        way.set_defaults(act=act)
+        config_argument(way)
+        json_argument(way)
         if name == "retire":
-            action.add_argument("kid", metavar="KID", help="the key's name, as broker keys list tells it")
+            way.add_argument("kid", metavar="KID", help="the key's name, as broker keys list tells it")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -51,9 +52,8 @@ def run(options: argparse.Namespace) -> int:
     from broker.jose import JoseError  # noqa: PLC0415
     from broker.store import StoreError  # noqa: PLC0415
 
-    action: Callable[[KeyRing, argparse.Namespace], Coroutine[Any, Any, None]] = _ACTIONS[options.action]
     try:
-        known = asyncio.run(_with_keys(load_config(options), options, action))
+        known = asyncio.run(_acted(load_config(options), options))
     except StoreError as error:
         raise told(error) from error
     except JoseError as error:
@@ -65,13 +65,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _with_keys(
-    config: Config,
-    options: argparse.Namespace,
-    action: Callable[[KeyRing, argparse.Namespace], Coroutine[Any, Any, None]],
-) -> tuple[Known, ...]:
+async def _acted(config: Config, options: argparse.Namespace) -> tuple[Known, ...]:
     async with _keys(config) as ring:
-        await action(ring, options)
+        await options.act(ring, options)
         return ring.known()
 
 
@@ -102,13 +98,6 @@ async def _rotate(ring: KeyRing, _options: argparse.Namespace) -> None:
 async def _retire(ring: KeyRing, options: argparse.Namespace) -> None:
     if not await ring.retire(options.kid):
         raise OperatorError(f"there is no key {options.kid}")
-
-
-_ACTIONS: dict[str, Callable[[KeyRing, argparse.Namespace], Coroutine[Any, Any, None]]] = {
-    "list": _list,
-    "rotate": _rotate,
-    "retire": _retire,
-}
 
 
 def _print(known: tuple[Known, ...]) -> None:

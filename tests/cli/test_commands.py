@@ -95,7 +95,8 @@ def test_a_broken_configuration_stops_every_command_in_the_same_words(
 def test_a_state_dir_that_cannot_be_used_is_told_in_a_line(
     run: Run, sound: Path, arguments: list[str]
 ) -> None:
-    sound.write_text(sound.read_text().replace("state_dir: state", "state_dir: /dev/null/state"))
+    unusable = sound.read_text().replace("state_dir: state", "state_dir: /dev/null/state")
+    sound.write_text(f"{unusable}listen: unix:broker.sock\n")  # whoever has the usual port has no say in this
     done = run(*arguments, "--config", "broker.yaml")
     assert (done.stdout, done.returncode) == ("", 1)
     assert done.stderr.startswith("broker: state_dir: "), done.stderr
@@ -123,6 +124,7 @@ def test_a_state_dir_that_cannot_be_used_is_told_in_a_line(
         ["serve", "--config", "broker.yaml", "--listen", "nowhere"],
         ["demo", "--port", "8610x"],
         ["serve", "--conf", "broker.yaml"],
+        ["keys", "list", "--conf", "broker.yaml"],
     ],
 )
 def test_wrong_usage_is_two(run: Run, sound: Path, arguments: list[str]) -> None:
