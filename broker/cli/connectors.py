@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from broker.cli import connectors_add
@@ -73,7 +74,7 @@ def _probe(options: argparse.Namespace) -> int:
         raise OperatorError(f"there is no connector {options.name}; there are: {known}")
     findings = look(config, options.name)
     if options.json:
-        answer({"id": options.name, "ok": is_well(findings), "findings": [told(one) for one in findings]})
+        answer({"id": options.name, "ok": is_well(findings), "findings": [asdict(one) for one in findings]})
     else:
         tell(findings)
     return 0 if is_well(findings) else 1
@@ -96,11 +97,6 @@ def tell(findings: Sequence[Finding]) -> None:
     """Each finding in a line of its own."""
     for one in findings:
         print(f"{_SIGNS[one.good]} {one.what}{': ' if one.detail else ''}{one.detail}")
-
-
-def told(one: Finding) -> dict[str, Any]:
-    """A finding for a program."""
-    return {"what": one.what, "good": one.good, "detail": one.detail}
 
 
 def is_well(findings: Sequence[Finding]) -> bool:

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -222,7 +222,7 @@ def _told(
 ) -> None:
     uri = redirect_uri(config, made.id)
     if options.json:
-        found = [{"what": one.what, "good": one.good, "detail": one.detail} for one in findings]
+        found = [asdict(one) for one in findings]
         said = {"file": str(file), "id": made.id, "type": made.entry["type"], "redirect_uri": uri}
         answer({**said, "included": reached, "unset": list(made.unset), "findings": found})
         return
