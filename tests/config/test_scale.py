@@ -1,11 +1,12 @@
 """Ten thousand connectors are read in time that grows as they do."""
 
 import gc
-import time
 
 import pytest
 
+from broker.config import Config
 from tests.config.desk import SOUND, TYPE, Desk
+from tests.costs import least_cpu
 
 
 def seconds(desk: Desk, count: int) -> float:
@@ -17,18 +18,17 @@ def seconds(desk: Desk, count: int) -> float:
     desk.write("secret", "x")
     desk.write("map.yaml", "claims: {name: {from: [name]}}")
     desk.write("broker.yaml", "issuer: https://a.example\nstate_dir: s\nconnectors:\n" + "".join(entries))
-    began = time.process_time()
-    config = desk.load()
-    took = time.process_time() - began
-    assert len(config.connectors) == count
-    assert len({id(connector.claims) for connector in config.connectors.values()}) == 1
+    read: list[Config] = []
+    took = least_cpu(lambda: read.append(desk.load()), tries=1)
+    assert len(read[0].connectors) == count
+    assert len({id(connector.claims) for connector in read[0].connectors.values()}) == 1
     return took
 
 
 @pytest.mark.slow
 def test_ten_times_the_connectors_take_about_ten_times_as_long(desk: Desk) -> None:
-    few, many = seconds(desk, 1_000), seconds(desk, 10_000)
-    assert many < 20 * max(few, 0.2)
+    few, many = min(seconds(desk, 1_000) for _ in range(2)), seconds(desk, 10_000)
+    assert many < 20 * few
 
 
 def so_many_of_each(desk: Desk, count: int) -> None:
@@ -47,13 +47,13 @@ def so_many_of_each(desk: Desk, count: int) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_connectors_and_apps_are_read_well_within_the_five_seconds_of_a_start(
-    desk: Desk,
-) -> None:
+def test_ten_thousand_connectors_and_apps_are_read_in_time_that_grows_as_they_do(desk: Desk) -> None:
+    so_many_of_each(desk, 1_000)
+    few = least_cpu(desk.load, tries=2)
     so_many_of_each(desk, 10_000)
-    began = time.process_time()
-    config = desk.load()
-    assert time.process_time() - began < 4
+    read: list[Config] = []
+    assert least_cpu(lambda: read.append(desk.load()), tries=1) < 20 * few
+    (config,) = read
     assert gc.isenabled()
     routes = config.routing.routes
     assert len(routes.all) == len(config.connectors) == len(config.clients_by_id) == 10_000
@@ -77,16 +77,14 @@ def test_apps_that_allow_the_same_share_one_list(desk: Desk) -> None:
 def test_a_thousand_names_that_nothing_has_are_told_in_time(desk: Desk) -> None:
     so_many_of_each(desk, 1_000)
     text = (desk.folder / "broker.yaml").read_text().replace("connectors: [c", "connectors: [cc", 1_000)
-    began = time.process_time()
     found = desk.mistakes(text)
     assert len(found) == 1_000
     assert "did you mean" in found[0]
-    assert time.process_time() - began < 8
+    assert least_cpu(lambda: desk.mistakes(text), tries=2) < 4
 
 
 def test_a_thousand_mistakes_are_told_in_time(desk: Desk) -> None:
     entries = "".join(f"  c{i}: {{type: {TYPE}, name: N, clientid: x}}\n" for i in range(1_000))
-    began = time.process_time()
-    found = desk.mistakes("issuer: https://a.example\nstate_dir: s\nconnectors:\n" + entries)
-    assert len(found) == 2_000
-    assert time.process_time() - began < 5
+    text = "issuer: https://a.example\nstate_dir: s\nconnectors:\n" + entries
+    assert len(desk.mistakes(text)) == 2_000
+    assert least_cpu(lambda: desk.mistakes(text), tries=2) < 2

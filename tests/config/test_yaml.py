@@ -1,11 +1,11 @@
 """How YAML is read: as plain data, with marks, and nothing that hides, runs or explodes."""
 
 import sys
-import time
 
 import pytest
 
 from tests.config.desk import SOUND, Desk
+from tests.costs import least_cpu
 
 
 @pytest.mark.row("CF-02")
@@ -48,12 +48,10 @@ def test_what_hides_runs_or_repeats_is_refused_where_it_stands(desk: Desk, text:
 def test_a_billion_laughs_are_refused_at_the_first(desk: Desk) -> None:
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     lines += [f"{b}: &{b} [{', '.join(['*' + a] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
-    began = time.process_time()
-    found = desk.mistakes("\n".join(lines))
-    assert (
-        "broker.yaml:2:8: b[0]: an alias (*) is not read here; write the value out, or use include" in found
-    )
-    assert time.process_time() - began < 2
+    text = "\n".join(lines)
+    said = "broker.yaml:2:8: b[0]: an alias (*) is not read here; write the value out, or use include"
+    assert said in desk.mistakes(text)
+    assert least_cpu(lambda: desk.mistakes(text), tries=2) < 1
 
 
 @pytest.mark.row("CF-02")

@@ -237,7 +237,7 @@ def test_no_document_makes_an_expression_burn_time(expression, hostile):
     claims_map = compile_map({"found": {"expression": expression}})
     documents = Documents(id_token={"x": hostile})
     apply(claims_map, Documents())  # compiled
-    assert least_cpu(lambda: apply(claims_map, documents), tries=3) < 0.25  # measured: at most 90 ms
+    assert least_cpu(lambda: apply(claims_map, documents), tries=3) < 0.25  # measured: at most 30 ms
 
 
 @pytest.mark.row("DS-14")
