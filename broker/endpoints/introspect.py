@@ -5,6 +5,7 @@ RFC 7662; RFC 9701; RFC 7009; RFC 9700 §4.14. Who may not know hears ``{"active
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from aiohttp import web
@@ -21,6 +22,8 @@ from broker.services import SERVICES, Services
 AS_TOKEN: Final = "application/token-introspection+jwt"
 """The answer as a token, for an API that must be able to show it to others (RFC 9701 §5)."""
 
+_WEIGHT = re.compile(r"q *= *([01](?:\.[0-9]{0,3})?)")
+
 
 async def introspect(request: web.Request) -> web.Response:
     """POST /introspect."""
@@ -31,7 +34,7 @@ async def introspect(request: web.Request) -> web.Response:
         raise InvalidClient(reason="public_client_introspects")
     told = await _told(request, client, params.require("token"))
     # RFC 9701 §4; and what an API wants encrypted is never sent to it in the clear.
-    if AS_TOKEN in _accepted(request) or client.introspection_encrypted_response_alg is not None:
+    if _wants_token(request) or client.introspection_encrypted_response_alg is not None:
         return http.token(await sealing.introspection(services, client, told), AS_TOKEN)
     return http.json(told)
 
@@ -50,10 +53,18 @@ async def _told(request: web.Request, client: Client, text: str) -> dict[str, An
     return tokens.introspection(token, grant, services.scopes, issuer=services.issuer)
 
 
-def _accepted(request: web.Request) -> set[str]:
-    """The media types that the caller names, without what it says of each (RFC 9110 §12.5.1)."""
+def _wants_token(request: web.Request) -> bool:
+    """Whether the caller names the token, and nothing that it would rather have (RFC 9110 §12.5.1)."""
     listed = ",".join(request.headers.getall("Accept", ())).split(",")
-    return {one.partition(";")[0].strip().lower() for one in listed}
+    ranges = [[part.strip().lower() for part in one.split(";")] for one in listed]
+    liked = {kind: min((_weight(part) for part in rest), default=1.0) for kind, *rest in ranges}
+    return liked.get(AS_TOKEN, 0.0) > 0 and liked[AS_TOKEN] >= liked.get("application/json", 0.0)
+
+
+def _weight(parameter: str) -> float:
+    """How much it is liked, by its ``q``; what cannot be read is as if it were not there."""
+    found = _WEIGHT.fullmatch(parameter)
+    return float(found[1]) if found is not None else 1.0
 
 
 def _log(request: web.Request, event: str, reason: str) -> None:

@@ -26,6 +26,7 @@ from broker.pages import MessageKey
 from broker.protocol import metadata
 from broker.protocol.errors import (
     InvalidClient,
+    InvalidRequest,
     InvalidToken,
     OAuthError,
     ProtocolError,
@@ -65,6 +66,12 @@ _MESSAGES: dict[int, MessageKey] = {
     405: "method_not_allowed",
     413: "too_large",
 }
+_SAID = {
+    404: "There is nothing here, or it is switched off.",
+    405: "This method is not taken here.",
+    413: "The request is too large.",
+}
+"""The same to programs."""
 
 
 @web.middleware
@@ -177,7 +184,8 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamRes
     """Aiohttp's own refusals (no such path or method, too large), in our words."""
     _log(request, error.reason.lower().replace(" ", "_"), "")
     if _is_program(request):
-        answer = http.json({"error": "invalid_request"}, status=error.status)
+        told = InvalidRequest(_SAID.get(error.status, ""))
+        answer = http.json(told.body(), status=error.status)
     else:
         message = _MESSAGES.get(error.status, "bad_request")
         answer = http.error_page(request, message, status=error.status)

@@ -20,6 +20,7 @@ from broker.jose import JoseError, Proof, read_proof
 from broker.protocol import dpop
 from broker.protocol.client import Client
 from broker.protocol.errors import (
+    InsufficientScope,
     InvalidClient,
     InvalidDpopProof,
     InvalidGrant,
@@ -64,15 +65,16 @@ async def proved(
     bound = cnf or {}
     proof = await _proof(request, client.client_id, scope=_HERE, nonce=client.dpop_nonce == "required")
     if proof is None and (client.dpop_bound_access_tokens or jkt is not None or JKT in bound):
-        raise InvalidDpopProof(reason="proof_missing")  # a downgrade: RFC 9449 §5 and §10
+        raise dpop.missing()  # a downgrade: RFC 9449 §5 and §10
     if proof is not None and jkt is not None and proof.jkt != jkt:
-        raise InvalidGrant(reason="code_of_other_key")
+        said = "The code is bound to another key than that of the DPoP proof."
+        raise InvalidGrant(said, reason="code_of_other_key")
     held = _by_certificate(request, client, needed=X5T in bound)
     if proof is not None:
         held[JKT] = proof.jkt
     # A confidential client is known by its authentication, and may have a new key (RFC 9449 §5, RFC 8705 §4).
     if client.is_public and any(held.get(name) != value for name, value in bound.items()):
-        raise InvalidGrant(reason="refresh_token_of_other_key")
+        raise InvalidGrant("The refresh token is bound to another key.", reason="refresh_token_of_other_key")
     return held
 
 
@@ -88,7 +90,8 @@ async def pushed(request: web.Request, client: Client, params: Params) -> str | 
     if proof is None:
         return named
     if named not in (None, proof.jkt):
-        raise InvalidDpopProof(reason="proof_of_other_key")
+        said = "dpop_jkt names another key than that of the DPoP proof."
+        raise InvalidDpopProof(said, reason="proof_of_other_key")
     return proof.jkt
 
 
@@ -112,9 +115,10 @@ async def presents(request: web.Request, token: AccessToken, *, scheme: str, tex
         nonce = client is not None and client.dpop_nonce == "required"
         proof = await _proof(request, token.client_id, scope=_THERE, nonce=nonce, access_token=text)
         if proof is None:
-            raise InvalidDpopProof(reason="proof_missing")
+            raise dpop.missing()
         if proof.jkt != token.cnf[JKT]:
-            raise InvalidDpopProof(reason="proof_of_other_key")
+            said = "The access token is bound to another key than that of the DPoP proof."
+            raise InvalidDpopProof(said, reason="proof_of_other_key")
     if X5T in token.cnf:
         try:
             certificate = certificates.shown(request)
@@ -138,6 +142,8 @@ def refused(request: web.Request, error: OAuthError) -> tuple[int, dict[str, str
         status = 401 if isinstance(error, InvalidDpopProof | UseDpopNonce) else error.status
         return status, {"WWW-Authenticate": challenge(error.error, error.description)}
     said = f'Bearer error="{error.error}", error_description="{error.description}"'
+    if isinstance(error, InsufficientScope):
+        said += ', scope="openid"'
     return error.status, {"WWW-Authenticate": said}
 
 
@@ -155,12 +161,12 @@ async def _proof(
     if not sent:
         return None
     if len(sent) > 1:  # RFC 9449 §4.3, check 1
-        raise InvalidDpopProof(reason="two_proofs")
+        raise InvalidDpopProof("Send one DPoP proof.", reason="two_proofs")
     services = request.app[SERVICES]
     try:
         proof = read_proof(sent[0])
     except JoseError as error:
-        raise InvalidDpopProof(reason=f"proof_{error.reason}", detail=error.detail) from error
+        raise dpop.unreadable(error.reason, error.detail) from error
     use = dpop.check(
         proof.claims,
         method=request.method,
@@ -171,7 +177,7 @@ async def _proof(
     _nonce(request, use.nonce, f"{scope} {client_id}", needed=nonce)
     ttl = use.until - services.now() + LEEWAY  # another host's clock may be behind ours
     if not await services.store.once("dpop proof", f"{proof.jkt} {use.jti}", ttl):
-        raise InvalidDpopProof(reason="proof_replayed")
+        raise InvalidDpopProof("The DPoP proof was used before (jti).", reason="proof_replayed")
     return proof
 
 

@@ -150,7 +150,8 @@ def _one_of_both(reference: str) -> None:
 async def _opened(services: Services, params: Params, client: Client) -> Params:
     """The parameters that the client app signed (RFC 9101 §6); what stands beside them does not count."""
     if client.jwks is None and client.jwks_uri is None:
-        raise RequestNotSupported(reason="client_has_no_keys")
+        said = "The client has no keys that a request is signed by."
+        raise RequestNotSupported(said, reason="client_has_no_keys")
     text = params.get("request") or ""
     try:
         signed = await services.public_keys.verified(

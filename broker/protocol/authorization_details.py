@@ -32,6 +32,7 @@ _UNREADABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
+_SAYABLE = re.compile(r"[A-Za-z0-9_.-]{1,50}")
 _PLACE = re.compile(r"\{([A-Za-z0-9_.-]+)\}")
 _CUTS = frozenset({"actions", "locations", "datatypes", "privileges"})
 """Lists of RFC 9396 §2.2 that a token may be given less of."""
@@ -166,7 +167,8 @@ def _checked(entry: object, client: Client, types: Mapping[str, DetailType]) -> 
 def _members(found: Mapping[str, Any], fields: Mapping[str, DetailField], where: str, depth: int) -> None:
     unknown = next((name for name in found if name not in fields), None)
     if unknown is not None:
-        raise _wrong("a field is unknown", f"{where}.{unknown[:100]!a}")
+        which = f": {unknown}" if _SAYABLE.fullmatch(unknown) else ""
+        raise _wrong(f"{where} has a field that is unknown{which}", f"{where}.{unknown[:100]!a}")
     for name, rule in fields.items():
         if name in found:
             _value(found[name], rule, f"{where}.{name}", depth)

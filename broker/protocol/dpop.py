@@ -64,16 +64,17 @@ def check(
     """
     jti, nonce = claims.get("jti"), claims.get("nonce")
     if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI:
-        raise InvalidDpopProof(reason="proof_jti")
+        raise _wrong("proof_jti", "has no jti, or one that is too long")
     if claims.get("htm") != method:  # compared with case: methods have it (RFC 9110 §9.1)
-        raise InvalidDpopProof(reason="proof_htm")
+        raise _wrong("proof_htm", "is for another method (htm)")
     htu = claims.get("htu")
     if not isinstance(htu, str) or normalized(htu) not in {normalized(url) for url in urls}:
-        raise InvalidDpopProof(reason="proof_htu")
+        raise _wrong("proof_htu", "is for another address (htu)")
     if nonce is not None and not isinstance(nonce, str):
-        raise InvalidDpopProof(reason="proof_nonce")
+        raise _wrong("proof_nonce", "has a nonce that is no text")
     if access_token is not None and claims.get("ath") != ath(access_token):
-        raise InvalidDpopProof(reason="proof_ath")
+        raise _wrong("proof_ath", "is not for this access token (ath)")
+    _within(claims, now)
     return OneUse(jti=jti, until=_until(claims.get("iat"), now), nonce=nonce)
 
 
@@ -91,8 +92,45 @@ def named_key(text: str | None) -> str | None:
 def _until(iat: object, now: float) -> float:
     """When a proof of this ``iat`` ends, if it was made just now."""
     if not is_instant(iat) or not now - LIVES < iat <= now + LEEWAY:
-        raise InvalidDpopProof(reason="proof_iat")
+        raise _wrong("proof_iat", "was not made just now (iat)")
     return iat + LIVES
+
+
+def _within(claims: Mapping[str, Any], now: float) -> None:
+    """RFC 7519 §4.1.4 and §4.1.5: a proof that says when it begins or ends is held to it."""
+    begins, ends = claims.get("nbf", now), claims.get("exp", now)
+    if not is_instant(begins) or begins > now + LEEWAY:
+        raise _wrong("proof_nbf", "does not hold yet (nbf)")
+    if not is_instant(ends) or ends <= now - LEEWAY:
+        raise _wrong("proof_exp", "has expired (exp)")
+
+
+# ── What is said of one that is none ──────────────────────────────────────────────────────────
+
+_SAID: Final = {
+    "bad_typ": "has another typ than dpop+jwt",
+    "bad_algorithm": "is signed by an alg that is not taken here",
+    "no_key": "has no jwk in its header",
+    "private_key": "has a jwk that is private",
+    "bad_key": "has a jwk that is no public key for its alg",
+    "weak_key": "has a jwk that is too weak",
+    "key_too_large": "has a jwk that is too large",
+    "bad_signature": "has a signature that is not by its jwk",
+}
+
+
+def missing() -> InvalidDpopProof:
+    """There is none, and one is needed."""
+    return InvalidDpopProof("A DPoP proof is needed.", reason="proof_missing")
+
+
+def unreadable(reason: str, detail: str) -> InvalidDpopProof:
+    """What came as a proof is none, for this reason of `broker.jose`."""
+    return _wrong(f"proof_{reason}", _SAID.get(reason, "is not valid"), detail)
+
+
+def _wrong(reason: str, said: str, detail: str = "") -> InvalidDpopProof:
+    return InvalidDpopProof(f"The DPoP proof {said}.", reason=reason, detail=detail)
 
 
 def ath(access_token: str) -> str:

@@ -295,7 +295,10 @@ class UseDpopNonce(OAuthError):
 
 
 class InvalidGrant(OAuthError):
-    """A code or refresh token that is unknown, foreign, expired, spent or not proved: one body for all."""
+    """A code or refresh token that is unknown, foreign, expired or spent: one body for all.
+
+    Whoever holds its own and does not prove it hears what does not fit.
+    """
 
     error = "invalid_grant"
     said = "The grant is not valid."
@@ -314,4 +317,4 @@ class InsufficientScope(OAuthError):
 
     error = "insufficient_scope"
     status = 403
-    said = "The access token does not cover this."
+    said = "The access token has no scope openid."

@@ -48,7 +48,8 @@ def prove_code(grant: Grant, params: Params, *, now: float) -> None:
     if now >= grant.code_expires_at:
         raise InvalidGrant(reason="code_expired")
     if params.get("redirect_uri") != grant.redirect_uri:
-        raise InvalidGrant(reason="redirect_uri_differs")
+        said = "redirect_uri is not that of the authorization request."
+        raise InvalidGrant(said, reason="redirect_uri_differs")
     pkce.prove(params.get("code_verifier"), grant.code_challenge)
 
 

@@ -6,11 +6,14 @@ ignored, and none may be sent twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from broker.protocol.errors import InvalidRequest
 
+_SAYABLE = re.compile(r"[a-z][a-z_]{0,49}")
+"""A name that may be said again, to an app or in the log; others may be anything, by mistake a secret."""
 MAY_REPEAT = frozenset({"resource"})  # RFC 8707 §2
 _SEVERAL = MAY_REPEAT | {"audience"}
 """Of these every value is kept. Where ``audience`` may repeat is for the grant to say (RFC 8693 §2.1)."""
@@ -66,10 +69,10 @@ class Params:
         Raises:
             InvalidRequest: one is.
         """
-        if self.repeated.difference(but):
+        if repeated := sorted(self.repeated.difference(but)):
+            names = [name for name in repeated if _SAYABLE.fullmatch(name)]
+            which = names[0] if names else "A parameter"
             raise InvalidRequest(
-                "A parameter is sent more than once.",
-                reason="parameter_repeated",
-                detail=", ".join(sorted(self.repeated)[:5]),
+                f"{which} is sent more than once.", reason="parameter_repeated", detail=", ".join(names[:5])
             )
         return self

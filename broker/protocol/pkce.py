@@ -45,11 +45,13 @@ def prove(verifier: str | None, challenge: str | None) -> None:
     """
     if challenge is None:
         if verifier is not None:
-            raise InvalidGrant(reason="pkce_downgrade")
+            said = "code_verifier is for a request that had a code_challenge."
+            raise InvalidGrant(said, reason="pkce_downgrade")
         return
     if verifier is None:
-        raise InvalidGrant(reason="pkce_verifier_missing")
+        raise InvalidGrant("code_verifier is missing.", reason="pkce_verifier_missing")
     if _VERIFIER.fullmatch(verifier) is None:
-        raise InvalidGrant(reason="pkce_verifier_malformed")
+        raise InvalidGrant("code_verifier is malformed.", reason="pkce_verifier_malformed")
     if not hmac.compare_digest(challenge_of(verifier), challenge):
-        raise InvalidGrant(reason="pkce_verifier_wrong")
+        said = "code_verifier does not match the code_challenge."
+        raise InvalidGrant(said, reason="pkce_verifier_wrong")

@@ -22,6 +22,7 @@ they are nothing to a client app that speaks for itself."""
 # scope-token of RFC 6749 §3.3
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _MAX_SCOPES = 100
+_LONGEST_SAID = 100
 _MAX_LENGTH = 4096  # what is granted is kept, and said again in every access token
 
 
@@ -59,11 +60,11 @@ def allowed(names: Sequence[str], client: Client, rules: Mapping[str, ScopeRule]
     declared = [(name, rule) for name in names if (rule := rule_for(name, rules)) is not None]
     for name, rule in declared:
         if rule.name not in client.scopes:
-            raise InvalidScope(
-                "A scope is not assigned to this client.", reason="scope_not_assigned", detail=name
-            )
+            said = f"The scope {name[:_LONGEST_SAID]} is not assigned to this client."
+            raise InvalidScope(said, reason="scope_not_assigned", detail=name)
     if not declared:
-        raise InvalidScope("No scope is left that could be granted.", reason="scope_empty")
+        said = "None of the scopes is known here." if names else "scope is missing."
+        raise InvalidScope(said, reason="scope_empty")
     return tuple(name for name, _ in declared)
 
 

@@ -81,11 +81,17 @@ def test_undeclared_scopes_are_left_out_and_told():
 
 
 @pytest.mark.parametrize("names", [("openid", "phone"), ("phone", "huh")])
-def test_a_declared_scope_that_the_client_does_not_have_is_refused_by_name_to_the_log_only(names):
+def test_a_declared_scope_that_the_client_does_not_have_is_refused_by_name(names):
     with pytest.raises(InvalidScope) as caught:
         scopes.allowed(names, client(), SCOPES)
     assert (caught.value.reason, caught.value.detail) == ("scope_not_assigned", "phone")
-    assert "phone" not in caught.value.description
+    assert caught.value.description == "The scope phone is not assigned to this client."
+
+
+def test_of_a_scope_that_is_refused_no_more_is_said_than_can_be_read():
+    with pytest.raises(InvalidScope) as caught:
+        scopes.allowed(("account." + "x" * 999,), client(scopes=frozenset({"openid"})), SCOPES)
+    assert len(caught.value.description) < 150
 
 
 def test_a_dynamic_scope_is_the_clients_when_its_pattern_is():
