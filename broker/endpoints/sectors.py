@@ -2,8 +2,9 @@
 
 OpenID Connect Core §8.1, Registration §5: the document at ``sector_identifier_uri`` must list every
 redirect_uri, or one app could know people by the names that they have in another's sector. An app that
-registers itself is held against it then, all others at a login. The document is fetched through the guard of
-`broker.outbound`, is kept as any document is, and is asked for anew where it does not list them.
+registers itself is held against what it says at that moment, and not again; all others at a login, where the
+document is kept as any is, and asked for anew where it does not list them. It is fetched through the guard of
+`broker.outbound`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from broker import strictjson
 from broker.connector import UpstreamError, UpstreamInvalid
+from broker.outbound import UpstreamClient
 from broker.protocol.client import Client
 from broker.protocol.errors import InvalidClientMetadata, ServerError, TemporarilyUnavailable
 from broker.protocol.subject import sector_lists
@@ -49,7 +51,8 @@ async def lists_its_redirects(services: Services, metadata: Mapping[str, Any]) -
     if uri is None:
         return
     try:
-        listed = await _lists(services, uri, metadata.get("redirect_uris", ()), stranger=True)
+        document = await _called(services, uri, stranger=True).present_file(uri)
+        listed = sector_lists(_read(document), metadata.get("redirect_uris", ()))
     except UpstreamError as error:
         raise InvalidClientMetadata(
             "sector_identifier_uri cannot be read.", reason="sector_unreadable", detail=error.detail
@@ -61,9 +64,13 @@ async def lists_its_redirects(services: Services, metadata: Mapping[str, Any]) -
 
 
 async def _lists(services: Services, uri: str, redirect_uris: Sequence[str], *, stranger: bool) -> bool:
-    http = services.strangers.called(f"sector {uri}", stranger=stranger)
+    http = _called(services, uri, stranger=stranger)
     known = sector_lists(_read(await http.file(uri)), redirect_uris)
     return known or sector_lists(_read(await http.newer_file(uri)), redirect_uris)
+
+
+def _called(services: Services, uri: str, *, stranger: bool) -> UpstreamClient:
+    return services.strangers.called(f"sector {uri}", stranger=stranger)
 
 
 def _read(document: bytes) -> object:

@@ -200,6 +200,10 @@ class UpstreamClient:
         """The same, asked for anew unless that was done within the last minute."""
         return await self._files.renew(url)
 
+    async def present_file(self, url: str) -> bytes:
+        """The same as it is at this moment, for what is decided once and for good."""
+        return await self._files.ask(url)
+
     async def close(self) -> None:
         """Close its connections and end its fetches."""
         await self.circuit.close()
