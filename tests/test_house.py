@@ -44,6 +44,7 @@ FLOORS = {
     "broker.protocol": 0,
     "broker.mapping": 0,
     "broker.connector": 0,
+    "broker.record": 0,
     "broker.strictjson": 0,
 }
 CONNECTORS_KNOW = {"broker.connector", "connectors"}

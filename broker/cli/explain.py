@@ -6,8 +6,10 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from broker.cli.operator import (
     OperatorError,
@@ -170,7 +172,7 @@ def _login(options: argparse.Namespace) -> int:
     claims = _whole(found.claims, config, connector, client, found)
     if options.json:
         told = [asdict(one) for one in claims]
-        answer({**asdict(replace(found, claims=())), "claims": told, "consent_now": now})
+        answer({**msgspec.to_builtins(found), "claims": told, "consent_now": now})
         return 0
     print(f"login {found.correlation_id} of {found.client_id}, {moment(found.at)}")
     why = f": {found.reason}" + (f" ({found.detail})" if found.detail else "") if found.reason else ""

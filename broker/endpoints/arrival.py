@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -22,6 +21,7 @@ from broker.protocol import routing, sessions
 from broker.protocol.client import Client
 from broker.protocol.errors import LoginRequired, ServerError, Shown
 from broker.protocol.flow import AuthenticationContext, PendingLogin, Session
+from broker.record import replace
 from broker.services import SERVICES, Services
 from broker.store import Origin
 

@@ -8,15 +8,16 @@ the upstream is asked, so a client app that is refused "for now" tries again wit
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from broker.connector import UpstreamIdentity
 from broker.endpoints.recognition import for_client, recognise
 from broker.protocol.asking import as_it_is, is_due, may_go_on
 from broker.protocol.errors import AccessDenied, InvalidGrant, OAuthError, TemporarilyUnavailable
 from broker.protocol.flow import AuthenticationContext, Grant, Held, HeldToken
+from broker.record import replace
 from broker.services import Services
 from broker.upstreams import Upstream
 
@@ -195,7 +196,9 @@ async def _kept(services: Services, held_id: str, held: Held) -> AsyncIterator[d
 def _as_signed_in(identity: UpstreamIdentity, before: AuthenticationContext) -> UpstreamIdentity:
     """When and how somebody signed in is not said again (Core §12.2); a map may read it all the same."""
     ends = identity.session_ends or before.session_expiry
-    return replace(identity, auth_time=before.auth_time, acr=before.acr, amr=before.amr, session_ends=ends)
+    return dataclasses.replace(
+        identity, auth_time=before.auth_time, acr=before.acr, amr=before.amr, session_ends=ends
+    )
 
 
 async def _denied(

@@ -6,7 +6,7 @@ RFC 6750 §2; RFC 9068 §4; RFC 7662 §4. A revoked token is refused here at onc
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiohttp import web
@@ -19,6 +19,7 @@ from broker.protocol.client import TOKEN_EXCHANGE, Client
 from broker.protocol.errors import InvalidRequest, InvalidToken
 from broker.protocol.flow import Grant
 from broker.protocol.tokens import AccessToken
+from broker.record import replace
 from broker.services import Services
 from broker.store import GrantState
 

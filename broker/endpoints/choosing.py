@@ -8,7 +8,7 @@ finds is answered with a page that carries the browser on. What it costs does no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
 from urllib.parse import urlencode
@@ -26,6 +26,7 @@ from broker.protocol.flow import AuthorizeRequest, Session
 from broker.protocol.names import Names
 from broker.protocol.params import Params
 from broker.protocol.searching import MAX_QUERY, fold
+from broker.record import replace
 from broker.services import SERVICES, Services
 
 CONTINUE, FORGET = "/continue", "/continue/forget"

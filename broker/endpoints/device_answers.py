@@ -7,7 +7,6 @@ asked. Of two people who answer for one device, one does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -19,6 +18,7 @@ from broker.protocol.device import DeviceAnswer, DeviceRequest
 from broker.protocol.errors import Shown
 from broker.protocol.flow import AuthorizeRequest, ForDevice, Grant
 from broker.protocol.metadata import ACCOUNT
+from broker.record import replace
 from broker.services import SERVICES, Services
 
 _AFTERWARDS = 60

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -54,6 +54,7 @@ from broker.protocol.flow import (
 )
 from broker.protocol.names import Names
 from broker.protocol.redirects import is_registered
+from broker.record import replace
 from broker.services import SERVICES, Services
 from broker.store import StoreCorrupt, StoreUnavailable
 from broker.upstreams import Started
@@ -265,7 +266,7 @@ async def conclude(request: web.Request, asked: AuthorizeRequest, who: SignedIn)
     await sectors.knows(services, client)
     sessions.is_whom_was_asked(asked, who.context, sub=services.sub(who.context, client))
     context = for_client(services, who.context, client, correlation_id=asked.correlation_id)
-    who = who if context is who.context else replace(who, context=context)
+    who = who if context is who.context else SignedIn(context=context, sid=who.sid)
     remembered = None
     if not client.trusted or "consent" in asked.prompt:
         remembered = await remembered_consent(services, who.context.subject, client.client_id)

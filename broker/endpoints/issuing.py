@@ -6,12 +6,12 @@ RFC 6749 §4.1.2; RFC 9126 §4 (a pushed request is answered once).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from broker.protocol import handles
 from broker.protocol.client import Client
 from broker.protocol.errors import Shown
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Consent, Grant
+from broker.record import replace
 from broker.services import Services
 
 _AN_HOUR = 3600

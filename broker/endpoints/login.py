@@ -7,7 +7,8 @@ somebody exists. OpenID Connect Core §3.1.2.3; NIST SP 800-63B §5.2.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import dataclasses
+from dataclasses import dataclass
 from math import ceil
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ from broker.protocol.errors import OAuthError, Shown, TemporarilyUnavailable
 from broker.protocol.flow import PendingLogin
 from broker.protocol.params import Params
 from broker.protocol.usernames import LONGEST_PASSWORD, LONGEST_USERNAME
+from broker.record import replace
 from broker.services import SERVICES
 from broker.upstreams import Upstream
 
@@ -125,7 +127,7 @@ async def _tried(
         return await _told(request, asked, error)
     if isinstance(said, Question) and said.wrong:
         _log(request, asked, "refused", f"wrong_{asked.question.kind}")
-        shown = replace(asked, question=said)
+        shown = dataclasses.replace(asked, question=said)
         return _page(request, shown, problem="wrong", username=username)
     await store.give_back_attempt(tried.connector, limits)
     if isinstance(said, Question):

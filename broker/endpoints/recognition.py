@@ -8,7 +8,6 @@ applied anew for each: a session never holds what one of them alone may see. Not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import msgspec
 
@@ -18,6 +17,7 @@ from broker.protocol import subject
 from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied
 from broker.protocol.flow import AuthenticationContext
+from broker.record import replace
 from broker.services import Services
 from broker.upstreams import Upstream
 

@@ -5,8 +5,6 @@ The deciding is `broker.protocol.policy`'s; here the store is asked what it is t
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from broker.endpoints.asking import as_last_heard
 from broker.endpoints.ends import is_over
 from broker.endpoints.recognition import for_client
@@ -14,6 +12,7 @@ from broker.protocol import authorization_details, consent, grants, policy, reso
 from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied, InvalidGrant, InvalidToken
 from broker.protocol.flow import Consent, Grant
+from broker.record import replace
 from broker.services import Services
 from broker.store import GrantState
 

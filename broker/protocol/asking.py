@@ -6,10 +6,11 @@ signed in long after their own provider has let them go. Pure; the asking is `br
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from broker.protocol.flow import AuthenticationContext, Held
+from broker.record import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

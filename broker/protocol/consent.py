@@ -11,13 +11,14 @@ answered yet, and so is an API that is new, whatever it understands.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from broker.protocol import redirects, resources, scopes
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.flow import AuthorizeRequest, Consent, ConsentAt, Grant, PendingConsent, Withdrawn
 from broker.protocol.resources import Resource
+from broker.record import replace
 
 ITSELF: Final = ""
 """Where a scope is the app's own: one of OpenID Connect's, or for where its tokens are for anyhow."""

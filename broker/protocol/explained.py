@@ -7,12 +7,13 @@ that a client app would have to be allowed to see.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 from broker.protocol import scopes
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.flow import ClaimsRequest, Decision
+from broker.record import Record
 
 
 class ClaimKept(NamedTuple):
@@ -41,16 +42,16 @@ class ClaimTold:
     """In which tokens it is, and by which scope."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class Explained(Record, frozen=True, kw_only=True):
     """One login, as far as it came."""
 
+    HIDDEN: ClassVar = frozenset({"claims"})
     correlation_id: str
     at: float
     client_id: str
     scopes: tuple[str, ...] = ()
     """Asked for."""
-    by_name: ClaimsRequest = field(default_factory=ClaimsRequest)
+    by_name: ClaimsRequest = ClaimsRequest()
     """Claims asked for by name (Core §5.5)."""
     connector: str = ""
     subject: str = ""
@@ -58,7 +59,7 @@ class Explained:
     reason: str = ""
     detail: str = ""
     decisions: tuple[Decision, ...] = ()
-    claims: tuple[ClaimKept, ...] = field(default=(), repr=False)
+    claims: tuple[ClaimKept, ...] = ()
 
 
 def released(

@@ -17,33 +17,30 @@ cookie; neither alone opens anything. Instants are seconds since the epoch, leng
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from broker.protocol.client import GrantType
 from broker.protocol.reply import ReplyTo
+from broker.record import Record
 
 Prompt = Literal["none", "login", "consent", "select_account"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimAsk:
+class ClaimAsk(Record, frozen=True, kw_only=True):
     """One entry of the ``claims`` parameter (Core §5.5.1)."""
 
     essential: bool = False
     values: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimsRequest:
+class ClaimsRequest(Record, frozen=True, kw_only=True):
     """The ``claims`` parameter (Core §5.5), by the place where each is to be returned."""
 
-    id_token: Mapping[str, ClaimAsk] = field(default_factory=dict)
-    userinfo: Mapping[str, ClaimAsk] = field(default_factory=dict)
+    id_token: Mapping[str, ClaimAsk] = {}
+    userinfo: Mapping[str, ClaimAsk] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForDevice:
+class ForDevice(Record, frozen=True, kw_only=True):
     """A device that a person signs in for (RFC 8628 §3.3)."""
 
     id: str
@@ -52,10 +49,10 @@ class ForDevice:
     """Its code came with a link (§3.3.1), so nobody has read it off the device."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizeRequest:
+class AuthorizeRequest(Record, frozen=True, kw_only=True):
     """A valid authentication request (Core §3.1.2.1). Nobody after this asks whether it is valid."""
 
+    HIDDEN: ClassVar = frozenset({"pushed"})
     client_id: str
     reply_to: ReplyTo
     """The permission to redirect: made only from a registered redirect_uri."""
@@ -84,21 +81,19 @@ class AuthorizeRequest:
     """What is asked beyond scopes (RFC 9396 §2), each of a declared type."""
     dpop_jkt: str | None = None
     """The key that must prove itself when the code is redeemed (RFC 9449 §10)."""
-    pushed: str = field(default="", repr=False)
+    pushed: str = ""
     """The reference that it was pushed under (RFC 9126 §2.2), good for one answer; empty where it was not."""
     device: ForDevice | None = None
     """The device that a person signs in for; None where an app asks for its own browser."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingRequest:
+class PendingRequest(Record, frozen=True, kw_only=True):
     """A request that waits for our own GET, which has the cookies, or for a choice of upstream."""
 
     asked: AuthorizeRequest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Record, frozen=True, kw_only=True):
     """One decision of a login, for `broker explain`: about session, routing, upstream or consent."""
 
     about: str
@@ -106,15 +101,15 @@ class Decision:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingLogin:
+class PendingLogin(Record, frozen=True, kw_only=True):
     """A login on its way to an upstream, and what must come back unchanged."""
 
+    HIDDEN: ClassVar = frozenset({"nonce", "code_verifier", "memory"})
     asked: AuthorizeRequest
     connector: str
-    nonce: str = field(repr=False)
-    code_verifier: str = field(repr=False)
-    memory: Mapping[str, str] = field(repr=False)
+    nonce: str
+    code_verifier: str
+    memory: Mapping[str, str]
     started_at: float
     detour: str = ""
     """Why it began once more, in a word of the connector's."""
@@ -124,10 +119,10 @@ class PendingLogin:
     """What was decided before the person left; empty where nobody will ask."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthenticationContext:
+class AuthenticationContext(Record, frozen=True, kw_only=True):
     """Who signed in, in our own words."""
 
+    HIDDEN: ClassVar = frozenset({"claims", "documents"})
     subject: str
     """Our ``sub``: minted, stable, not reversible."""
     connector: str
@@ -136,10 +131,10 @@ class AuthenticationContext:
     """As the upstream stated it; None where it did not and nobody asked."""
     acr: str | None = None
     amr: tuple[str, ...] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    sources: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, Any] = {}
+    sources: Mapping[str, str] = {}
     """Claim → where its value came from, such as ``userinfo: email``."""
-    documents: Mapping[str, Any] | None = field(default=None, repr=False)
+    documents: Mapping[str, Any] | None = None
     """What the upstream said, as far as a map reads it that says something else for each client app; the
     claims are then those that every app may have. None for every other map."""
     since: float | None = None
@@ -151,21 +146,21 @@ class AuthenticationContext:
     """The `Held` record by which the upstream is asked again; None where it never is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldToken:
+class HeldToken(Record, frozen=True, kw_only=True):
     """The upstream's own access token of a login."""
 
-    access_token: str = field(repr=False)
+    HIDDEN: ClassVar = frozenset({"access_token"})
+    access_token: str
     expires_at: int | None = None
     """None where the upstream did not say."""
     scope: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Record, frozen=True, kw_only=True):
     """What is kept of a login so that its upstream can be asked again. Whatever stands on it ends with it."""
 
-    keep: Mapping[str, str] = field(repr=False)
+    HIDDEN: ClassVar = frozenset({"keep", "token"})
+    keep: Mapping[str, str]
     """The connector's own, such as a refresh token."""
     context: AuthenticationContext
     """As the upstream said it last."""
@@ -173,25 +168,24 @@ class Held:
     """When that was."""
     refused: bool = False
     """Whether it has said no since, where that does not end everything."""
-    token: HeldToken | None = field(default=None, repr=False)
+    token: HeldToken | None = None
     """Its own access token, where the operator lets client apps have it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(Record, frozen=True, kw_only=True):
     """One browser's single sign-on. Its cookie is a secret; ``sid`` is what client apps see."""
 
+    HIDDEN: ClassVar = frozenset({"logout_by"})
     sid: str
     context: AuthenticationContext
     started_at: float
     ends_at: float
     """The absolute end; the idle end is the key's TTL in the store."""
-    logout_by: Mapping[str, str] = field(default_factory=dict, repr=False)
+    logout_by: Mapping[str, str] = {}
     """By what the browser's session at the upstream can be ended too; empty unless the operator offers it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingConsent:
+class PendingConsent(Record, frozen=True, kw_only=True):
     """A consent page that waits for its answer."""
 
     asked: AuthorizeRequest
@@ -202,13 +196,12 @@ class PendingConsent:
     """The scopes that the page asks about."""
     granted: tuple[str, ...]
     """Scopes that were granted before and are not asked again."""
-    at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    at: Mapping[str, tuple[str, ...]] = {}
     """Each API that is named, with those of the scopes that are asked about there; by an empty name the app
     itself. Empty where everything is the app's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worded:
+class Worded(Record, frozen=True, kw_only=True):
     """In which words a person was asked about a scope, and when they answered."""
 
     sentence: str
@@ -216,8 +209,7 @@ class Worded:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentAt:
+class ConsentAt(Record, frozen=True, kw_only=True):
     """What a person allowed a client app at one API that it named (RFC 8707 §2)."""
 
     id: str = ""
@@ -227,12 +219,11 @@ class ConsentAt:
     granted: tuple[str, ...]
     refused: tuple[str, ...] = ()
     since: float
-    words: Mapping[str, Worded] = field(default_factory=dict)
+    words: Mapping[str, Worded] = {}
     """As those of the consent."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdrawn:
+class Withdrawn(Record, frozen=True, kw_only=True):
     """That a person took back what a client app may do at one API, and when."""
 
     name: str
@@ -240,8 +231,7 @@ class Withdrawn:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consent:
+class Consent(Record, frozen=True, kw_only=True):
     """What a person allowed a client app. A grant that stands on it dies with it."""
 
     id: str
@@ -252,18 +242,18 @@ class Consent:
     since: float
     last_used: float
     expires_at: float
-    words: Mapping[str, Worded] = field(default_factory=dict)
+    words: Mapping[str, Worded] = {}
     """Scope → how it was asked about; for receipts."""
-    at: Mapping[str, ConsentAt] = field(default_factory=dict)
+    at: Mapping[str, ConsentAt] = {}
     """URI of an API → what was allowed there: what is allowed at one is not allowed at another."""
-    withdrawn: Mapping[str, Withdrawn] = field(default_factory=dict)
+    withdrawn: Mapping[str, Withdrawn] = {}
     """URI of an API → that it was taken back there, until it is allowed anew; for receipts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Record, frozen=True, kw_only=True):
     """What a client app was given: what a code stands for, and the tokens that come of it."""
 
+    HIDDEN: ClassVar = frozenset({"nonce"})
     id: str
     client_id: str
     grant_type: GrantType = "authorization_code"
@@ -271,7 +261,7 @@ class Grant:
     redirect_uri: str | None = None
     """Where the code was sent; None where there never was one."""
     code_challenge: str | None = None
-    nonce: str | None = field(default=None, repr=False)
+    nonce: str | None = None
     scopes: tuple[str, ...]
     """Granted, of those asked for."""
     covered: tuple[str, ...] = ()
@@ -282,7 +272,7 @@ class Grant:
     """The session it came from; empty where there was none."""
     consent_id: str | None = None
     """The consent it stands on; None where none was needed."""
-    consents_at: Mapping[str, str] = field(default_factory=dict)
+    consents_at: Mapping[str, str] = {}
     """URI of an API → the id of what the person allowed there."""
     issued_at: float
     code_expires_at: float = 0.0
@@ -293,5 +283,5 @@ class Grant:
     """Granted beyond scopes (RFC 9396 §7)."""
     dpop_jkt: str | None = None
     """The key that must prove itself when the code is redeemed (RFC 9449 §10)."""
-    cnf: Mapping[str, str] = field(default_factory=dict)
+    cnf: Mapping[str, str] = {}
     """What its refresh tokens are bound to (RFC 7800 §3.1); empty is nothing."""

@@ -7,7 +7,6 @@ here is the proving, and it changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from broker.protocol import authorization_details, pkce, resources, scopes
 from broker.protocol.authorization_details import DetailType
@@ -15,6 +14,7 @@ from broker.protocol.client import Client, ScopeRule
 from broker.protocol.errors import InvalidGrant, InvalidScope, UnauthorizedClient
 from broker.protocol.flow import Grant
 from broker.protocol.params import Params
+from broker.record import replace
 
 
 def may_use(client: Client, grant_type: str) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import quote
 
 from broker.protocol.errors import OAuthError, ProtocolError
+from broker.record import Record, replace
 
 ResponseMode = Literal["query", "form_post", "query.jwt", "form_post.jwt"]
 SIGNED_LIFETIME = 600
@@ -22,8 +22,7 @@ SIGNED_LIFETIME = 600
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986 §2.3: nothing in it to quote
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyTo:
+class ReplyTo(Record, frozen=True, kw_only=True):
     """Where the client app hears the answer. Made only from a redirect_uri that is registered."""
 
     client_id: str
@@ -77,8 +76,7 @@ class AnsweredAtClient(ProtocolError):
         self.detail = error.detail
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Record, frozen=True, kw_only=True):
     """One answer to a client app, ready to be sent by redirect or by form."""
 
     client_id: str

@@ -6,7 +6,6 @@ OpenID Connect Core §2, §3.1.3.6, §5.3.2, §5.4, §5.5; RFC 9068 §2.2; RFC 7
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from broker.mapping import PROTOCOL_CLAIMS
@@ -14,6 +13,7 @@ from broker.protocol import scopes
 from broker.protocol.client import Client, ScopeRule, SigningAlg
 from broker.protocol.flow import AuthenticationContext, Grant
 from broker.protocol.id_token import HASHES, half_hash
+from broker.record import Record
 
 CLAIM_SOURCES = "claim_sources"
 """Released like any claim: where the value of each of the others came from."""
@@ -23,8 +23,7 @@ _OURS_ALONE = PROTOCOL_CLAIMS | {CLAIM_SOURCES}
 """What a token stands on is minted here; an upstream's word for it never is, even where we have none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessToken:
+class AccessToken(Record, frozen=True, kw_only=True):
     """An access token of ours, as far as the protocol cares."""
 
     grant_id: str
@@ -40,7 +39,7 @@ class AccessToken:
     """Its ``sub``; empty is everybody's."""
     actor: Mapping[str, Any] | None = None
     """Who acts for the subject, as the ``act`` claim says it (RFC 8693 §4.1)."""
-    cnf: Mapping[str, str] = field(default_factory=dict)
+    cnf: Mapping[str, str] = {}
     """The key that whoever presents it must have (RFC 7800 §3.1), as ``jkt`` or ``x5t#S256``; or nothing."""
     authorization_details: tuple[Mapping[str, Any], ...] = ()
     """What it is good for beyond scopes (RFC 9396 §7)."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 from zlib import crc32
 
 from broker.protocol.flow import Session
+from broker.record import Record
 from broker.store.records import Room, fingerprint, milliseconds
 from broker.store.wire import Run, Script
 
@@ -50,8 +50,7 @@ _KEPT = 7 * 86_400.0
 """Seconds beyond its time in which somebody may still be told, should no broker have run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(Record, frozen=True, kw_only=True):
     """Where a session came from: the browser in its own words, and the upstream's names for it."""
 
     device: str = ""
@@ -62,8 +61,7 @@ class Origin:
     """The upstream's ``sub``, where our own subject is not made of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(Record, frozen=True, kw_only=True):
     """What is known of a session without its cookie: enough to show it and to end it."""
 
     subject: str

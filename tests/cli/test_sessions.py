@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import json
 import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from broker.cli import run
 from broker.config import load
 from broker.protocol.flow import Session
+from broker.record import replace
 from broker.store import Embedded, Holder, Notice, Origin, Store, open_store
 from tests.cli.conftest import ROOT
 from tests.flow.test_ends_late import BreaksOff
@@ -188,7 +189,7 @@ async def _outbox(store: Store) -> None:
     now = time.time()
     for number in range(4):
         notice = Notice(id=f"id-{number}", client_id="app", subject="s", sid="x", why="w", posted_at=now)
-        await store.post_notice(replace(notice, why="signed_out", posted_at=now + number))
+        await store.post_notice(dataclasses.replace(notice, why="signed_out", posted_at=now + number))
     look = await store.take_notices("w", now=now, lost_after=60, most=3)
     first, second, *_ = look.taken
     await store.notice_failed(first, "it answered 500", again_at=now + 900, now=now)

@@ -12,6 +12,7 @@ import pyotp
 import pytest
 from argon2 import PasswordHasher
 
+from broker import record
 from broker.cli import run
 from broker.protocol import subject
 from broker.upstreams import passwords
@@ -293,7 +294,7 @@ async def test_what_came_of_a_login_that_was_under_way_is_over_too(pool, monkeyp
         pool.clock.forward(1)
         await ended(pool, enabled=False)
         pool.clock.forward(1)
-        return await put(cookie, replace(session, started_at=pool.clock()), ttl, **further)
+        return await put(cookie, record.replace(session, started_at=pool.clock()), ttl, **further)
 
     monkeypatch.setattr(pool.services.store, "put_session", put_late)
     async with pool.browser() as browser:

@@ -1,7 +1,5 @@
 """Consent: what is asked, what an answer grants, what is remembered."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from broker.protocol import consent as consents
 from broker.protocol.client import ScopeRule
 from broker.protocol.flow import ClaimAsk, ConsentAt, ForDevice, Withdrawn
 from broker.protocol.resources import Resource
+from broker.record import replace
 from tests.protocol.samples import (
     LOOPBACK,
     NOW,

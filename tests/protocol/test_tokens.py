@@ -1,7 +1,6 @@
 """What our tokens say, and what they never say."""
 
 from base64 import urlsafe_b64encode
-from dataclasses import replace
 from hashlib import sha256, sha512
 
 import pytest
@@ -12,6 +11,7 @@ from broker.mapping import PROTOCOL_CLAIMS
 from broker.protocol import tokens
 from broker.protocol.client import ScopeRule
 from broker.protocol.tokens import AccessToken, at_hash
+from broker.record import replace
 from tests.protocol.samples import ISSUER, NOW, SCOPES, claims, client, context, grant
 
 ALL = ("openid", "profile", "email", "account.7", "claim_sources", "offline_access")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
 from broker.protocol.flow import Session
+from broker.record import replace
 from broker.store import SHARDS, Origin, Store
 from tests.store.samples import NOW, context, session
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -14,6 +13,7 @@ from broker.clients import Clients
 from broker.config.settings import Lifetimes
 from broker.logout import Endings, look_after
 from broker.protocol.client import Client
+from broker.record import replace
 from broker.store import Holder, Notice, Origin, Store
 from tests.store.samples import consent, remember, session
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from broker.config.settings import StoreConfig
 from broker.connector import Secret
+from broker.record import replace
 from broker.store import (
     FirstRefresh,
     OpaqueAccess,
@@ -180,7 +181,7 @@ async def test_a_value_that_we_did_not_write_is_refused(
 @pytest.mark.row("RD-03")
 async def test_two_answers_that_changed_places_are_refused(store_config: StoreConfig, tmp_path: Path) -> None:
     async with Proxy(store_config.url) as proxy:
-        store = await open_store(replace(store_config, url=proxy.url), tmp_path)
+        store = await open_store(dataclasses.replace(store_config, url=proxy.url), tmp_path)
         await store.put_login("one", "browser", pending_login(), 60)
         await store.put_login("two", "browser", pending_login(), 60)
         mine, other = grant(), grant()
@@ -215,11 +216,11 @@ async def test_keys_rotate_and_what_the_old_one_sealed_still_opens(
     before = await open_store(store_config, tmp_path)
     await before.put_session("sid.cookie", session(), 60)
     new, (old,) = Secret(secrets.token_urlsafe(32)), store_config.encryption_keys
-    both = await open_store(replace(store_config, encryption_keys=(new, old)), tmp_path)
+    both = await open_store(dataclasses.replace(store_config, encryption_keys=(new, old)), tmp_path)
     assert await both.read_session("sid.cookie", 60) == session()
     assert both.handle_keys[1] == before.handle_keys[0]
     await both.put_session("sid.cookie", session(), 60)
-    only_new = await open_store(replace(store_config, encryption_keys=(new,)), tmp_path)
+    only_new = await open_store(dataclasses.replace(store_config, encryption_keys=(new,)), tmp_path)
     assert await only_new.read_session("sid.cookie", 60) == session()
     with pytest.raises(StoreCorrupt) as refused:
         await before.read_session("sid.cookie", 60)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from broker.config.settings import StoreConfig
 from broker.protocol.flow import Consent
+from broker.record import replace
 from broker.store import Store, open_store
 from broker.store.wire import Wire
 from tests.store.samples import consent, remember, session
@@ -102,7 +103,7 @@ async def test_a_short_consent_does_not_shorten_the_others(
 async def test_two_brokers_with_their_own_prefix_do_not_meet(
     store: Store, store_config: StoreConfig, tmp_path: Path
 ) -> None:
-    other = await open_store(replace(store_config, prefix="another:"), tmp_path)
+    other = await open_store(dataclasses.replace(store_config, prefix="another:"), tmp_path)
     await store.put_session(COOKIE, session(), 60)
     assert await other.read_session(COOKIE, 60) is None
     await other.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from broker.protocol.client import Client
 from broker.protocol.errors import InvalidGrant
 from broker.protocol.handles import Handle
 from broker.protocol.params import Params
+from broker.record import replace
 from broker.services import SERVICES, Services
 from broker.store import GrantState, Spent
 
