@@ -7,7 +7,9 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from broker.cli.operator import OperatorError, answer, command, file_name, json_argument
@@ -88,20 +90,42 @@ def _key_material(config: Config) -> list[str]:
             tls_context(config.tls)
         except OperatorError as error:
             wrong += error.lines
+    for one in (config, *config.workspaces.values()):
+        where = f"workspaces.{one.workspace}." if one.workspace else ""
+        wrong += (where + line for line in _keys_of(one))
+        wrong += _subject_key(one)
+    return wrong
+
+
+def _keys_of(config: Config) -> Iterator[str]:
+    """What cannot be opened of one issuer's."""
     if config.keys.files:
-        wrong += _signing_keys(config)
+        yield from _signing_keys(config)
     for connector in config.connectors.values():
         private_key = getattr(connector.settings, "private_key", None)
         if isinstance(private_key, Secret):
-            wrong += (f"connectors.{connector.id}.private_key: {line}" for line in _client_key(private_key))
-    return wrong
+            for line in _client_key(private_key):
+                yield f"connectors.{connector.id}.private_key: {line}"
+
+
+def _subject_key(config: Config) -> list[str]:
+    if config.subject_key is None:  # the one beside the store, which is made at the first start
+        return []
+    from broker.keys import subject_key_of  # noqa: PLC0415  (costs 0.1 s)
+    from broker.store import StoreMisconfigured  # noqa: PLC0415
+
+    try:
+        subject_key_of(config)
+    except StoreMisconfigured as error:
+        return [str(error)]
+    return []
 
 
 def _signing_keys(config: Config) -> list[str]:
     from broker.keys import KeyRing, KeysMisconfigured  # noqa: PLC0415  (costs 0.1 s)
 
-    # Checking makes nothing, so the subject key that would be made at the first start is another one here.
-    borrowed = replace(config, subject_key=config.subject_key or Secret("x" * 43))
+    # Checking makes nothing, so the subject key is none of those here, and lies nowhere.
+    borrowed = replace(config, subject_key=Secret("x" * 43), state_dir=Path(os.devnull))
     try:
         asyncio.run(KeyRing.open(borrowed, None, now=time.time, watch=False))
     except KeysMisconfigured as error:

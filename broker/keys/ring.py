@@ -20,8 +20,8 @@ from broker.keys import files
 from broker.keys.book import Book, Entry, State
 from broker.keys.errors import KeysMisconfigured
 from broker.keys.shelves import FileShelf, Shelf, StoreShelf
-from broker.store import Store, StoreError
-from broker.store.kept import kept_secret
+from broker.store import Store, StoreError, StoreMisconfigured
+from broker.store.kept import kept_before, kept_secret
 
 _log = logging.getLogger(__name__)
 
@@ -296,9 +296,20 @@ def _longest_life(config: Config) -> float:
 
 
 def subject_key_of(config: Config) -> bytes:
-    """The key that every person's subject hangs on: the operator's, or the one kept beside the store."""
-    kept = config.subject_key or kept_secret(config.state_dir / "subject-key")
-    return kept.reveal().encode()
+    """The key that every person's subject hangs on: the operator's, or the one kept beside the store.
+
+    Raises:
+        StoreMisconfigured: they differ, so that everybody would be somebody else from now on.
+    """
+    path = config.state_dir / "subject-key"
+    if config.subject_key is None:
+        return kept_secret(path).reveal().encode()
+    said, before = config.subject_key.reveal(), kept_before(path)
+    if before is not None and before.reveal() != said:
+        key = f"workspaces.{config.workspace}.subject_key" if config.workspace else "subject_key"
+        how = f"name that one (file:{path.absolute()}), or remove it where nobody is known by it"
+        raise StoreMisconfigured("another_subject_key", f"{key}: every sub hung on another so far: {how}")
+    return said.encode()
 
 
 def _shelf(config: Config, store: Store | None) -> Shelf:

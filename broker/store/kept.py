@@ -42,6 +42,15 @@ def kept_secret(path: Path) -> Secret:
     return Secret(text)
 
 
+def kept_before(path: Path) -> Secret | None:
+    """The secret that was made there before; None where none was, or none can be read."""
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return Secret(text) if text else None
+
+
 def create_once(path: Path, data: bytes) -> bool:
     """Write a new file; whether it is ours, or somebody else's who was faster."""
     fresh = _written(path, data)

@@ -21,7 +21,7 @@ from broker.connector import Secret
 from broker.jose import JoseError, KeySet, verify
 from broker.keys import AHEAD, KeyRing, KeysMisconfigured
 from broker.kit.loop_clock import by_hand
-from broker.store import Store
+from broker.store import Store, StoreMisconfigured
 
 DAY = 86_400
 KEEP = AHEAD + 12 * 3600
@@ -50,6 +50,7 @@ class Settings:
     keys: KeysConfig = field(default_factory=lambda: KeysConfig(algorithms=("ES256",)))
     subject_key: Secret | None = None
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    workspace: str = ""
 
 
 Open = Callable[..., Any]
@@ -258,6 +259,23 @@ async def test_the_configured_subject_key_is_the_one(tmp_path: Path, clock: Cloc
     assert ring.subject_key == b"configured " * 4
 
 
+@pytest.mark.parametrize(
+    ("workspace", "path"), [("", "subject_key"), ("acme", "workspaces.acme.subject_key")]
+)
+async def test_nobody_becomes_somebody_else_by_a_line_of_the_configuration(
+    tmp_path: Path, clock: Clock, workspace: str, path: str
+) -> None:
+    """Who leaves the embedded store names a subject key, of which that of a workspace is derived."""
+    before: Any = Settings(store=StoreConfig(), state_dir=tmp_path, workspace=workspace)
+    made = (await KeyRing.open(before, None, now=clock, watch=False)).subject_key
+    with pytest.raises(StoreMisconfigured) as refused:
+        await KeyRing.open(replace(before, subject_key=Secret("another " * 5)), None, now=clock, watch=False)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert f"file:{tmp_path}/subject-key" in str(refused.value)
+    named = replace(before, subject_key=Secret(made.decode()))
+    assert (await KeyRing.open(named, None, now=clock, watch=False)).subject_key == made
+
+
 @pytest.mark.parametrize("content", ["nonsense", '{"version":9,"keys":[]}'])
 async def test_a_damaged_key_file_stops_the_start_and_is_not_replaced(
     tmp_path: Path, clock: Clock, content: str
@@ -346,5 +364,5 @@ async def test_files_that_cannot_serve_stop_the_start(tmp_path: Path, clock: Clo
 
 def test_the_settings_of_these_tests_are_those_of_the_configuration() -> None:
     fields = Config.__dataclass_fields__
-    assert {"store", "state_dir", "keys", "subject_key", "lifetimes"} <= set(fields)
+    assert {"store", "state_dir", "keys", "subject_key", "lifetimes", "workspace"} <= set(fields)
     assert replace(Settings(store=StoreConfig(), state_dir=Path())).lifetimes == Lifetimes()
