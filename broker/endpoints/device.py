@@ -246,7 +246,7 @@ def _page(
     )
     # A code that came with a link comes with it again, so that its page goes on to warn of it.
     back = f"{metadata.DEVICE}?{urlencode({'user_code': user_code})}" if from_link else metadata.DEVICE
-    response = http.page(request, view, status=view.status, back=services.at(back))
+    response = http.page(request, view, back=services.at(back))
     jar.set_flow(
         request, response, Flow(_PAGE, secret), now=services.now(), ttl=services.config.lifetimes.device
     )

@@ -176,10 +176,10 @@ def page(
     request: web.Request,
     view: View,
     *,
-    status: int = 200,
+    status: int | None = None,
     back: str | None = None,
 ) -> web.Response:
-    """One of our pages, in the person's language.
+    """One of our pages, in the person's language; with another ``status`` than the view's own, where needed.
 
     ``back`` is the path of ours at which the page is found again, where it is the answer to a form.
     """
@@ -188,7 +188,7 @@ def page(
         languages=speaking.wanted(request),
         switch=speaking.switch(request, back),
     )
-    return web.Response(body=rendered.html, status=status, headers=rendered.headers)
+    return web.Response(body=rendered.html, status=status or rendered.status, headers=rendered.headers)
 
 
 def error_page(
@@ -198,7 +198,7 @@ def error_page(
     view = ErrorView(
         message=message, correlation_id=request[about.CORRELATION], status=status, back_url=back_url
     )
-    return page(request, view, status=status)
+    return page(request, view)
 
 
 async def at_client(request: web.Request, reply: Reply) -> web.Response:

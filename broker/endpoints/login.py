@@ -226,7 +226,7 @@ def _page(
         status=_STATUS[problem],
     )
     back = f"{view.action}?{urlencode({'state': asked.state})}"
-    response = http.page(request, view, status=view.status, back=back)
+    response = http.page(request, view, back=back)
     if wait:
         response.headers["Retry-After"] = str(ceil(wait))  # RFC 6585 §4
     return response
