@@ -61,14 +61,14 @@ class PublicKeys:
             JoseError: it did not sign this.
             TemporarilyUnavailable: its keys cannot be had now.
         """
-        keys = self._key_set(holder, await self._document(holder))
+        keys = self._key_set(holder, await self.document(holder))
         try:
             return read(token, keys, algorithms=algorithms, typ=typ)
         except UnknownKid:
             if holder.jwks_uri is None:
                 raise
         # Perhaps rotated (Core §10.1.1). A minute passes before another stranger's kid is looked up.
-        newer = self._key_set(holder, await self._document(holder, newer=True))
+        newer = self._key_set(holder, await self.document(holder, newer=True))
         return read(token, newer, algorithms=algorithms, typ=typ)
 
     async def document(self, holder: Keyholder, *, newer: bool = False) -> Mapping[str, Any]:
@@ -78,7 +78,19 @@ class PublicKeys:
             JoseError: it has none, or it is no such thing.
             TemporarilyUnavailable: it cannot be had now.
         """
-        return await self._document(holder, newer=newer)
+        if holder.jwks is not None:
+            return holder.jwks
+        if holder.jwks_uri is None:
+            raise JoseError("no_keys", f"{holder.name} has no keys")
+        # A share for each address: one has only so many documents, and an app may move its keys (RFC 7592).
+        http = self._outbound.called(f"{holder.name} {holder.jwks_uri}", stranger=holder.stranger)
+        try:
+            return await (http.newer_document if newer else http.document)(holder.jwks_uri)
+        except UpstreamInvalid as error:
+            raise JoseError(f"jwks_{error.reason}", error.detail) from error
+        except UpstreamError as error:
+            # No verdict: nobody knows what they would have said.
+            raise TemporarilyUnavailable(reason="jwks_unavailable", detail=error.detail) from error
 
     async def encryption(self, holder: Keyholder, alg: str) -> EncryptionKey:
         """What is encrypted to for ``holder`` by ``alg``.
@@ -87,14 +99,14 @@ class PublicKeys:
             JoseError: it has no such key.
             TemporarilyUnavailable: its keys cannot be had now.
         """
-        document = await self._document(holder)
+        document = await self.document(holder)
         try:
             return self._encryption(holder, alg, document)
         except JoseError:
             if holder.jwks_uri is None:
                 raise
         # Perhaps published since (Core §10.2.1); at most once a minute, as for one that signs.
-        return self._encryption(holder, alg, await self._document(holder, newer=True))
+        return self._encryption(holder, alg, await self.document(holder, newer=True))
 
     async def sealed(self, holder: Keyholder, token: str, alg: str | None, enc: str | None) -> str:
         """A token of ours, encrypted to ``holder`` by ``alg``; as it is where there is none.
@@ -127,18 +139,3 @@ class PublicKeys:
         if len(self._read) > _MAX_READ:
             self._read.popitem(last=False)
         return made
-
-    async def _document(self, holder: Keyholder, *, newer: bool = False) -> Mapping[str, Any]:
-        if holder.jwks is not None:
-            return holder.jwks
-        if holder.jwks_uri is None:
-            raise JoseError("no_keys", f"{holder.name} has no keys")
-        # A share for each address: one has only so many documents, and an app may move its keys (RFC 7592).
-        http = self._outbound.called(f"{holder.name} {holder.jwks_uri}", stranger=holder.stranger)
-        try:
-            return await (http.newer_document if newer else http.document)(holder.jwks_uri)
-        except UpstreamInvalid as error:
-            raise JoseError(f"jwks_{error.reason}", error.detail) from error
-        except UpstreamError as error:
-            # No verdict: nobody knows what they would have said.
-            raise TemporarilyUnavailable(reason="jwks_unavailable", detail=error.detail) from error

@@ -48,7 +48,7 @@ class Registered:
     """What the store knows of the registration access token (RFC 7592 §3)."""
     secret_digest: bytes | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
-    """The secret itself, only where tokens are signed with it (client_secret_jwt); sealed like all of
+    """The secret itself, only where assertions are signed with it (client_secret_jwt); sealed like all of
     this."""
     issued_at: float
     used_at: float | None = None
