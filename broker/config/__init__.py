@@ -4,12 +4,13 @@
     environment.py   ${NAME} and file:PATH
     tree.py          YAML → nodes that know where they stand
     pieces.py        include
-    written.py       what may be written, key by key (written_connector.py: about a connector;
-                     written_registration.py: about apps that register themselves; words.py: kinds of values)
+    written*.py      what may be written, key by key; words.py has the kinds of values in it
     reading.py       nodes → typed values, and what is said when they are not
     partly.py        what can still be read of an entry of which something is wrong
-    sections.py, context.py, connectors.py, maps.py, scopes.py, clients.py, registration.py, images.py,
-    theming.py, parts.py         the sections
+    sections.py, context.py, connectors.py, maps.py, scopes.py, requests.py, clients.py (with proving.py,
+    profiles.py, answers.py, ends.py), grants.py, registration.py, key_sets.py, images.py, theming.py,
+    parts.py         the sections
+    workspaces.py    the other issuers of the same file
     settings.py      what the rest of the house reads
     loading.py       all of it in order
     outline.py       which upstreams there are, told without the rest

@@ -6,22 +6,19 @@ RFC 7523 §3; RFC 8693 §5; RFC 6749 §4.4. Owns what these keys say together wi
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any
 
-from broker import strictjson
+from broker.config import key_sets
 from broker.config.maps import MapReader
 from broker.config.partly import Partly, read_partly
 from broker.config.problems import Path, Report, did_you_mean
 from broker.config.sections import Sections
 from broker.config.tree import Node
 from broker.config.written_grants import AssertionIssuerEntry, TokenExchangeEntry
-from broker.protocol import public_jwks
 from broker.protocol.assertion_grants import AssertionIssuer
 from broker.protocol.client import JWT_BEARER, TOKEN_EXCHANGE, Client
 from broker.protocol.exchanging import ExchangePolicy
-from broker.protocol.uris import check_fetched
 
 _SECTION = "assertion_issuers"
 
@@ -64,29 +61,16 @@ class AssertionReader:
         return MappingProxyType(found)
 
     def _keys(self, part: Partly[AssertionIssuerEntry], node: Node, path: Path) -> Mapping[str, Any] | None:
-        entry = part.entry
         if not part.knows("jwks", "jwks_uri"):
             return None
-        if (entry.jwks is None) == (entry.jwks_uri is None):
-            self._report.add(node.key_place, path, "needs one of jwks and jwks_uri")
-            return None
-        if entry.jwks_uri is not None:
-            objection = _uri_objection(entry.jwks_uri)
-            if objection is not None:
-                self._wrong(node, path, "jwks_uri", objection)
-            return None
-        return self._file(entry.jwks, node, path)
 
-    def _file(self, file: FilePath | None, node: Node, path: Path) -> Mapping[str, Any] | None:
-        try:
-            found = strictjson.parse_object(file.read_bytes()) if file is not None else None
-        except (OSError, strictjson.StrictJSONError) as error:
-            self._wrong(node, path, "jwks", f"cannot be read: {type(error).__name__}")
-            return None
-        objection = public_jwks.objection(found)
-        if objection is not None:
-            self._wrong(node, path, "jwks", objection)
-        return found
+        def wrong(key: str, message: str) -> None:
+            if key:
+                self._wrong(node, path, key, message)
+            else:
+                self._report.add(node.key_place, path, message)
+
+        return key_sets.read(part.entry.jwks, part.entry.jwks_uri, wrong)
 
     def _is_not_us(self, entry: AssertionIssuerEntry, node: Node, path: Path) -> None:
         """Our own ID Tokens are no grants: they are given to browsers."""
@@ -125,14 +109,6 @@ class AssertionReader:
 def _may_bring(client: Client) -> bool:
     exchanges = client.token_exchange
     return JWT_BEARER in client.grant_types or (exchanges is not None and "jwt" in exchanges.subject_tokens)
-
-
-def _uri_objection(uri: str) -> str | None:
-    try:
-        check_fetched(uri)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def policy(entry: TokenExchangeEntry | None) -> ExchangePolicy | None:

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from broker import strictjson
+from broker.config import key_sets
 from broker.config.problems import did_you_mean
 from broker.config.sections import Sections
 from broker.config.written_registration import ClientDocuments, Registration, SoftwareStatementIssuer
-from broker.protocol import public_jwks
 from broker.protocol.client import SigningAlg, secret_digest
 from broker.protocol.client_document import is_url
 from broker.protocol.names import Names
 from broker.protocol.registration import Allowed
-from broker.protocol.uris import check_fetched
 
 _NOTHING = Allowed(
     scopes=frozenset(), grant_types=frozenset(), auth_methods=frozenset(), signing_algs=frozenset()
@@ -168,28 +166,13 @@ class RegistrationReader:
                 self._sections.wrong((key, "connectors", index), f"no connector has this id{hint}")
 
     def _issuer(self, name: str, written: SoftwareStatementIssuer) -> StatementIssuer:
-        path = ("registration", "software_statement_issuers", name)
-        if (written.jwks is None) == (written.jwks_uri is None):
-            self._sections.wrong(path, "needs one of jwks and jwks_uri")
-            return StatementIssuer()
-        if written.jwks_uri is not None:
-            try:
-                check_fetched(written.jwks_uri)
-            except ValueError as error:
-                self._sections.wrong((*path, "jwks_uri"), str(error))
-            return StatementIssuer(jwks_uri=written.jwks_uri)
-        return StatementIssuer(jwks=self._jwks((*path, "jwks"), written.jwks))
+        def wrong(key: str, message: str) -> None:
+            path = ("registration", "software_statement_issuers", name)
+            self._sections.wrong((*path, key) if key else path, message)
 
-    def _jwks(self, path: tuple[str, ...], file: Path | None) -> Mapping[str, Any] | None:
-        try:
-            found = strictjson.parse_object(file.read_bytes()) if file is not None else None
-        except (OSError, strictjson.StrictJSONError) as error:
-            self._sections.wrong(path, f"cannot be read: {type(error).__name__}")
-            return None
-        objection = public_jwks.objection(found)
-        if objection is not None:
-            self._sections.wrong(path, objection)
-        return found
+        return StatementIssuer(
+            jwks=key_sets.read(written.jwks, written.jwks_uri, wrong), jwks_uri=written.jwks_uri
+        )
 
 
 def _shows_certificates(doors: Mapping[str, Any]) -> bool:

@@ -4,7 +4,10 @@
     upstream.py   `Upstream`: one connector, isolated
     checked.py    what a connector returned, if it is what it promised
     passing.py    what of a client app's request is passed on
+    enough.py     whether somebody signed in as freshly and as strongly as was asked
     answers.py    an upstream's errors as errors of the protocol
+    ending.py     the end of a session there, whoever began it
+    telling.py    how it is, and what it may read of us, without anybody signing in
     tools.py      what a connector is given: verification with cached keys, client assertions
     keeping.py    what it may keep in the store
     people.py     the people of a pool: whose password, whose one-time code
