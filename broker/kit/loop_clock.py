@@ -14,8 +14,6 @@ from typing import Any
 
 from broker.kit.saying import must
 
-_STEP = 0.05
-"""Seconds at a time. A timer that is much later could believe that its own process was held up."""
 _TURNS = 20
 """Of the loop, for all to happen that follows from a timer, before the clock goes on."""
 
@@ -23,8 +21,8 @@ _TURNS = 20
 class LoopClock:
     """The time of the loop, which goes as far as a test lets it."""
 
-    def __init__(self, now: float) -> None:
-        self.now = now
+    def __init__(self, now: float, step: float) -> None:
+        self.now, self._step = now, step
 
     def __call__(self) -> float:
         """What the loop asks for."""
@@ -40,7 +38,7 @@ class LoopClock:
         ends = self.now + seconds
         await self._turns()
         while self.now < ends and (unless is None or not unless.done()):
-            self.now = min(self.now + _STEP, ends)
+            self.now = min(self.now + self._step, ends)
             await self._turns()
 
     async def _turns(self) -> None:
@@ -49,10 +47,14 @@ class LoopClock:
 
 
 @contextmanager
-def by_hand() -> Iterator[LoopClock]:
-    """The clock of the running loop, to be moved; at the end it is the usual one again."""
+def by_hand(step: float = 0.05) -> Iterator[LoopClock]:
+    """The clock of the running loop, to be moved; at the end it is the usual one again.
+
+    ``step`` is how many seconds it goes at a time. A timer that is much later than it should be could believe
+    that its own process was held up.
+    """
     loop = asyncio.get_running_loop()
-    clock = LoopClock(loop.time())
+    clock = LoopClock(loop.time(), step)
     loop.time = clock  # type: ignore[method-assign]
     try:
         yield clock

@@ -199,7 +199,7 @@ class OAuth2Kit(PeopleTests):
     async def test_an_upstream_that_never_answers_is_given_up_in_time(self) -> None:
         """Silence, a byte now and then, half of a header: ``temporarily_unavailable``."""
         for endpoint, wrong in await self.everywhere(NEVER):
-            with by_hand() as clock:
+            with by_hand(step=0.5) as clock:
                 async with self.on_stage() as stage:
                     stage.idp.switch(**{endpoint: wrong})
                     await self.given_up(stage, clock, f"{endpoint} {wrong}")
@@ -279,7 +279,7 @@ class OAuth2Kit(PeopleTests):
     @pytest.mark.row("UP-14")
     async def test_a_late_answer_reaches_nobody_else(self) -> None:
         """What comes after the deadline is lost, and the next login is its own."""
-        with by_hand() as clock:
+        with by_hand(step=0.5) as clock:
             async with self.on_stage() as stage:
                 await self.sign_in(stage, stage.login())
                 stage.idp.switch(token="slow")

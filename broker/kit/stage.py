@@ -100,7 +100,8 @@ def configured(connectors: Mapping[str, Any], folder: Path | None = None, **more
     written = {
         "issuer": ISSUER,
         "state_dir": "state",
-        "outbound": {"allow_networks": ["127.0.0.0/8", "::1/128"]},
+        # As patient as a configuration can be: whoever answers does so in time on the slowest machine too.
+        "outbound": {"allow_networks": ["127.0.0.0/8", "::1/128"], "timeout": "60s"},
         "connectors": {name: {"name": name, **entry} for name, entry in connectors.items()},
         "clients": {
             "app": {
