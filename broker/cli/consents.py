@@ -70,6 +70,8 @@ def _withdraw(options: argparse.Namespace) -> int:
     if options.json:
         answer({"withdrawn": withdrawn})
         return 0
+    if not withdrawn:
+        nothing_of(options, "consents")
     for client_id in withdrawn:
         print(f"withdrawn: {client_id}{where}")
     return 0

@@ -231,6 +231,9 @@ def test_consents_are_listed_and_withdrawn(run: Run, sound: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("", said, 1)
     done = run("consents", "withdraw", *arguments, "--all", "--json")
     assert (json.loads(done.stdout), done.returncode) == ({"withdrawn": []}, 0)
+    done = run("consents", "withdraw", *arguments, "--all")
+    said = "there are no consents of the sub someone\n"
+    assert (done.stdout, done.stderr, done.returncode) == ("", said, 0)
 
 
 @pytest.mark.parametrize("words", [("consents", "list", "someone"), ("keys", "list")])
