@@ -104,6 +104,8 @@ class Running:
 
     def ask_to_stop(self, how: signal.Signals) -> None:
         """Send a signal to it and to whatever it started."""
+        if self._process.returncode is not None and Path(f"/proc/{self._process.pid}").exists():
+            return  # its number is somebody else's by now, so nobody is left of its group
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, how)
 

@@ -89,8 +89,7 @@ class Talking:
                 os.kill(process.pid, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), GRACE)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _end_group(process)
         status = await process.wait()
         await self._reader
         if process.stdin is not None:
@@ -108,6 +107,14 @@ class Talking:
         async with self._news:
             self._ended = True
             self._news.notify_all()
+
+
+def _end_group(process: asyncio.subprocess.Process) -> None:
+    """End whatever it started."""
+    # Once it is gone its number may be somebody else's, though not while anybody is left of its group.
+    if process.returncode is None or not Path(f"/proc/{process.pid}").exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.asynccontextmanager
