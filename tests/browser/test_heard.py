@@ -101,6 +101,15 @@ async def test_a_page_is_printed_dark_on_light_and_without_what_only_a_screen_ca
     await expect(page.get_by_text("Read your invoices")).to_be_visible()
 
 
+async def test_no_japanese_headline_is_broken_within_a_word(browser, show):
+    _, site = await show(ORDINARY, languages=("ja",))
+    page = await browser.new_page()
+    await page.goto(f"{site}/page/consent")
+    for what, breaks in {"h1": "auto-phrase", ".lead": "normal"}.items():
+        found = await page.locator(what).evaluate("(e) => getComputedStyle(e).wordBreak")
+        assert found == breaks, what
+
+
 async def test_of_many_devices_the_few_that_were_used_last_are_seen_first(browser, show):
     many = tuple(replace(GRANTS.sessions[1], sid=str(n)) for n in range(8))
     _, site = await show(
