@@ -325,6 +325,12 @@ def test_a_grant_is_for_those_apis_whose_answer_is_the_one_of_when_it_was_given(
     assert consents.still_at(held, client(), None) == (LEDGER, INVOICES)  # on trust
 
 
+def test_a_later_answer_at_an_api_keeps_its_name_so_that_grants_stand():
+    before = consent(at={LEDGER: replace(there("account.7"), id="one")})
+    assert answered_at(before, {"": (), LEDGER: ("terms",)}, ("terms",)).at[LEDGER].id == "one"
+    assert answered_at(consent(), {"": (), LEDGER: ()}, ()).at[LEDGER].id == there().id
+
+
 def test_grants_and_answers_from_before_they_had_names_stand_until_they_are_withdrawn():
     held, at = grant_at(LEDGER, by=""), {LEDGER: there()}
     assert consents.still_at(held, client(), consent(at=at)) == (LEDGER,)
