@@ -45,8 +45,11 @@ def algorithms(client: Client) -> tuple[str, ...]:
 
 
 def types(client: Client) -> frozenset[str]:
-    """What its header may say that it is: under a profile nothing else than a request object."""
-    return frozenset({TYP}) if client.profile == "fapi2_message_signing" else TYPES
+    """What its header may say that it is: under a profile nothing else than a request object, or nothing.
+
+    A client app is to say it, and we to take it (Message Signing §5.3); one that does not is as conformant.
+    """
+    return frozenset({TYP, ""}) if client.profile == "fapi2_message_signing" else TYPES
 
 
 def parameters(claims: Mapping[str, Any], client: Client, *, issuer: str, now: float) -> Params:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import aiohttp
 import pytest
 
 from broker.jose import SigningKey
+from broker.kit.forging import b64
 from tests.flow import fapi
 from tests.flow.broker import CALLBACK, SECRET, Broker
-from tests.flow.fapi import FapiClient, entry
+from tests.flow.fapi import KEY, FapiClient, entry
 from tests.flow.proofs import Prover, send
 from tests.flow.signing import REQUEST_TYP, give
 
@@ -205,6 +207,19 @@ async def test_under_message_signing_a_request_is_short_lived_and_says_what_it_i
     form = {"client_id": "bank", "request": client.signed(typ, client.request(), **times)}
     status, told, _ = await send(client.broker, "/par", client.proven(form), client=None)
     assert (status, told["error"]) == (400, "invalid_request_object")
+
+
+@pytest.mark.standard("FAPI 2.0 Message Signing", "§5.3.1 the type in any case, or none")
+@pytest.mark.parametrize("typ", [None, "OAuth-Authz-Req+JWT", "application/oauth-authz-req+jwt"])
+async def test_under_message_signing_a_request_may_be_without_a_type(start, tmp_path, typ) -> None:
+    client = await signing(start, tmp_path)
+    _, said, _ = client.signed(REQUEST_TYP, client.request()).split(".")
+    header = {"alg": KEY.alg, "kid": KEY.kid} | ({} if typ is None else {"typ": typ})
+    message = f"{b64(json.dumps(header).encode())}.{said}"
+    signed = f"{message}.{b64(KEY.signature(message.encode(), KEY.alg))}"
+    form = client.proven({"client_id": "bank", "request": signed})
+    status, told, _ = await send(client.broker, "/par", form, client=None)
+    assert status == 201, told
 
 
 @pytest.mark.standard("RFC 9101", "§4 aud may name others beside us")

@@ -100,4 +100,4 @@ def test_none_and_shared_secrets_are_no_way_to_sign():
     assert request_object.algorithms(client(request_object_signing_alg="PS256")) == ("PS256",)
     assert request_object.algorithms(client(request_object_signing_alg="none")) == ()
     assert "RS256" not in request_object.algorithms(STRICT)
-    assert request_object.types(STRICT) == {"oauth-authz-req+jwt"}
+    assert request_object.types(STRICT) == {"oauth-authz-req+jwt", ""}
