@@ -176,7 +176,6 @@ DETAILS = (
 DEVICE_CODE = DeviceCodeView(action="/device", csrf=HANDLE)
 DEVICE = DeviceConfirmView(
     client_name="Television",
-    client_host="tv.acme.example",
     user_code="WDJB-MJHT",
     asked_from="192.0.2.17",
     minutes_ago=2,
@@ -249,7 +248,7 @@ ORDINARY: Mapping[str, View] = {
     "device-code-too-many": replace(DEVICE_CODE, problem="too_many", minutes=3, status=429),
     "device-confirm": DEVICE,
     "device-confirm-link": replace(
-        DEVICE, from_link=True, minutes_ago=0, details=DETAILS, registered_itself=True, client_host=None
+        DEVICE, from_link=True, minutes_ago=0, details=DETAILS, registered_itself=True
     ),
     "device-allowed": DeviceDoneView(client_name="Television", allowed=True, account_url="/account"),
     "device-denied": DeviceDoneView(client_name="Television", allowed=False),
@@ -338,7 +337,6 @@ WORST: Mapping[str, View] = {
     "worst-device": replace(
         DEVICE,
         client_name=LONG_WORD,
-        client_host="purchase-orders.reconciliation.subsidiary.research.acme.example",
         person=LONG_EMAIL,
         asked_from="2001:db8:1234:5678:9abc:def0:1234:5678, " + LONG_NAME,
         minutes_ago=1,

@@ -36,8 +36,6 @@ class DeviceConfirmView:
 
     template: ClassVar[str] = "device_confirm.html"
     client_name: str
-    client_host: str | None = None
-    """The host of the app's registered address, where it has one."""
     client_logo: str | None = None
     client_id: str | None = None
     """Whose theme the page wears."""
