@@ -20,7 +20,7 @@ SCHEMES = ("redis", "rediss", "unix")
 _LATER = {"redis+sentinel": "Sentinel", "redis+cluster": "Cluster", "rediss+sentinel": "Sentinel"}
 
 # Ours, whatever the URL says: binary answers, no retry (a repeated GETDEL finds nothing), no timeout
-# but our own, nothing sent of which an ACL might not approve.
+# but our own (`broker.store.link`), nothing sent of which an ACL might not approve.
 _FIXED: dict[str, Any] = {
     "decode_responses": False,
     "driver_info": None,
@@ -28,13 +28,14 @@ _FIXED: dict[str, Any] = {
     "protocol": 2,
     "retry_on_error": None,
     "retry_on_timeout": False,
+    "socket_connect_timeout": None,
     "socket_timeout": None,
 }
 # A peer that vanished without a word is noticed within half a minute even when nothing is asked.
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 
-def dialler(url: str, *, deadline: float) -> Callable[[], AbstractConnection]:
+def dialler(url: str) -> Callable[[], AbstractConnection]:
     """A function that makes a connection to ``url``, not yet opened.
 
     Raises:
@@ -55,12 +56,12 @@ def dialler(url: str, *, deadline: float) -> Callable[[], AbstractConnection]:
         raise _refused(str(error)) from None
     if scheme != "unix":
         _check_path(urlsplit(url).path)
-    return _prepare(options, deadline)
+    return _prepare(options)
 
 
-def _prepare(options: dict[str, Any], deadline: float) -> Callable[[], AbstractConnection]:
+def _prepare(options: dict[str, Any]) -> Callable[[], AbstractConnection]:
     kind: type[AbstractConnection] = options.pop("connection_class", Connection)
-    options.update(_FIXED, socket_connect_timeout=deadline)
+    options.update(_FIXED)
     if issubclass(kind, Connection):
         options["socket_keepalive"] = True
         options["socket_keepalive_options"] = {

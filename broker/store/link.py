@@ -17,6 +17,8 @@ from broker.store.errors import StoreRefused, StoreUnavailable
 
 _HELD_UP = 0.1
 """Seconds by which a timer may be late before that says something about us, and not about the server."""
+_LOOKS = 0.25
+"""Seconds between two looks at whether the other side is silent."""
 Waiting = tuple["asyncio.Future[Any]", bytes, float]
 
 
@@ -31,8 +33,9 @@ class Link:
         self._unanswered: deque[Waiting] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self._due = 0.0
-        self._held_up = False
+        self._looked = self._due = 0.0
+        self._oldest: Waiting | None = None
+        self._silent = 0.0
         self.broken = False
         self._task = self._loop.create_task(self._live())
 
@@ -49,7 +52,7 @@ class Link:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         if self._watch is None:
-            self._look_in(self._deadline)
+            self._look_later(self._deadline)
         return answer
 
     def give_up(self, error: StoreUnavailable) -> None:
@@ -75,22 +78,24 @@ class Link:
         """Answers come in order, so the oldest question tells whether the other side still lives."""
         oldest = self._unanswered[0] if self._unanswered else self._unsent[0] if self._unsent else None
         if oldest is None:
-            self._watch = None
+            self._watch = self._oldest = None
             return
+        # While we were held up ourselves (a pause of the machine, a busy loop) we did not listen: the server
+        # may have been held up with us, or what it said waits to be read.
         now = self._loop.time()
-        left = oldest[2] + self._deadline - now
-        # Who was held up oneself (a pause of the machine, a busy loop) first reads what came meanwhile.
-        held_up, self._held_up = now - self._due > _HELD_UP and not self._held_up, False
-        if left > 0:
-            self._look_in(left)
-        elif held_up:
-            self._held_up = True
-            self._look_in(_HELD_UP)
+        listened = min(now, self._due + _HELD_UP) - self._looked
+        if oldest is self._oldest:
+            self._silent += listened
+        else:
+            self._oldest, self._silent = oldest, min(listened, now - oldest[2])
+        if self._silent < self._deadline:
+            self._look_later(self._deadline - self._silent)
         else:
             self.give_up(StoreUnavailable("timeout", f"no answer within {self._deadline} s"))
 
-    def _look_in(self, seconds: float) -> None:
-        self._due = self._loop.time() + seconds
+    def _look_later(self, left: float) -> None:
+        self._looked = self._loop.time()
+        self._due = self._looked + min(_LOOKS, left)
         self._watch = self._loop.call_at(self._due, self._look_for_late)
 
     async def _live(self) -> None:

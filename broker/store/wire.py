@@ -58,7 +58,7 @@ class Wire:
         deadline: float = DEADLINE,
         at_close: Callable[[], None] | None = None,
     ) -> None:
-        self._dial = dialler(url, deadline=deadline)
+        self._dial = dialler(url)
         self._deadline = deadline
         self._links: list[Link | None] = [None] * links
         self._at_close = at_close

@@ -154,6 +154,18 @@ async def test_a_server_that_hangs_is_given_up_in_under_two_seconds(usual: Wire,
         assert await usual.call("PING") == b"PONG"
 
 
+@pytest.mark.row("RD-05")
+async def test_a_server_that_takes_no_connection_is_given_up_as_soon(
+    usual: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = asyncio.Event()
+    monkeypatch.setattr("redis.asyncio.connection.Connection.connect", lambda _connection: never.wait())
+    with by_hand() as clock:
+        asked = usual.call("PING")
+        await clock.until(asyncio.gather(asked, return_exceptions=True), within=2)
+        assert getattr(asked.exception(), "reason", "") == "timeout"
+
+
 async def test_an_answer_that_came_while_this_process_was_held_up_is_no_timeout(
     valkey: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +181,40 @@ async def test_an_answer_that_came_while_this_process_was_held_up_is_no_timeout(
     monkeypatch.setattr(loop, "time", lambda: now)
     assert await asked == b"mine"
     await wire.close()
+
+
+async def test_a_server_that_was_held_up_with_this_process_has_its_time_still(
+    usual: Wire, proxy: Proxy
+) -> None:
+    with by_hand() as clock:
+        await usual.call("PING")
+        proxy.answers.clear()
+        proxy.received.clear()
+        asked = usual.call("ECHO", "mine")
+        await proxy.received.wait()
+        clock.now += 60  # in which nobody ran
+        await clock.until(asyncio.create_task(asyncio.sleep(1)), within=2)
+        proxy.answers.set()
+        assert await asked == b"mine"
+
+
+@pytest.mark.row("RD-05")
+async def test_a_server_that_is_silent_is_given_up_however_often_this_process_is_held_up(
+    usual: Wire, proxy: Proxy
+) -> None:
+    with by_hand() as clock:
+        await usual.call("PING")
+        proxy.answers.clear()
+        asked = usual.call("PING")
+        for _ in range(10):
+            clock.now += 1
+            await clock.until(asyncio.create_task(asyncio.sleep(0.01)), within=1)
+        assert getattr(asked.exception(), "reason", "") == "timeout"
+        clock.now += 60
+        asked = usual.call("PING")  # as soon as this process goes on
+        await clock.until(asyncio.gather(asked, return_exceptions=True), within=2)
+        assert getattr(asked.exception(), "reason", "") == "timeout"
+        proxy.answers.set()
 
 
 async def test_an_answer_without_a_question_breaks_the_connection(wire: Wire, proxy: Proxy) -> None:
