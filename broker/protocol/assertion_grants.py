@@ -87,7 +87,8 @@ def check(
     Raises:
         InvalidGrant: the first thing that is wrong.
     """
-    _refuse_unless(claims.get("iss") == entry.issuer, "assertion_iss_mismatch")
+    if claims.get("iss") != entry.issuer:
+        raise InvalidGrant(reason="assertion_iss_mismatch")
     _audience(claims, audiences)
     expires_at = _times(claims, entry, now)
     return Assertion(
@@ -102,31 +103,35 @@ def _audience(claims: Mapping[str, Any], audiences: Sequence[str]) -> None:
     """One audience, and that is us: what is meant for others too may come from any of them."""
     aud = claims.get("aud")
     said = aud[0] if isinstance(aud, list) and len(aud) == 1 else aud
-    _refuse_unless(isinstance(said, str) and said in audiences, "assertion_aud_mismatch")
+    if not isinstance(said, str) or said not in audiences:
+        raise _wrong("aud_mismatch", "aud of the assertion must name this issuer, and nobody else.")
 
 
 def _times(claims: Mapping[str, Any], entry: AssertionIssuer, now: float) -> float:
     """RFC 7523 §3, 4 to 6; and it ends soon, so that what must be remembered of it does too."""
     expires = _instant(claims, "exp")
-    _refuse_unless(now < expires + LEEWAY, "assertion_expired")
-    _refuse_unless(expires <= now + entry.max_lifetime + LEEWAY, "assertion_lives_too_long")
+    if now >= expires + LEEWAY:
+        raise _wrong("expired", "The assertion has expired.")
+    if expires > now + entry.max_lifetime + LEEWAY:
+        raise _wrong("lives_too_long", "exp of the assertion is too far off.")
     for name in ("nbf", "iat"):
-        if name in claims:
-            _refuse_unless(_instant(claims, name) <= now + LEEWAY, f"assertion_{name}_future")
+        if name in claims and _instant(claims, name) > now + LEEWAY:
+            raise _wrong(f"{name}_future", f"{name} of the assertion is in the future.")
     return expires
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     if not is_instant(value):
-        raise InvalidGrant(reason=f"assertion_{name}_malformed")
+        raise _wrong(f"{name}_malformed", f"{name} of the assertion is missing or malformed.")
     return float(value)
 
 
 def _subject(claims: Mapping[str, Any], entry: AssertionIssuer) -> str:
     subject = claims.get(entry.subject)
     if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST:
-        raise InvalidGrant(reason="assertion_sub_malformed", detail=entry.subject)
+        said = f"{entry.subject} of the assertion is missing or malformed."
+        raise _wrong("sub_malformed", said, detail=entry.subject)
     return subject
 
 
@@ -136,10 +141,11 @@ def _once(token: str, claims: Mapping[str, Any]) -> str:
     if jti is None:
         signed = token.rpartition(".")[0]
         return "self " + urlsafe_b64encode(sha256(signed.encode()).digest()).decode()
-    _refuse_unless(isinstance(jti, str) and 0 < len(jti) <= _LONGEST, "assertion_jti_malformed")
+    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST:
+        raise _wrong("jti_malformed", "jti of the assertion is malformed.")
     return f"jti {jti}"
 
 
-def _refuse_unless(good: bool, reason: str) -> None:
-    if not good:
-        raise InvalidGrant(reason=reason)
+def _wrong(reason: str, said: str, detail: str = "") -> InvalidGrant:
+    """What whoever brings it could read in it as well (RFC 7523 §3.1): its issuer signed it."""
+    return InvalidGrant(said, reason=f"assertion_{reason}", detail=detail)
