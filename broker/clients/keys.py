@@ -10,26 +10,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from broker.connector import UpstreamError, UpstreamInvalid
 from broker.jose import DEFAULT_ENCODING, EncryptionKey, JoseError, KeySet, Signed, UnknownKid, read
 from broker.outbound import Outbound
 from broker.protocol.client import Client
 from broker.protocol.errors import TemporarilyUnavailable
+from broker.record import Record
 
 _MAX_READ = 1024
 """Sets that stay read; a client app takes one for each of its two uses."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keyholder:
+class Keyholder(Record, frozen=True, kw_only=True):
     """Somebody with public keys: exactly one of ``jwks`` and ``jwks_uri`` says which."""
 
+    HIDDEN: ClassVar = frozenset({"jwks"})
     name: str
     """Whom caches know it by: no two are the same."""
-    jwks: Mapping[str, Any] | None = field(default=None, repr=False)
+    jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
     stranger: bool = False
     """Whether it is somebody whom no operator has named."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 from aiohttp import web
 
 from broker.protocol.handles import digest
+from broker.record import Record
 
 _MOST_FLOWS = 8
 _AFTERWARDS = 86400
@@ -28,12 +30,12 @@ _YEAR = 365 * 86400
 _COOKIES: web.RequestKey[Mapping[str, str]] = web.RequestKey("cookies", Mapping)
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Record, frozen=True):
     """Something kept for one browser: the id that travels, and the secret in its cookie."""
 
+    HIDDEN: ClassVar = frozenset({"secret"})
     id: str
-    secret: str = field(repr=False)
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -54,7 +53,7 @@ from broker.protocol.flow import (
 )
 from broker.protocol.names import Names
 from broker.protocol.redirects import is_registered
-from broker.record import replace
+from broker.record import Record, replace
 from broker.services import SERVICES, Services
 from broker.store import StoreCorrupt, StoreUnavailable
 from broker.upstreams import Started
@@ -64,8 +63,7 @@ CONTINUE, CONSENT, NOT_YOU = choosing.CONTINUE, "/consent", "/not-you"
 JAR = cookies.JAR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedIn:
+class SignedIn(Record, frozen=True, kw_only=True):
     """Somebody known in this browser: who, and by which session."""
 
     context: AuthenticationContext

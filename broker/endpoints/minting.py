@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 from broker.endpoints import sealing
 from broker.protocol import handles, tokens
@@ -19,6 +19,7 @@ from broker.protocol.client import DEVICE_CODE, Client, GrantType
 from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
 from broker.protocol.tokens import AccessToken
+from broker.record import Record
 from broker.services import Services
 from broker.store import FirstRefresh, OpaqueAccess
 
@@ -27,11 +28,11 @@ _WITH_ID_TOKEN: Final[frozenset[GrantType]] = frozenset({"authorization_code", D
 """How a person signs in to a client app; whatever else gives tokens is no sign-in (Core §3.1.3.3)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
+class Issued(Record, frozen=True, kw_only=True):
     """An access token about to be given."""
 
-    text: str = field(repr=False)
+    HIDDEN: ClassVar = frozenset({"text"})
+    text: str
     token: AccessToken
     opaque: OpaqueAccess | None
 

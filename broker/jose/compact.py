@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +18,7 @@ import msgspec
 from broker import strictjson
 from broker.jose.keys import JoseError, KeySet, SigningKey, UnknownKid, b64decode, b64encode
 from broker.jose.signatures import ASYMMETRIC
+from broker.record import Record
 
 MAX_TOKEN = 128 * 1024
 """Characters of a token; upstreams put at most 100 kB of claims into one."""
@@ -69,8 +69,7 @@ def sign_with_secret(secret: str, claims: Mapping[str, Any]) -> str:
     return (message + b"." + b64encode(hmac.digest(secret.encode(), message, "sha256"))).decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Record, frozen=True):
     """What one of the keys signed, and by which algorithm (``at_hash`` depends on it)."""
 
     alg: str

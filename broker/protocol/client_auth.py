@@ -11,14 +11,14 @@ import hmac
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 from urllib.parse import unquote_to_bytes
 
 from broker.protocol.assertions import JWT_BEARER
 from broker.protocol.client import AuthMethod, Client, secret_digest
 from broker.protocol.errors import InvalidClient, InvalidRequest
 from broker.protocol.params import Params
+from broker.record import Record
 
 Presented = Literal["client_secret_basic", "client_secret_post", "assertion", "client_id"]
 
@@ -36,15 +36,15 @@ _REGISTERED: Final[dict[Presented, frozenset[AuthMethod]]] = {
 """What a client may be registered for that presents itself so: a certificate is shown by the connection."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(Record, frozen=True, kw_only=True):
     """What a request presents, before anything of it is believed."""
 
+    HIDDEN: ClassVar = frozenset({"secret", "assertion"})
     method: Presented
     client_id: str
     """Empty where an assertion alone says who it is of."""
-    secret: str = field(default="", repr=False)
-    assertion: str = field(default="", repr=False)
+    secret: str = ""
+    assertion: str = ""
 
 
 def present(authorization: str | None, params: Params) -> Credentials:

@@ -11,21 +11,19 @@ answered yet, and so is an API that is new, whatever it understands.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from broker.protocol import redirects, resources, scopes
 from broker.protocol.client import Client, ScopeRule
 from broker.protocol.flow import AuthorizeRequest, Consent, ConsentAt, Grant, PendingConsent, Withdrawn
 from broker.protocol.resources import Resource
-from broker.record import replace
+from broker.record import Record, replace
 
 ITSELF: Final = ""
 """Where a scope is the app's own: one of OpenID Connect's, or for where its tokens are for anyhow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Record, frozen=True, kw_only=True):
     """What the page asks."""
 
     to_ask: tuple[str, ...]
@@ -33,7 +31,7 @@ class Question:
     """Of what is asked for: granted before, trusted, or never in question."""
     always: bool = False
     """Asked even when nothing is new, because going on is itself the question."""
-    at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    at: Mapping[str, tuple[str, ...]] = {}
     """Each API that is named, and the app `ITSELF`, with what of ``to_ask`` is asked about there."""
 
     @property

@@ -11,11 +11,11 @@ import hmac
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
-from typing import Literal
+from typing import ClassVar, Literal
 
 from broker.protocol import base64url
+from broker.record import Record
 
 Purpose = Literal["code", "refresh", "access"]
 
@@ -32,12 +32,12 @@ def _tag(key: bytes, purpose: Purpose, body: bytes) -> bytes:
     return blake2b(body, key=key, person=purpose.encode(), digest_size=TAG_BYTES).digest()  # RFC 7693 §2.9
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(Record, frozen=True):
     """A handle that we made. ``text`` is the secret that travels."""
 
+    HIDDEN: ClassVar = frozenset({"text"})
     grant_id: str
-    text: str = field(repr=False)
+    text: str
 
     @property
     def digest(self) -> str:

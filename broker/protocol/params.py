@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import ClassVar
 
 from broker.protocol.errors import InvalidRequest
+from broker.record import Record
 
 _SAYABLE = re.compile(r"[a-z][a-z_]{0,49}")
 """A name that may be said again, to an app or in the log; others may be anything, by mistake a secret."""
@@ -19,13 +20,13 @@ _SEVERAL = MAY_REPEAT | {"audience"}
 """Of these every value is kept. Where ``audience`` may repeat is for the grant to say (RFC 8693 §2.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+class Params(Record, frozen=True):
     """What was asked, before anything is known of its meaning."""
 
-    values: Mapping[str, str] = field(repr=False)
+    HIDDEN: ClassVar = frozenset({"values", "several"})
+    values: Mapping[str, str]
     repeated: frozenset[str] = frozenset()
-    several: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    several: Mapping[str, tuple[str, ...]] = {}
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> Params:

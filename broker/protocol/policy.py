@@ -6,16 +6,15 @@ A refusal is `InvalidGrant` or `InvalidToken` to whoever asks; the reason is for
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 
 from broker.protocol.assertion_grants import PREFIX, AssertionIssuer
 from broker.protocol.client import Client
 from broker.protocol.flow import Consent, Grant
 from broker.protocol.redirects import is_registered
+from broker.record import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class Circumstances(Record, frozen=True, kw_only=True):
     """All that bears on a grant at this moment."""
 
     now: float
@@ -23,7 +22,7 @@ class Circumstances:
     client: Client | None
     connectors: Collection[str]
     """The enabled ones."""
-    assertion_issuers: Mapping[str, AssertionIssuer] = field(default_factory=dict)
+    assertion_issuers: Mapping[str, AssertionIssuer] = {}
     """Whose assertions are taken for a grant."""
     consent: Consent | None
     """The one remembered now; None where there is none."""

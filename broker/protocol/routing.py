@@ -7,7 +7,6 @@ read (`Routes`), so that ten thousand connectors cost a login what one does.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
@@ -15,6 +14,7 @@ from broker.protocol.client import Client
 from broker.protocol.errors import AccessDenied
 from broker.protocol.flow import AuthorizeRequest, Session
 from broker.protocol.names import Names
+from broker.record import Record
 
 ByDomain = Literal["redirect", "choose", "off"]
 Remembered = Literal["first", "straight"]
@@ -74,8 +74,7 @@ def of_domain(nearest: Iterable[Sequence[str]], allowed: Collection[str], *, mos
     return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Record, frozen=True, kw_only=True):
     """What bears on where a request goes, beside the request."""
 
     session: Session | None = None

@@ -18,13 +18,13 @@ The spent mark lives as long as the tokens, so a second use of a code is known f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
 from broker.protocol.tokens import AccessToken, lineage
+from broker.record import Record
 from broker.store import grant_scripts as scripts
 from broker.store.errors import alarm
 from broker.store.records import Room, milliseconds
@@ -56,16 +56,14 @@ class Turn(Enum):
     """There is no such family, or it was revoked or has run out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rotation:
+class Rotation(Record, frozen=True, kw_only=True):
     """A refresh token's turn, and the refresh token to answer with when there is one."""
 
     turn: Turn
     refresh_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstRefresh:
+class FirstRefresh(Record, frozen=True, kw_only=True):
     """The refresh token that a code gives."""
 
     handle: Handle
@@ -73,16 +71,14 @@ class FirstRefresh:
     absolute_until: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpaqueAccess:
+class OpaqueAccess(Record, frozen=True, kw_only=True):
     """An access token that only we can read."""
 
     handle: Handle
     token: AccessToken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantState:
+class GrantState(Record, frozen=True, kw_only=True):
     """A grant as it stands."""
 
     grant: Grant

@@ -8,27 +8,27 @@ here: it is about our own consent page. ``prompt=none`` never comes this far.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from broker.config import ConnectorConfig, Fixed
 from broker.connector import Login
 from broker.domains import belongs, domain_of
 from broker.protocol.claims_request import essential_acr
 from broker.protocol.flow import AuthorizeRequest, PendingLogin
+from broker.record import Record
 
 _PASSED_PROMPTS = ("login", "select_account")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class Started(Record, frozen=True, kw_only=True):
     """A login as the broker began it: what was asked by whom, and its one-time values."""
 
+    HIDDEN: ClassVar = frozenset({"state", "nonce", "code_verifier"})
     asked: AuthorizeRequest
     client_name: str = ""
-    state: str = field(repr=False)
-    nonce: str = field(repr=False)
-    code_verifier: str = field(repr=False)
+    state: str
+    nonce: str
+    code_verifier: str
     detour: str = ""
 
     @classmethod
