@@ -2,7 +2,8 @@
 
 Nothing but the standard library, and nothing of the broker's: an API imports it, or takes it along as a file.
 RFC 9728 §2 and §3 (the document and where it lies), §5.1 (``resource_metadata`` in the challenge); RFC 6750
-§3; RFC 9449 §7.1 (DPoP). An app that knows nothing but the API's URL finds its way from there to a token:
+§3; RFC 9449 §7.1 (DPoP); RFC 9470 §3 (a stronger sign-in). An app that knows nothing but the API's URL finds
+its way from there to a token:
 
     api = ProtectedResource("https://api.acme.example/notes", ["https://login.acme.example"])
     api.well_known     the path of the document: /.well-known/oauth-protected-resource/notes
@@ -89,18 +90,32 @@ class ProtectedResource:
             said["dpop_bound_access_tokens_required"] = self.dpop_required
         return said
 
-    def challenge(self, error: str = "", description: str = "", *, scope: str = "", scheme: str = "") -> str:
+    def challenge(
+        self,
+        error: str = "",
+        description: str = "",
+        *,
+        scope: str = "",
+        scheme: str = "",
+        acr_values: str = "",
+        max_age: int | None = None,
+    ) -> str:
         """The ``WWW-Authenticate`` of a refusal.
 
         Args:
             error: ``invalid_token`` or ``insufficient_scope``; nothing where nobody tried (RFC 6750 §3.1).
+                ``insufficient_user_authentication`` where the person must sign in anew (RFC 9470 §3).
             description: a sentence for the app's developer.
             scope: what would be needed.
             scheme: ``Bearer`` or ``DPoP``; without it as the API wants it.
+            acr_values: how strong the sign-in must be.
+            max_age: how many seconds it may be old.
         """
         scheme = scheme or ("DPoP" if self.dpop_required else "Bearer")
         said = [("resource_metadata", self.metadata_url), ("error", error)]
-        said += [("error_description", description), ("scope", scope)]
+        said += [("error_description", description), ("scope", scope), ("acr_values", acr_values)]
+        if max_age is not None:
+            said.append(("max_age", str(max_age)))
         if scheme == "DPoP":
             said.append(("algs", " ".join(_BOUND)))
         parts = [f'{name}="{_told(value)}"' for name, value in said if value]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from broker.protocol.protected_resource import ProtectedResource
 from tests.flow.broker import Broker, Browser, claims
 
 ONCE, TWICE = "urn:acme:once", "urn:acme:twice"
@@ -43,6 +45,38 @@ async def test_a_session_that_is_too_weak_is_stepped_up_and_one_strong_enough_is
         assert len(broker.idp.seen("authorize")) == 2
         assert (await id_token(browser, acr_values=TWICE))["acr"] == TWICE
         assert len(broker.idp.seen("authorize")) == 2
+
+
+@pytest.mark.standard("RFC 9470", "§4 and §5 an API sends an app back for a stronger sign-in")
+@pytest.mark.standard("RFC 9470", "§6 acr and auth_time in an access token, and at introspection")
+@pytest.mark.parametrize("form", ["jwt", "opaque"])
+async def test_an_api_hears_how_strong_a_sign_in_was_and_a_step_up_makes_no_older_token_stronger(
+    start, form: str
+) -> None:
+    broker = await start(connector=TABLE, client={"access_token_format": form})
+    api = ProtectedResource("https://api.example/notes", [broker.issuer])
+    async with broker.browser() as browser:
+
+        async def heard(token: str) -> dict:
+            told = (await browser.post("/introspect", {"token": token}))[1]
+            assert form == "opaque" or claims(token)["acr"] == told["acr"]
+            return told
+
+        async def tokens(**asked: str) -> dict:
+            landed = await browser.login(scope="openid offline_access", **asked)
+            return (await browser.token(landed.code))[1]
+
+        weak = await tokens(acr_values=ONCE)
+        before = await heard(weak["access_token"])
+        assert before["acr"] == ONCE
+        sent_back = api.challenge("insufficient_user_authentication", acr_values=TWICE, max_age=300)
+        wanted = dict(re.findall(r'(acr_values|max_age)="([^"]*)"', sent_back))
+        assert wanted == {"acr_values": TWICE, "max_age": "300"}
+        after = await heard((await tokens(**wanted))["access_token"])
+        assert (after["acr"], after["sub"]) == (TWICE, before["sub"])
+        _, again = await browser.refresh(weak["refresh_token"])
+        refreshed = await heard(again["access_token"])
+        assert (refreshed["acr"], refreshed["auth_time"]) == (ONCE, before["auth_time"])
 
 
 @pytest.mark.row("CB-30")

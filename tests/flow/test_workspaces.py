@@ -245,7 +245,7 @@ async def test_paths_of_ours_stand_behind_that_of_the_issuer_also_where_a_proxy_
                 assert quote(f"{origin}{own}/callback/staff", safe="") in away.url
 
 
-@pytest.mark.standard("OpenID Connect Discovery 1.0", "§4 the metadata behind an issuer with a path")
+@pytest.mark.standard("OpenID Discovery", "§4 the metadata behind an issuer with a path")
 @pytest.mark.standard("RFC 9449", "§4.3 the proof's htu at an issuer with a path")
 async def test_an_issuer_with_a_path_answers_at_every_address_that_it_tells(
     idp: FakeProvider, store_config: StoreConfig, tmp_path: Path

@@ -49,6 +49,9 @@ def test_a_challenge_leads_to_the_document() -> None:
     assert api.challenge("insufficient_scope", scope="notes.write") == (
         f'Bearer {there}, error="insufficient_scope", scope="notes.write"'
     )
+    assert api.challenge("insufficient_user_authentication", acr_values="gold", max_age=0) == (
+        f'Bearer {there}, error="insufficient_user_authentication", acr_values="gold", max_age="0"'
+    )
     assert api.challenge("invalid_token", 'say "this"\r\nX: y') == (
         f'Bearer {there}, error="invalid_token", error_description="say ?this???X: y"'
     )
