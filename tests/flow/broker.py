@@ -8,7 +8,7 @@ import socket
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from html import unescape
@@ -167,32 +167,30 @@ async def running_broker(
     idp: FakeProvider, store: StoreConfig, folder: Path, **changes: Any
 ) -> AsyncIterator[Broker]:
     """A broker from a real configuration file, on a free port."""
-    # Held from now on: the issuer is in the configuration, and nobody else may take the port meanwhile.
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    issuer = f"http://127.0.0.1:{port}"
-    path = folder / f"broker-{port}.yaml"
-    path.write_text(config_text(issuer, idp, store, changes))
-    clock, log = Clock(), list[bytes]()
-    on_log = changes.pop("on_log", lambda _line: None)
+    async with AsyncExitStack() as stack:
+        # Held from now on: the issuer is in the configuration, and nobody else may take the port meanwhile.
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = listening.getsockname()[1]
+        issuer = f"http://127.0.0.1:{port}"
+        path = folder / f"broker-{port}.yaml"
+        path.write_text(config_text(issuer, idp, store, changes))
+        clock, log = Clock(), list[bytes]()
+        on_log = changes.pop("on_log", lambda _line: None)
 
-    def write(line: bytes) -> None:
-        log.append(line)
-        on_log(line)
+        def write(line: bytes) -> None:
+            log.append(line)
+            on_log(line)
 
-    around = Surroundings(now=clock, clock=changes.pop("clock", time.monotonic), log=write)
-    app = await build(load(path, {}), around=around)
-    runner = web.AppRunner(app, **SERVER, **changes.pop("server", {}))
-    await runner.setup()
-    await web.SockSite(runner, listening).start()
-    broker = Broker(issuer, app, clock, idp, log, runner)
-    try:
+        around = Surroundings(now=clock, clock=changes.pop("clock", time.monotonic), log=write)
+        app = await build(load(path, {}), around=around)
+        runner = web.AppRunner(app, **SERVER, **changes.pop("server", {}))
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        await web.SockSite(runner, listening).start()
+        broker = Broker(issuer, app, clock, idp, log, runner)
         yield broker
         nothing_secret_was_logged(broker)
         await every_key_ends_by_itself(broker)
-    finally:
-        await runner.cleanup()
-        listening.close()
 
 
 LONG = re.compile(r"[A-Za-z0-9_-]{40,}")
