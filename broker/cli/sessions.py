@@ -85,14 +85,13 @@ def _end(options: argparse.Namespace) -> int:
 
 
 def _told(config: Config, one: KnownSession, now: float) -> dict[str, Any]:
-    listed, idle = one.listed, config.lifetimes.session.idle
+    listed = one.listed
     return {
         "sid": one.sid,
         "connector": listed.connector,
         "device": listed.origin.device,
         "started_at": listed.started_at,
-        # Each use starts the idle time anew, so what is left of it tells when the last one was.
-        "last_used": max(listed.started_at, now - max(0.0, idle - one.idle_left)),
+        "last_used": one.last_used(now, config.lifetimes.session.idle),
         "ends_at": min(listed.ends_at, now + one.idle_left),
         "clients": sorted(one.clients),
     }

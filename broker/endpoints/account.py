@@ -248,15 +248,13 @@ async def _sessions(request: web.Request, session: Session) -> tuple[SessionLine
 
 
 def _session_line(services: Services, known: KnownSession) -> SessionLine:
-    # Its idle time begins anew with every use, so what is left of it tells when that was.
-    idle = services.config.lifetimes.session.idle - known.idle_left
     return _described(
         services,
         known.sid,
         known.listed.connector,
         known.listed.origin.device,
         since=known.listed.started_at,
-        last_used=max(known.listed.started_at, services.now() - max(0.0, idle)),
+        last_used=known.last_used(services.now(), services.config.lifetimes.session.idle),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from broker.protocol.flow import Consent
 from broker.store.errors import StoreUnavailable
-from broker.store.records import Room, milliseconds
+from broker.store.records import TRIES, Room, milliseconds
 from broker.store.wire import Script
 
 # Written only over what was read: of two answers the later adds to the earlier, and none undoes a
@@ -23,7 +23,6 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 return {KEYS[1], 1}
 """)
-_TRIES = 16
 T = TypeVar("T", Consent, Consent | None)
 _WITHDRAW = Script("return {KEYS[1], redis.call('HDEL', KEYS[1], ARGV[1])}")
 
@@ -44,7 +43,7 @@ class Consents(Room):
         ``change`` is asked again where somebody else was faster, so it must do nothing but answer.
         """
         name = self._consents(subject)
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             before: bytes | None = await self._wire.call("HGET", name, client_id)
             consent = change(self._open(_field(name, client_id), Consent, before))
             if consent is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from broker.store.errors import StoreUnavailable
-from broker.store.records import Room, fingerprint
+from broker.store.records import TRIES, Room, fingerprint
 from broker.store.wire import Script
 
 # ARGV: what was read, what shall be.
@@ -20,7 +20,6 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {KEYS[1], 0} end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return {KEYS[1], 1}
 """)
-_TRIES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class HandOffRoom(Room):
 
     async def decide_hand_off(self, connector: str, login_id: str, decision: Mapping[str, Any]) -> bool:
         """Decide it; False where it is gone, or was decided before."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             before, hand_off = await self._seen(connector, login_id)
             if hand_off is None or hand_off.decided is not None or hand_off.taken:
                 return False
@@ -59,7 +58,7 @@ class HandOffRoom(Room):
 
     async def take_hand_off(self, connector: str, login_id: str) -> Mapping[str, Any] | None:
         """What was decided, once; None where nothing was, or it was taken before."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             before, hand_off = await self._seen(connector, login_id)
             if hand_off is None or hand_off.decided is None:
                 return None

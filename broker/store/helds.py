@@ -23,11 +23,6 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return {KEYS[1], 0} end
 redis.call('SET', KEYS[1], ARGV[1], 'KEEPTTL')
 return {KEYS[1], 1}
 """)
-# ARGV: milliseconds that it stays from now on, if that is longer
-_PROLONG = Script("""
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return {KEYS[1]}
-""")
 
 
 class Helds(Room):
@@ -39,7 +34,7 @@ class Helds(Room):
 
     async def prolong_held(self, held_id: str, ttl: float) -> None:
         """Keep it for so long from now on, if that is longer; what is gone stays gone."""
-        await self._run(_PROLONG, self._held(held_id), str(milliseconds(ttl)))
+        await self._prolong(self._held(held_id), ttl)
 
     async def read_held(self, held_id: str) -> Held | None:
         """As it is now; None once the upstream has refused."""

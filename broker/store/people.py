@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from broker.store.errors import StoreUnavailable, alarm
-from broker.store.records import Room, fingerprint
+from broker.store.records import TRIES, Room, fingerprint
 from broker.store.wire import Script
 
 # KEYS: usernames, people. ARGV: the username's hash, the id, the sealed person.
@@ -32,7 +32,6 @@ _REMOVE = Script("""
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return {KEYS[1], redis.call('HDEL', KEYS[2], ARGV[2])}
 """)
-_TRIES = 16
 _AT_ONCE = 200
 
 
@@ -90,7 +89,7 @@ class Pools(Room):
         the id and the username as they are.
         """
         people = self._people(pool)
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             before: bytes | None = await self._wire.call("HGET", people, person_id)
             person = self._open(_field(people, person_id), PoolPerson, before)
             if person is None or before is None:

@@ -22,7 +22,13 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _LONGEST_TTL = 10 * 366 * 86_400
 """Ten years. A TTL of nonsense must not overflow into one that never ends."""
-
+TRIES = 16
+"""How often a change is made anew where somebody else's came between its look and its step."""
+# ARGV: milliseconds that it stays from now on, if that is longer
+_PROLONG = Script("""
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return {KEYS[1]}
+""")
 
 _decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
@@ -92,6 +98,10 @@ class Room:
     async def _take(self, name: str, kind: type[T]) -> T | None:
         """Read and delete in one step, so that of many who take, one has it."""
         return self._open(name, kind, await self._wire.call("GETDEL", name))
+
+    async def _prolong(self, name: str, ttl: float) -> None:
+        """Keep it for so long from now on, if that is longer; what is gone stays gone."""
+        await self._run(_PROLONG, name, str(milliseconds(ttl)))
 
     async def _run(self, script: Script, names: str | list[str], *arguments: str | bytes | int) -> list[Any]:
         """Run a script, which says the name of its first key first in its answer.

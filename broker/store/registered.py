@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from broker.store.errors import StoreUnavailable
-from broker.store.records import Room, milliseconds
+from broker.store.records import TRIES, Room, milliseconds
 from broker.store.wire import Script
 
 # ARGV: now, the name, its end, the most there may be. What has ended leaves the list first.
@@ -33,7 +33,6 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return {KEYS[1], 0} end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return {KEYS[1], 1}
 """)
-_TRIES = 16
 _A_PAGE = 500
 
 
@@ -83,7 +82,7 @@ class Registrations(Room):
         ``change`` is asked again where somebody else was faster, so it must do nothing but answer.
         """
         name = self._client(client_id)
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             before: bytes | None = await self._wire.call("GET", name)
             found = self._open(name, Registered, before)
             if found is None:

@@ -69,10 +69,6 @@ return {KEYS[1], left}
 _ENDED = Script("return {KEYS[1], redis.call('GET', KEYS[1])}")
 _FORGET = Script("return {KEYS[1], redis.call('DEL', KEYS[1])}")
 _LEAVE = Script("return {KEYS[1], redis.call('HDEL', KEYS[1], ARGV[1])}")
-_PROLONG = Script("""
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
-return {KEYS[1]}
-""")
 _CLIENT, _COOKIE = "client:", "cookie:"
 """What the fields of a listed session begin with: who was given tokens in it, and what opens it."""
 _NOWHERE = Origin()
@@ -90,6 +86,10 @@ class KnownSession:
     """Seconds until it ends by itself; 0.0 once it is over."""
     was_live: bool = False
     """Of one that is being ended: whether that made the difference."""
+
+    def last_used(self, now: float, idle: float) -> float:
+        """When it was used last: each use starts ``idle``, of which so much is left, anew."""
+        return max(self.listed.started_at, now - max(0.0, idle - self.idle_left))
 
 
 class Sessions(Listing):
@@ -193,7 +193,7 @@ class Sessions(Listing):
 
     async def remember_end(self, sid: str, remember_for: float) -> None:
         """Remember for longer that a session was ended."""
-        await self._run(_PROLONG, self._ended(sid), str(milliseconds(remember_for)))
+        await self._prolong(self._ended(sid), remember_for)
 
     async def forget_session(self, known: KnownSession) -> None:
         """A session is over, and whoever it concerns was told: take it off every list."""
