@@ -13,12 +13,16 @@ import redis
 from broker.config.settings import StoreConfig
 from broker.connector import Secret
 from broker.store import Embedded, Store, open_store, start_embedded
+from tests.plugins.alarms import pytest_timeout_set_timer
 from tests.plugins.groups import pytest_collection_modifyitems
 
-__all__ = ["pytest_collection_modifyitems"]
+__all__ = ["pytest_collection_modifyitems", "pytest_timeout_set_timer"]
 
-# How long one example takes says how busy the machine is; what hangs is ended by the run's own timeout.
-hypothesis.settings.register_profile("any machine", deadline=None)
+# How long it takes to think of an example or to try it says how busy the machine is; what hangs is ended by
+# the run's own timeout.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("any machine")
 
 

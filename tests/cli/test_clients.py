@@ -149,7 +149,6 @@ def test_a_chosen_secret_is_hashed_and_never_an_argument(run: Run, tmp_path: Pat
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
         )
 
     done = hashed("a secret that somebody chose\n")

@@ -58,7 +58,6 @@ class Commands:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
         )
 
     @property

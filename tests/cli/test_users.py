@@ -57,7 +57,6 @@ def users(tmp_path, valkey: Embedded):
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
         )
 
     run.environ, run.folder = environ, tmp_path
@@ -167,6 +166,6 @@ def test_at_a_terminal_a_password_is_typed_twice_and_not_shown(users):
             while prompt not in seen:
                 seen += os.read(controller, 1000)
             os.write(controller, f"{line}\n".encode())
-        assert process.wait(timeout=60) == code
+        assert process.wait() == code
         os.close(controller)
         assert PASSWORD.encode() not in seen
