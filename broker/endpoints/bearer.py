@@ -121,7 +121,7 @@ async def of_no_ended_session(services: Services, issued_at: float, grant: Grant
     Raises:
         InvalidToken: it is.
     """
-    if not grant.sid or "offline_access" not in grant.scopes:
+    if not grant.sid or scopes.OFFLINE_ACCESS not in grant.scopes:
         return  # without it the grant itself ends with the session
     ended_at = await services.store.session_ended_at(grant.sid)
     if ended_at is not None and issued_at <= ended_at:

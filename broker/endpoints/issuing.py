@@ -11,6 +11,7 @@ from broker.protocol import handles
 from broker.protocol.client import Client
 from broker.protocol.errors import Shown
 from broker.protocol.flow import AuthenticationContext, AuthorizeRequest, Consent, Grant
+from broker.protocol.scopes import OPENID
 from broker.record import replace
 from broker.services import Services
 
@@ -65,7 +66,7 @@ def grant_for(
 ) -> Grant:
     """What the code will stand for."""
     now = services.now()
-    scopes = tuple(name for name in asked.scopes if name == "openid" or name in granted)
+    scopes = tuple(name for name in asked.scopes if name == OPENID or name in granted)
     return Grant(
         id=handles.grant_id(services.chance(handles.GRANT_BYTES)),
         client_id=asked.client_id,

@@ -18,6 +18,7 @@ from broker.protocol import resources as indicators
 from broker.protocol.client import DEVICE_CODE, Client, GrantType
 from broker.protocol.flow import Grant
 from broker.protocol.handles import Handle
+from broker.protocol.scopes import OFFLINE_ACCESS, OPENID
 from broker.protocol.tokens import AccessToken
 from broker.record import Record
 from broker.services import Services
@@ -70,7 +71,7 @@ def longest_life(services: Services, grant: Grant, *, now: float) -> float:
     """
     lifetimes = services.config.lifetimes
     access = now + max(lifetimes.access_token, lifetimes.code)
-    if "offline_access" not in grant.scopes:
+    if OFFLINE_ACCESS not in grant.scopes:
         return access - now
     return max(access, grant.issued_at + lifetimes.code + lifetimes.refresh_token.absolute) - now
 
@@ -154,7 +155,7 @@ async def answer(
         body["authorization_details"] = list(token.token.authorization_details)
     if refresh is not None:
         body["refresh_token"] = refresh
-    if "openid" in grant.scopes and grant.grant_type in _WITH_ID_TOKEN:
+    if OPENID in grant.scopes and grant.grant_type in _WITH_ID_TOKEN:
         now = int(services.now())
         claims = tokens.id_token(
             grant,

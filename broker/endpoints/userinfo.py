@@ -7,6 +7,7 @@ from aiohttp import web
 from broker.endpoints import bearer, http, possession, sealing
 from broker.protocol import tokens
 from broker.protocol.errors import InsufficientScope
+from broker.protocol.scopes import OPENID
 from broker.services import SERVICES
 
 
@@ -21,7 +22,7 @@ async def handle(request: web.Request) -> web.Response:
     possession.came_by(request, shown.scheme)
     token, grant = await bearer.resolve(services, shown.text)
     await possession.presents(request, token, scheme=shown.scheme, text=shown.text)
-    if "openid" not in token.scopes:
+    if OPENID not in token.scopes:
         raise InsufficientScope(reason="openid_missing")
     said = tokens.userinfo(token, grant, services.scopes)
     client = await services.clients.find(token.holder(grant))

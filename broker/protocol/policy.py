@@ -11,6 +11,7 @@ from broker.protocol.assertion_grants import PREFIX, AssertionIssuer
 from broker.protocol.client import Client
 from broker.protocol.flow import Consent, Grant
 from broker.protocol.redirects import is_registered
+from broker.protocol.scopes import OFFLINE_ACCESS
 from broker.record import Record
 
 
@@ -50,7 +51,7 @@ def objection(grant: Grant, now_is: Circumstances) -> str | None:
     if lacking is not None:
         return lacking
     # offline_access outlives the session (Back-Channel Logout §2.7), unless the operator says otherwise.
-    outlives = "offline_access" in grant.scopes and not client.revoke_on_logout
+    outlives = OFFLINE_ACCESS in grant.scopes and not client.revoke_on_logout
     return "session_ended" if now_is.session_ended and not outlives else None
 
 
