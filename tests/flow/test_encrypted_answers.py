@@ -284,7 +284,7 @@ async def test_introspection_is_signed_for_who_asks_for_that(start_with) -> None
 
 @pytest.mark.standard("RFC 9701", "§4 the Accept header")
 @pytest.mark.parametrize(
-    "accept", [INTROSPECTION, f"application/json, {INTROSPECTION};q=0.9", INTROSPECTION.upper()]
+    "accept", [INTROSPECTION, f"application/json;q=0.9, {INTROSPECTION}", INTROSPECTION.upper()]
 )
 async def test_the_media_type_may_stand_among_others(start_with, accept) -> None:
     broker = await start_with()
