@@ -36,6 +36,13 @@ expect.set_options(timeout=PATIENCE * 1000)
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser that looks at every page takes as long for it as the machine lets it."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(10 * PATIENCE))
+
+
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
     """A real Chromium of the test's own."""
