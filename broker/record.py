@@ -1,6 +1,6 @@
 """What a frozen value of ours is made of, where every request makes some.
 
-Owns `Record`. A frozen dataclass sets each of its members by a call. For the twenty records of a login, of up
+Owns `Record`. A frozen dataclass sets each of its members by a call. For the forty records of a login, of up
 to twenty members each, that was a twentieth of all that it costs; a `Record` is made, written and read by the
 library that writes the JSON of the store. Nobody changes one; `replace` makes another like it.
 """
@@ -16,7 +16,7 @@ __all__ = ["Record", "replace"]
 
 
 class Record(Struct, frozen=True):
-    """A value that nobody changes. Each kind of it says ``frozen=True, kw_only=True`` once more."""
+    """A value that nobody changes. Each kind of it says ``frozen=True`` once more."""
 
     HIDDEN: ClassVar[frozenset[str]] = frozenset()
     """The members that are not shown, since they are secret or somebody's own."""
