@@ -101,7 +101,7 @@ async def test_a_machine_asks_for_itself(broker: Broker) -> None:
 
 async def test_a_machine_brings_somebodys_word(broker: Broker) -> None:
     now = int(time.time())
-    said = {"iss": "https://builds.acme.example", "sub": "build-7", "aud": broker.issuer, "exp": now + 60}
+    said = {"iss": "https://builds.acme.example", "sub": "build-7", "aud": broker.issuer, "exp": now + 250}
     async with broker.browser() as browser:
         told = await run(browser, command("jwt-bearer"), ASSERTION=sign(KEY, said, typ="JWT"))
     assert told["scope"] == "invoices.read"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import pytest
 
 from broker.events import Events
+from broker.kit.loop_clock import by_hand
+from broker.logout import Courier
 from broker.logout.mishaps import Mishaps
 from broker.store import Notice, StoreUnavailable
 from tests.flow.broker import Broker, running_broker
@@ -70,14 +73,22 @@ async def test_an_app_whose_own_document_cannot_be_had_is_told_later(start) -> N
     assert (await failed(broker)).state == "later"
 
 
-async def test_a_worker_that_stops_delivers_what_is_on_its_way(start, store_config, app, tmp_path) -> None:
-    fixture: Broker = await start(client=listening(app))
-    hangs = app.hangs = asyncio.Event()
-    async with running_broker(fixture.idp, store_config, tmp_path, client=listening(app)) as broker:
-        async with broker.browser() as browser:
-            await log_out(browser, id_token_hint=(await signed_in(browser))["id_token"])
-        await app.hears()
-        app.hangs = None
-        asyncio.get_running_loop().call_later(0.1, hangs.set)
-    assert await fixture.services.store.list_notices() == []
+async def test_a_worker_that_stops_delivers_what_is_on_its_way(
+    idp, store, store_config, app, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, stop = asyncio.Event(), Courier.stop
+
+    def stopping(courier: Courier) -> None:
+        stop(courier)
+        hangs.set()
+
+    monkeypatch.setattr(Courier, "stop", stopping)
+    app.hangs = hangs
+    with ExitStack() as until_it_has_stopped:
+        async with running_broker(idp, store_config, tmp_path, client=listening(app)) as broker:
+            async with broker.browser() as browser:
+                await log_out(browser, id_token_hint=(await signed_in(browser))["id_token"])
+            await app.hears()
+            until_it_has_stopped.enter_context(by_hand())  # no time goes by: a second is all that it has
+    assert await store.list_notices() == []
     assert len(app.told) == 1
