@@ -296,6 +296,7 @@ async def test_the_tokens_are_given_once_and_a_second_question_ends_them(tv: Dev
 
 @pytest.mark.standard("RFC 8628", "§3.5 slow_down adds five seconds for good")
 async def test_who_asks_too_fast_must_slow_down_for_good(tv: Device) -> None:
+    tv.broker.clock.stand()
     await tv.ask()
     assert (await tv.poll())[1]["error"] == "authorization_pending"
     assert (await tv.poll())[1]["error"] == "slow_down"

@@ -272,6 +272,7 @@ async def test_a_session_that_is_too_old_there_is_renewed_in_one_go(begun, saml_
 async def test_a_session_ends_when_the_identity_provider_says(begun, saml_idp) -> None:
     saml = await begun()
     saml_idp.switch(session_until=600)
+    saml.broker.clock.stand()
     async with saml.broker.browser() as browser:
         assert (await saml.login(browser)).code
         saml.broker.clock.forward(590)
