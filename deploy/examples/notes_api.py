@@ -97,6 +97,13 @@ async def checked(request: web.Request, scope: str) -> dict:
     return claims
 
 
+class Proofs(jws.JWSRegistry):
+    """A proof's header holds the whole key, and joserfc takes none of an RSA key's length otherwise."""
+
+    max_header_length = 4096
+
+
+PROOFS = Proofs(algorithms=ALGORITHMS)
 SEEN: dict[str, float] = {}  # of several processes each needs to see the others': keep it in Redis there
 
 
@@ -106,9 +113,9 @@ def prove(request: web.Request, scheme: str, token: str, bound: str | None) -> N
     if scheme.lower() != "dpop" or len(proofs) != 1:
         raise Refused(401, "invalid_token", "a bound token comes with one proof")
     try:
-        header = jws.extract_compact(proofs[0].encode()).headers()
+        header = jws.extract_compact(proofs[0].encode(), registry=PROOFS).headers()
         key = JWKRegistry.import_key(header["jwk"])
-        proof = jwt.decode(proofs[0], key, algorithms=ALGORITHMS)
+        proof = jwt.decode(proofs[0], key, registry=PROOFS)
     except (JoseError, ValueError, KeyError, TypeError):
         raise Refused(401, "invalid_dpop_proof", "the proof cannot be read") from None
     now, said = time.time(), proof.claims

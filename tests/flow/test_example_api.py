@@ -169,6 +169,16 @@ async def test_an_app_that_asks_for_no_scope_learns_at_the_api_which_it_needs(no
     assert (await notes.call((await tokens(notes, scope="notes.read"))["access_token"]))[0] == 200
 
 
+@pytest.mark.standard("RFC 9449", "§4.2 a proof holds the whole key, also a long one")
+async def test_a_key_of_any_kind_proves_a_token(start: Start) -> None:
+    async with Serving(start, DPOP="1") as notes:
+        for alg in ("PS256", "ES256", "EdDSA"):
+            prover = Prover(notes.broker, alg)
+            token = (await tokens(notes, prover))["access_token"]
+            proof = prover.proof(method="GET", token=token, htu=notes.url)
+            assert (await notes.call(token, scheme="DPoP", DPoP=proof))[0] == 200, alg
+
+
 @pytest.mark.standard("RFC 9449", "§7 an API that takes only tokens with a key")
 async def test_with_proof_of_possession_a_stolen_token_is_worth_nothing(start: Start) -> None:
     async with Serving(start, DPOP="1") as notes:
