@@ -12,6 +12,7 @@ import json
 import os
 import time
 from base64 import urlsafe_b64encode
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -107,6 +108,13 @@ PROOFS = Proofs(algorithms=ALGORITHMS)
 SEEN: dict[str, float] = {}  # of several processes each needs to see the others': keep it in Redis there
 
 
+def place(url: str) -> tuple[object, ...]:
+    """Where a URL is, however it is spelled, and without its query and fragment (RFC 9449 §4.3)."""
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or usual, parts.path
+
+
 def prove(request: web.Request, scheme: str, token: str, bound: str | None) -> None:
     """That whoever sends a bound token has its key (RFC 9449 §4.3)."""
     proofs = request.headers.getall("DPoP", [])
@@ -116,11 +124,12 @@ def prove(request: web.Request, scheme: str, token: str, bound: str | None) -> N
         header = jws.extract_compact(proofs[0].encode(), registry=PROOFS).headers()
         key = JWKRegistry.import_key(header["jwk"])
         proof = jwt.decode(proofs[0], key, registry=PROOFS)
+        where = place(str(proof.claims.get("htu")))
     except (JoseError, ValueError, KeyError, TypeError):
         raise Refused(401, "invalid_dpop_proof", "the proof cannot be read") from None
     now, said = time.time(), proof.claims
     digest = urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
-    url = f"{ORIGIN}{request.path}"  # as apps know it: behind a proxy it is called by another name
+    here = place(f"{ORIGIN}{request.path}")  # as apps know it: behind a proxy it is called by another name
     for name in [name for name, until in SEEN.items() if until < now]:
         del SEEN[name]
     good = (
@@ -128,7 +137,7 @@ def prove(request: web.Request, scheme: str, token: str, bound: str | None) -> N
         not key.is_private,
         key.thumbprint() == bound,
         said.get("htm") == request.method,
-        said.get("htu") == url,
+        where == here,
         said.get("ath") == digest,
         isinstance(said.get("iat"), int) and -SKEW <= now - said["iat"] <= PROOF_LIVES,
         isinstance(said.get("jti"), str) and said["jti"] not in SEEN,

@@ -193,11 +193,16 @@ async def test_with_proof_of_possession_a_stolen_token_is_worth_nothing(start: S
         good = proof()
         assert (await notes.call(token, scheme="DPoP", DPoP=good))[0] == 200
         assert (await notes.call(token, scheme="DPoP", DPoP=good))[0] == 401  # once
+        spelled = proof(htu=notes.url.replace("http:", "HTTP:") + "?page=2#end")  # RFC 9449 §4.3
+        assert (await notes.call(token, scheme="DPoP", DPoP=spelled))[0] == 200
         for headers in (
             {},
             {"DPoP": proof(thief)},
             {"DPoP": proof(htm="POST")},
             {"DPoP": proof(htu="https://other.example/notes")},
+            {"DPoP": proof(htu=notes.url + "/other")},
+            {"DPoP": proof(htu="http://[broken")},
+            {"DPoP": proof(htu=[notes.url])},
             {"DPoP": proof(iat=int(notes.broker.clock()) - 300)},
             {"DPoP": proof(ath="x" * 43)},
             {"DPoP": proof(header={"typ": "JWT"})},
