@@ -32,6 +32,8 @@ class Form:
     boxes: list[tuple[str, str, bool]] = field(default_factory=list)
     """Check boxes: name, value, whether it is ticked."""
     buttons: list[tuple[str, str]] = field(default_factory=list)
+    elsewhere: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Of buttons that send the form to another place than it says."""
 
 
 @dataclass
@@ -133,7 +135,8 @@ class Browser:
                 data.append((name, value))
         if button is not None:
             data.append(button)
-        action = urljoin(page.url, form.action or page.url)
+        to = form.elsewhere.get(button, form.action) if button is not None else form.action
+        action = urljoin(page.url, to or page.url)
         if form.method == "get":
             return await self._go("GET", str(URL(action).with_query(data)), None, page)
         return await self._go("POST", action, data, page)
@@ -218,6 +221,8 @@ def _add(form: Form, tag: str, at: Mapping[str, str]) -> None:
     name, value = at["name"], at.get("value", "")
     if kind in ("submit", "image"):
         form.buttons.append((name, value))
+        if "formaction" in at:
+            form.elsewhere[name, value] = at["formaction"]
     elif kind in ("checkbox", "radio"):
         form.boxes.append((name, value or "on", "checked" in at))
     elif kind not in ("button", "reset", "file") and "disabled" not in at:

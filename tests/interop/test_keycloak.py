@@ -256,8 +256,9 @@ async def test_a_callback_that_was_used_is_used_up(served, app, browser):
 async def signed_out(served, browser: Browser) -> Page:
     """The page that says so, after the button on the account page."""
     account = await browser.page(f"{served.issuer}/account")
-    (form,) = [form for form in account.forms if form.action.endswith("/sign-out")]
-    page = await browser.post(account, f"{served.issuer}{form.action}", dict(form.fields))
+    ways = [way for form in account.forms for way in form.elsewhere.items()]
+    (button,) = [button for button, to in ways if to.endswith("/sign-out")]
+    page = await browser.submit(account, button=button)
     assert isinstance(page, Page)
     return page
 
