@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,8 +34,10 @@ async def test_what_would_wait_forever():
 def test_a_test_whose_alarm_was_caught_by_a_task_ends_by_the_next(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_some.py").write_text(TEST)
-    wanted = ["--asyncio-mode=auto", "--timeout=1", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
-    command = [sys.executable, "-m", "pytest", *wanted, str(tmp_path)]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    plugins = ["-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-p", "no:cacheprovider"]
+    wanted = ["--asyncio-mode=auto", "--timeout=1", "--rootdir", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", *plugins, *wanted, str(tmp_path)]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    said = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False).stdout
     assert "\ncaught\n" in said
     assert "1 failed" in said, said
